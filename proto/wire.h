@@ -1,0 +1,87 @@
+/* wire: messages to protobuf frames and back.
+ *
+ * Encoding gives a frame with one message; the streams pack frames by putting one behind the
+ * other (see rpc/rpc.h). Decoding takes a frame with any number and checks everything that comes
+ * from outside: lengths, names, numbers of enums, limits. What it does not know it skips.
+ */
+#ifndef PROTO_WIRE_H
+#define PROTO_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+
+/* A growing buffer of bytes: zero it before first use, wire_buffer_release at the end. */
+struct wire_buffer {
+    uint8_t *bytes;
+    size_t n;
+    size_t capacity;
+};
+void wire_buffer_release(struct wire_buffer *buffer);
+
+/* Sessions' first messages. Strings are NUL-ended and checked. */
+struct wire_participant_hello {
+    char cluster[PAXOS_NAME_BYTES];
+    char participant[PAXOS_NAME_BYTES];
+    uint64_t incarnation;
+    char endpoint[128];
+    uint32_t version;
+};
+struct wire_welcome {
+    uint32_t node;
+    uint32_t nodes;
+    uint64_t node_incarnation;
+    uint8_t disk[16];
+};
+struct wire_remembered {
+    uint32_t node; /* 0: nothing is remembered of it */
+    uint8_t disk[16];
+    uint64_t incarnation;
+};
+struct wire_peer_hello {
+    char cluster[PAXOS_NAME_BYTES];
+    uint32_t node;
+    uint32_t nodes;
+    uint64_t incarnation;
+    uint8_t disk[16];
+    uint32_t version;
+    bool fresh;
+    struct wire_remembered remembered[PAXOS_NODES_MAX + 1]; /* by node id */
+};
+
+/* Which stream a frame belongs to. */
+enum wire_frame {
+    WIRE_PARTICIPANT_TO_NODE, /* troth.v1.ParticipantFrame */
+    WIRE_NODE_TO_PARTICIPANT, /* troth.v1.NodeFrame */
+    WIRE_NODE_TO_NODE,        /* troth.v1.PeerFrame */
+};
+
+/* Appends a frame with this one message. TROTH_ERR_NO_MEMORY. A type that the stream does not
+ * have is a programmer's error (assertion). */
+int wire_encode(enum wire_frame frame, const struct message *message, struct wire_buffer *buffer);
+
+/* Reads a frame and hands each message to `each`, which may take over what the message owns by
+ * clearing it; what is left is freed. Stops at the first non-zero return of `each` and returns
+ * it. TROTH_ERR_INVALID for bytes that are no such frame or break a limit: then no message was
+ * handed over. Hellos in the frame are skipped here. TROTH_ERR_NO_MEMORY. */
+typedef int wire_each_fn(void *arg, struct message *message);
+int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n, wire_each_fn *each,
+                void *arg);
+
+/* The greetings: encode appends a frame of its own; decode returns TROTH_ERR_NOT_FOUND when the
+ * frame does not begin with one, TROTH_ERR_INVALID when it is malformed. A frame may hold
+ * messages behind its greeting: pass it to wire_decode too. */
+int wire_encode_participant_hello(const struct wire_participant_hello *hello,
+                                  struct wire_buffer *buffer);
+int wire_decode_participant_hello(const uint8_t *bytes, size_t n,
+                                  struct wire_participant_hello *hello);
+int wire_encode_welcome(const struct wire_welcome *welcome, struct wire_buffer *buffer);
+int wire_decode_welcome(const uint8_t *bytes, size_t n, struct wire_welcome *welcome);
+/* In a PeerFrame from the dialling side, in a PeerReplyFrame (`reply`) from the other. */
+int wire_encode_peer_hello(const struct wire_peer_hello *hello, bool reply,
+                           struct wire_buffer *buffer);
+int wire_decode_peer_hello(const uint8_t *bytes, size_t n, bool reply,
+                           struct wire_peer_hello *hello);
+
+#endif
