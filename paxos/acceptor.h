@@ -8,7 +8,11 @@
  * one answer (2b) carries all votes. Invariants, checked after each step:
  *   - accepted[i].ballot <= promised, void_ballot <= promised;
  *   - the set, once known, and the outcome, once known, never change (S1);
- *   - accepted at ballot 0 only while promised is 0.
+ *   - accepted at ballot 0 only while promised is 0;
+ *   - all accepted votes are of one ballot: above 0 they come all together.
+ *
+ * The votes of a 2b above ballot 0 are all of `accepted`, or none at all (void) when void_ballot
+ * is that ballot. An event's set and votes belong together: votes has set->n of them.
  *
  *     struct acceptor a = {0};
  *     struct acceptor_effects effects;

@@ -17,6 +17,12 @@
  *
  * Pure, and it stores nothing: a leader that dies is replaced by a higher ballot. It never
  * decides by itself: only votes that a majority of acceptors accepted in one ballot do.
+ *
+ * No ballot is ever led twice, although the leader forgets its ballots in a crash: it proposes
+ * only once its own node's acceptor is among those that promised, and that promise is on disk
+ * before the 1b is handed over (S4). For this a leader must be told what its own acceptor has
+ * promised before its first TAKE_OVER: by LEADER_REFUSED from itself, of ballot 0, with that
+ * `promised`. One that isn't can lead an old ballot again, and S1 is lost.
  */
 #ifndef PAXOS_LEADER_H
 #define PAXOS_LEADER_H
@@ -39,12 +45,12 @@ struct leader {
     uint32_t ballot;       /* the one that it leads; 0 while LEARNING */
     uint32_t highest_seen; /* ballot; the next one goes above it */
     enum paxos_outcome outcome;
-    uint32_t replied;             /* mask of nodes whose 1b or 2b of this ballot came (> 0) */
-    uint32_t void_ballot;         /* the highest in the 1b's */
-    struct paxos_set *set;        /* NULL: not known (yet) */
-    struct paxos_accepted *best;  /* set->n: the accepted vote of the highest ballot in the 1b's */
-    enum paxos_vote *votes;       /* set->n: learned at ballot 0, or proposed in 2a */
-    uint32_t *accepted_by;        /* set->n: masks of nodes, ballot 0 only */
+    uint32_t replied;      /* mask (1 << node) of nodes whose 1b or 2b of this ballot came (> 0) */
+    uint32_t void_ballot;  /* the highest in the 1b's */
+    struct paxos_set *set; /* NULL: not known (yet) */
+    struct paxos_accepted *best; /* set->n: the accepted vote of the highest ballot in the 1b's */
+    enum paxos_vote *votes;      /* set->n: learned at ballot 0, or proposed in 2a */
+    uint32_t *accepted_by;       /* set->n: the same masks, ballot 0 only */
 };
 
 /* A new leader at ballot 0. `set` may be NULL (a takeover that knows nothing yet); a reference is
@@ -90,7 +96,11 @@ struct leader_effects {
 
 /* One event. Late, doubled and foreign messages are ignored (no effects, 0). TROTH_ERR_NO_MEMORY;
  * TROTH_ERR_INVALID for what no correct peer sends; TROTH_ERR_CORRUPT when an outcome contradicts
- * the known one. On an error nothing has changed. */
+ * the known one; TROTH_ERR_TOO_LARGE when TAKE_OVER has no ballot left below PAXOS_BALLOT_MAX. On
+ * an error nothing has changed.
+ *
+ * A 2b above ballot 0 must echo what was proposed: the same votes, or none for void. A 2b of
+ * ballot 0 may be partial (NONE where that acceptor holds nothing). */
 int leader_step(struct leader *leader, const struct leader_event *event,
                 struct leader_effects *effects);
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Nodes have the ids 1 to n, n = 2F+1; sets of nodes are 32-bit masks. */
+/* Nodes have the ids 1 to n, n = 2F+1; sets of nodes are 32-bit masks of 1 << id. */
 #define PAXOS_NODES_MAX        31u
 #define PAXOS_PARTICIPANTS_MAX 1024u
 /* A name's characters and its NUL. */
@@ -85,7 +85,8 @@ struct paxos_accepted {
     enum paxos_vote vote;
 };
 
-/* ---- Ballots: 0 is the participants'; b > 0 belongs to node b mod n [GL 4, DESIGN 1] ---------- */
+/* ---- Ballots: 0 is the participants'; b > 0 belongs to node b mod n [GL 4, DESIGN 1] ----------
+ */
 
 /* The node that owns ballot b > 0 among n: 1 to n. */
 uint32_t paxos_ballot_owner(uint32_t ballot, uint32_t nodes);
