@@ -48,6 +48,7 @@ enum message_ask {
     MESSAGE_ASK_ABORT = 2,
     MESSAGE_ASK_ENLIST = 3,
     MESSAGE_ASK_RESOLVE = 4,
+    MESSAGE_ASK_GET = 5,
 };
 
 struct message {

@@ -1,0 +1,128 @@
+/* troth: transactions for applications.
+ *
+ *     struct troth *t;
+ *     troth_open(&t, &(struct troth_options){.nodes = "127.0.0.1:7101,127.0.0.1:7102"});
+ *     struct troth_txid txid;
+ *     troth_begin(t, 0, &txid, NULL);
+ *     ... work at the participants, giving each the txid ...
+ *     struct troth_result result;
+ *     troth_commit(t, txid, NULL, 0, 10000, &result);   // result.outcome
+ *     troth_close(t);
+ *
+ * Every function may be called from any thread, blocks until it knows or its time is over, and
+ * asks another node when one is gone: the outcome is the same wherever it is asked. It never
+ * guesses: TROTH_ERR_UNKNOWN means that no majority of the nodes answered in time; asking again
+ * later gives the one outcome.
+ */
+#ifndef TROTH_H
+#define TROTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/troth_err.h"
+#include "base/txid.h"
+
+#define TROTH_TEXT_BYTES 512
+
+enum troth_outcome {
+    TROTH_OUTCOME_NONE = 0, /* not decided */
+    TROTH_COMMITTED = 1,
+    TROTH_ABORTED = 2,
+};
+
+struct troth_options {
+    const char *nodes;      /* "host:port,host:port,..."; NULL: $TROTH_NODES, else 127.0.0.1:7101 */
+    uint32_t attempt_ms;    /* one node's time to answer before another is asked too; 0: 2,000 */
+    uint32_t timeout_ms;    /* of calls that have no timeout argument or get 0; 0: 10,000 */
+};
+struct troth_branch {
+    const char *participant;
+    uint64_t incarnation;
+};
+struct troth_result {
+    enum troth_outcome outcome;
+    int reason;                    /* of an abort: the numbers of troth.v1.AbortReason */
+    char detail[TROTH_TEXT_BYTES]; /* of an abort or an error: for humans */
+};
+
+struct troth;
+/* Connects lazily: TROTH_ERR_INVALID (addresses), _NO_MEMORY, _SYSTEM. */
+int troth_open(struct troth **out, const struct troth_options *options);
+void troth_close(struct troth *t);
+
+/* Begins at one of the nodes, in turn (a node that fails is passed over). `timeout_ms`: how long
+ * the transaction may stay open; 0: the node's default. `result` may be NULL; on an error its
+ * detail says why. TROTH_ERR_UNAVAILABLE, _INVALID. */
+int troth_begin(struct troth *t, uint32_t timeout_ms, struct troth_txid *txid,
+                struct troth_result *result);
+/* Binds a branch for a participant that does not do so itself. TROTH_ERR_STATE, _ABORTED,
+ * _TOO_MANY, _NOT_FOUND, _FORGOTTEN, _UNAVAILABLE, _INVALID. */
+int troth_enlist(struct troth *t, struct troth_txid txid, const struct troth_branch *branch,
+                 struct troth_result *result);
+/* 0: result->outcome is decided: TROTH_COMMITTED or TROTH_ABORTED (which is no error).
+ * TROTH_ERR_UNKNOWN, _NOT_FOUND, _FORGOTTEN, _INVALID; TROTH_ERR_TIMEOUT: nodes answer, and the
+ * decision is not made yet (see result->detail): ask again. */
+int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_branch *branches,
+                 size_t n_branches, uint32_t timeout_ms, struct troth_result *result);
+/* The same; proposes aborted, and tells what came of it. */
+int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
+                struct troth_result *result);
+/* What is known now; decides nothing. outcome may be TROTH_OUTCOME_NONE. */
+int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *result);
+
+/* ---- Key-value shards ------------------------------------------------------------------------ */
+
+/* A set of troth-shards. A key lives on the one shard that rendezvous hashing gives (Thaler &
+ * Ravishankar 1998: consistent, so that adding a shard moves only its own share of the keys);
+ * every client must be given the same names. */
+struct troth_kv;
+struct troth_kv_options {
+    const char *shards; /* "name=host:port,name=host:port"; NULL: $TROTH_SHARDS */
+    uint32_t timeout_ms; /* of each call; 0: 10,000 */
+};
+int troth_kv_open(struct troth_kv **out, struct troth *t, const struct troth_kv_options *options);
+void troth_kv_close(struct troth_kv *kv);
+/* The shard's name for a key; lives as long as kv. */
+const char *troth_kv_place(const struct troth_kv *kv, const void *key, size_t key_bytes);
+
+/* A transaction over the shards: gathers the branches for commit. One thread at a time. */
+struct troth_kv_tx;
+int troth_kv_begin(struct troth_kv *kv, uint32_t timeout_ms, struct troth_kv_tx **out,
+                   struct troth_result *result);
+struct troth_txid troth_kv_txid(const struct troth_kv_tx *tx);
+/* Both end and free tx, whatever they return; as troth_commit and troth_abort. */
+int troth_kv_commit(struct troth_kv_tx *tx, uint32_t timeout_ms, struct troth_result *result);
+int troth_kv_abort(struct troth_kv_tx *tx, struct troth_result *result);
+
+/* The calls. `tx` NULL: a transaction of its own. 0, or TROTH_ERR_NOT_FOUND (get: no such key),
+ * _CONFLICT (the transaction is lost: abort it and run it again), _ABORTED, _STATE
+ * (compare-and-set: another value; commit has begun), _INVALID, _TOO_LARGE (add: out of range),
+ * _TIMEOUT, _UNAVAILABLE; `why` may be NULL. */
+struct troth_kv_value {
+    uint8_t *bytes; /* malloc'd; the caller frees it */
+    size_t n;
+};
+int troth_kv_get(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
+                 bool for_update, struct troth_kv_value *value, char why[TROTH_TEXT_BYTES]);
+int troth_kv_put(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
+                 const void *value, size_t value_bytes, char why[TROTH_TEXT_BYTES]);
+/* `minimum` NULL: none. *sum may be NULL. */
+int troth_kv_add(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
+                 int64_t delta, const int64_t *minimum, int64_t *sum, char why[TROTH_TEXT_BYTES]);
+int troth_kv_delete(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
+                    size_t key_bytes, char why[TROTH_TEXT_BYTES]);
+/* `expected` NULL: the key must be absent. */
+int troth_kv_compare_and_set(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
+                             size_t key_bytes, const struct troth_kv_value *expected,
+                             const void *value, size_t value_bytes, char why[TROTH_TEXT_BYTES]);
+/* Keys of all shards from `from` and below `to` (NULL: no end), in order of their bytes. Calls
+ * `each` for every pair until it returns non-zero; returns that. */
+typedef int troth_kv_each_fn(void *arg, const void *key, size_t key_bytes, const void *value,
+                             size_t value_bytes);
+int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
+                  size_t from_bytes, const void *to, size_t to_bytes, troth_kv_each_fn *each,
+                  void *arg, char why[TROTH_TEXT_BYTES]);
+
+#endif

@@ -1,0 +1,192 @@
+#include "shell/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/troth_err.h"
+#include "shell/logline.h"
+
+static int lock_file(struct db *db, char why[DB_WHY_BYTES]) {
+    char lock_path[sizeof db->path + 8];
+    snprintf(lock_path, sizeof lock_path, "%s.lock", db->path);
+    db->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (db->lock_fd < 0) {
+        snprintf(why, DB_WHY_BYTES,
+                 "cannot make %s: %s; the data folder must exist and be writable", lock_path,
+                 strerror(errno));
+        return TROTH_ERR_STORAGE;
+    }
+    if (flock(db->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        snprintf(why, DB_WHY_BYTES,
+                 "%s is in use by another process; stop that one or give another data folder",
+                 db->path);
+        return TROTH_ERR_EXISTS;
+    }
+    return 0;
+}
+
+static int read_number(struct db *db, const char *sql, int64_t *number) {
+    sqlite3_stmt *stmt = NULL;
+    int rc = sqlite3_prepare_v2(db->sqlite, sql, -1, &stmt, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(stmt);
+    }
+    if (rc == SQLITE_ROW) {
+        *number = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    return rc == SQLITE_ROW ? 0 : TROTH_ERR_STORAGE;
+}
+
+static int make_schema(struct db *db, int32_t application_id, int32_t version,
+                       const char *schema) {
+    char pragmas[128];
+    snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+             application_id, version);
+    int err = db_begin(db);
+    if (err == 0) {
+        err = db_exec(db, schema);
+    }
+    if (err == 0) {
+        err = db_exec(db, pragmas);
+    }
+    return err != 0 ? err : db_commit(db);
+}
+
+static int check_owner(struct db *db, int32_t application_id, int32_t version, const char *schema,
+                       char why[DB_WHY_BYTES]) {
+    int64_t found_id = 0;
+    int64_t found_version = 0;
+    int64_t tables = 0;
+    if (read_number(db, "PRAGMA application_id", &found_id) != 0 ||
+        read_number(db, "PRAGMA user_version", &found_version) != 0 ||
+        read_number(db, "SELECT count(*) FROM sqlite_master", &tables) != 0) {
+        snprintf(why, DB_WHY_BYTES, "cannot read %s: %s", db->path, sqlite3_errmsg(db->sqlite));
+        return TROTH_ERR_CORRUPT;
+    }
+    if (tables == 0) {
+        int err = make_schema(db, application_id, version, schema);
+        if (err != 0) {
+            snprintf(why, DB_WHY_BYTES, "cannot write %s: %s", db->path,
+                     sqlite3_errmsg(db->sqlite));
+        }
+        return err;
+    }
+    if (found_id != application_id) {
+        snprintf(why, DB_WHY_BYTES, "%s is a database of another program; give another file",
+                 db->path);
+        return TROTH_ERR_MISMATCH;
+    }
+    if (found_version > version) {
+        snprintf(why, DB_WHY_BYTES,
+                 "%s was written by a newer version (format %lld, this program knows %d); "
+                 "run that version",
+                 db->path, (long long)found_version, version);
+        return TROTH_ERR_MISMATCH;
+    }
+    return 0;
+}
+
+static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
+    static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                                  "PRAGMA locking_mode=NORMAL; PRAGMA foreign_keys=OFF;"
+                                  "PRAGMA wal_autocheckpoint=4000;";
+    int rc = sqlite3_open_v2(db->path, &db->sqlite,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
+                             NULL);
+    if (rc == SQLITE_OK) {
+        /* Readers with the sqlite3 shell are welcome; they may hold a checkpoint for a moment. */
+        sqlite3_busy_timeout(db->sqlite, 5000);
+        rc = sqlite3_exec(db->sqlite, pragmas, NULL, NULL, NULL);
+    }
+    if (rc != SQLITE_OK) {
+        snprintf(why, DB_WHY_BYTES, "cannot open %s: %s", db->path,
+                 db->sqlite != NULL ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(rc));
+        return rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT ? TROTH_ERR_CORRUPT
+                                                           : TROTH_ERR_STORAGE;
+    }
+    return 0;
+}
+
+int db_open(struct db *db, const char *path, int32_t application_id, int32_t version,
+            const char *schema, char why[DB_WHY_BYTES]) {
+    *db = (struct db){.lock_fd = -1};
+    if (strlen(path) >= sizeof db->path) {
+        snprintf(why, DB_WHY_BYTES, "the path is too long: %s", path);
+        return TROTH_ERR_STORAGE;
+    }
+    strcpy(db->path, path);
+    int err = lock_file(db, why);
+    if (err == 0) {
+        err = open_sqlite(db, why);
+    }
+    if (err == 0) {
+        err = check_owner(db, application_id, version, schema, why);
+    }
+    if (err != 0) {
+        db_close(db);
+    }
+    return err;
+}
+
+void db_close(struct db *db) {
+    if (db->sqlite != NULL) {
+        sqlite3_close_v2(db->sqlite);
+        db->sqlite = NULL;
+    }
+    if (db->lock_fd >= 0) {
+        close(db->lock_fd);
+        db->lock_fd = -1;
+    }
+    db->in_batch = false;
+}
+
+sqlite3_stmt *db_prepare(struct db *db, const char *sql) {
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v3(db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL) !=
+        SQLITE_OK) {
+        logline(LOGLINE_ERROR, "%s: cannot prepare \"%s\": %s", db->path, sql,
+                sqlite3_errmsg(db->sqlite));
+    }
+    return stmt;
+}
+
+int db_exec(struct db *db, const char *sql) {
+    if (sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL) == SQLITE_OK) {
+        return 0;
+    }
+    logline(LOGLINE_ERROR, "%s: cannot run \"%s\": %s", db->path, sql,
+            sqlite3_errmsg(db->sqlite));
+    return TROTH_ERR_STORAGE;
+}
+
+int db_run(struct db *db, sqlite3_stmt *stmt) {
+    int rc = sqlite3_step(stmt);
+    if (rc != SQLITE_DONE && rc != SQLITE_ROW) {
+        logline(LOGLINE_ERROR, "%s: cannot write: %s (%s)", db->path, sqlite3_errmsg(db->sqlite),
+                sqlite3_sql(stmt));
+    }
+    sqlite3_reset(stmt);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : TROTH_ERR_STORAGE;
+}
+
+int db_begin(struct db *db) {
+    if (db->in_batch) {
+        return 0;
+    }
+    int err = db_exec(db, "BEGIN IMMEDIATE");
+    db->in_batch = err == 0;
+    return err;
+}
+
+int db_commit(struct db *db) {
+    if (!db->in_batch) {
+        return 0;
+    }
+    db->in_batch = false;
+    return db_exec(db, "COMMIT");
+}

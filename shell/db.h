@@ -1,0 +1,45 @@
+/* db: a SQLite database as a durable log: one process, one connection, batches that are synced.
+ *
+ * WAL mode with synchronous=FULL: when db_commit returns 0 the batch is on disk (S4). A commit or
+ * sync that fails is never tried again (DESIGN 4.9): the caller must stop the process.
+ * The file is locked for this process: a second one gets TROTH_ERR_EXISTS.
+ */
+#ifndef SHELL_DB_H
+#define SHELL_DB_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DB_WHY_BYTES 512
+
+struct db {
+    sqlite3 *sqlite;
+    int lock_fd;
+    bool in_batch;
+    char path[512];
+};
+
+/* Opens or makes the database and takes its lock (path + ".lock"). `application_id` (SQLite's, a
+ * 32-bit number) tells whose it is, `schema` is run on a new database, `version` is its
+ * user_version. TROTH_ERR_STORAGE (can't be opened or written), _EXISTS (another process has it),
+ * _MISMATCH (another application's, or of a newer version), _CORRUPT. On an error `why` says
+ * what failed, on what and what to do; nothing is left open. */
+int db_open(struct db *db, const char *path, int32_t application_id, int32_t version,
+            const char *schema, char why[DB_WHY_BYTES]);
+void db_close(struct db *db);
+
+/* A prepared statement that lives as long as the caller keeps it; sqlite3_finalize ends it. NULL
+ * and a log line when the SQL is wrong, which is a programmer's error or a damaged database. */
+sqlite3_stmt *db_prepare(struct db *db, const char *sql);
+/* Runs SQL without results. TROTH_ERR_STORAGE, with a log line. */
+int db_exec(struct db *db, const char *sql);
+/* Steps a statement that gives no rows, and resets it. TROTH_ERR_STORAGE, with a log line. */
+int db_run(struct db *db, sqlite3_stmt *stmt);
+
+/* A batch: begin is idempotent while one is open; commit without one is nothing. */
+int db_begin(struct db *db);
+int db_commit(struct db *db);
+
+#endif
