@@ -1,5 +1,6 @@
 /* db: what was committed is there; a file that is not ours is refused and not touched. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
