@@ -57,6 +57,7 @@ target_compile_options(
             -Wswitch-enum
             -Wundef
             -Wvla
+            -Wno-format-truncation # texts for humans are cut on purpose
             -Werror)
 
 # troth_library(NAME SOURCES ... LINKS ...): a library that may do I/O.
