@@ -85,8 +85,7 @@ struct paxos_accepted {
     enum paxos_vote vote;
 };
 
-/* ---- Ballots: 0 is the participants'; b > 0 belongs to node b mod n [GL 4, DESIGN 1] ----------
- */
+/* ---- Ballots: 0 is the participants'; b > 0 belongs to node b mod n [GL 4, DESIGN 1] -------- */
 
 /* The node that owns ballot b > 0 among n: 1 to n. */
 uint32_t paxos_ballot_owner(uint32_t ballot, uint32_t nodes);
