@@ -37,7 +37,7 @@
 #define RPC_FRAME_BYTES_MAX (4u << 20)
 /* What may wait behind the write under way on one stream, bytes. */
 #define RPC_STREAM_QUEUE_BYTES_MAX (64u << 20)
-#define RPC_STATUS_TEXT_MAX 512u
+#define RPC_STATUS_TEXT_MAX        512u
 
 /* gRPC's status codes, by their standard numbers. */
 enum rpc_status {
@@ -130,17 +130,15 @@ void rpc_channel_free(struct rpc_channel *channel);
 typedef void rpc_done_fn(void *arg, int status, const char *text, const uint8_t *bytes, size_t n);
 /* Starts a call. `done` runs exactly once, unless an error is returned, then never.
  * With `wait_for_ready` a server that is not there yet is waited for until the deadline. */
-int rpc_call_async(struct rpc_channel *channel, const char *method,
-                   const ProtobufCMessage *request, int64_t timeout_ms, bool wait_for_ready,
-                   rpc_done_fn *done, void *arg);
+int rpc_call_async(struct rpc_channel *channel, const char *method, const ProtobufCMessage *request,
+                   int64_t timeout_ms, bool wait_for_ready, rpc_done_fn *done, void *arg);
 /* The same, waiting. On RPC_OK *reply is a message of `type`, to be freed with
  * protobuf_c_message_free_unpacked(reply, NULL). `text` gets the server's words, at most
  * RPC_STATUS_TEXT_MAX bytes with the NUL. Returns the status; RPC_INTERNAL with a text when the
  * reply is no message of `type`. */
-int rpc_call_sync(struct rpc_channel *channel, const char *method,
-                  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
-                  int64_t timeout_ms, bool wait_for_ready, ProtobufCMessage **reply,
-                  char text[RPC_STATUS_TEXT_MAX]);
+int rpc_call_sync(struct rpc_channel *channel, const char *method, const ProtobufCMessage *request,
+                  const ProtobufCMessageDescriptor *type, int64_t timeout_ms, bool wait_for_ready,
+                  ProtobufCMessage **reply, char text[RPC_STATUS_TEXT_MAX]);
 
 /* ---- Server -------------------------------------------------------------------------------- */
 

@@ -1,0 +1,149 @@
+/* rpc: the library, its completion queue and the threads that poll it. */
+#include "rpc/rpc.h"
+
+#include <assert.h>
+#include <grpc/support/log.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpc/internal.h"
+
+struct rpc {
+    grpc_completion_queue *queue;
+    struct rpc_timers *timers;
+    unsigned threads_n;
+    pthread_t *threads;
+};
+
+const char *rpc_status_name(int status) {
+    static const char *const names[] = {
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    };
+    if (status < 0 || (size_t)status >= sizeof names / sizeof *names) {
+        return "?";
+    }
+    return names[status];
+}
+
+static void *poll_main(void *arg) {
+    struct rpc *rpc = arg;
+    for (;;) {
+        grpc_event event =
+            grpc_completion_queue_next(rpc->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        if (event.type == GRPC_QUEUE_SHUTDOWN) {
+            return NULL;
+        }
+        if (event.type == GRPC_OP_COMPLETE) {
+            struct rpc_tag *tag = event.tag;
+            rpc_event_fn *fn = atomic_load_explicit(&tag->fn, memory_order_acquire);
+            fn(tag, event.success != 0);
+        }
+    }
+}
+
+/* gRPC writes to stderr about every peer that is away. Our callers learn that from a status, so
+ * only its last words before an abort are kept; GRPC_VERBOSITY brings the rest back. */
+static void log_last_words(gpr_log_func_args *args) {
+    static const char assertion[] = "assertion failed";
+    if (strncmp(args->message, assertion, sizeof assertion - 1) == 0) {
+        fprintf(stderr, "gRPC %s:%d: %s\n", args->file, args->line, args->message);
+    }
+}
+
+static int start_threads(struct rpc *rpc, unsigned n) {
+    rpc->threads = calloc(n, sizeof *rpc->threads);
+    if (rpc->threads == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    while (rpc->threads_n < n) {
+        if (pthread_create(&rpc->threads[rpc->threads_n], NULL, poll_main, rpc) != 0) {
+            return TROTH_ERR_SYSTEM;
+        }
+        rpc->threads_n++;
+    }
+    return 0;
+}
+
+int rpc_new(struct rpc **out, const struct rpc_options *options) {
+    struct rpc *rpc = calloc(1, sizeof *rpc);
+    if (rpc == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    /* Signals are for the program's own threads: ours, and gRPC's, are born with all blocked. */
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (getenv("GRPC_VERBOSITY") == NULL) {
+        gpr_set_log_function(log_last_words);
+    }
+    grpc_init();
+    rpc->queue = grpc_completion_queue_create_for_next(NULL);
+    int err = rpc_timers_new(&rpc->timers);
+    if (err == 0) {
+        err = start_threads(rpc, options->threads == 0 ? 1 : options->threads);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err != 0) {
+        rpc_free(rpc);
+        return err;
+    }
+    *out = rpc;
+    return 0;
+}
+
+void rpc_free(struct rpc *rpc) {
+    if (rpc == NULL) {
+        return;
+    }
+    rpc_timers_free(rpc->timers);
+    grpc_completion_queue_shutdown(rpc->queue);
+    if (rpc->threads_n == 0) {
+        (void)poll_main(rpc);
+    }
+    for (unsigned i = 0; i < rpc->threads_n; i++) {
+        pthread_join(rpc->threads[i], NULL);
+    }
+    grpc_completion_queue_destroy(rpc->queue);
+    /* The blocking kind: plain grpc_shutdown cleans up on a thread that nobody can join. */
+    grpc_shutdown_blocking();
+    free(rpc->threads);
+    free(rpc);
+}
+
+grpc_completion_queue *rpc_queue(struct rpc *rpc) {
+    return rpc->queue;
+}
+
+struct rpc_timers *rpc_timers_of(struct rpc *rpc) {
+    return rpc->timers;
+}
+
+void rpc_batch(grpc_call *call, const grpc_op *ops, size_t n, struct rpc_tag *tag,
+               rpc_event_fn *fn) {
+    rpc_tag_arm(tag, fn);
+    grpc_call_error error = grpc_call_start_batch(call, ops, n, tag, NULL);
+    /* Only a mistake of ours is refused here; what the world does comes as an event. */
+    if (error != GRPC_CALL_OK) {
+        fprintf(stderr, "gRPC refused a batch: %s\n", grpc_call_error_to_string(error));
+        abort();
+    }
+}
