@@ -10,3 +10,10 @@ function(troth_unit_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS "fast")
 endfunction()
+# troth_alloc_test(NAME LINKS ...): the same, with tests/lib/alloc_fail, which can make allocations
+# of what is linked statically fail.
+function(troth_alloc_test name)
+  troth_unit_test(${name} ${ARGN})
+  target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/lib/alloc_fail.c)
+  target_link_options(${name} PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+endfunction()
