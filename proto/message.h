@@ -35,7 +35,7 @@ enum message_type {
     MESSAGE_REFUSED,   /* txid, ballot, promised */
     MESSAGE_KNOWN,     /* txid, outcome, finished, forgotten, reason */
     MESSAGE_ASK,       /* txid, request, ask, set: branches or NULL */
-    MESSAGE_ANSWER,    /* request, error, outcome, reason, detail, already */
+    MESSAGE_ANSWER,    /* txid, request, error, outcome, reason, detail, already */
     MESSAGE_HEARTBEAT, /* mark, in_flight, sequence_next */
     MESSAGE_LEAVING,
     /* either way between participant and node: keeps the failure detectors fed */
