@@ -148,6 +148,7 @@ START_TEST(frames_are_echoed_in_order) {
         ck_assert_int_eq(send_item(pair.client.stream, id, id % 300), 0);
     }
     GATE_WAIT(&pair.client.gate, pair.client.items_n == 5000);
+    GATE_WAIT(&pair.server.gate, pair.server.items_n == 5000);
     ck_assert(pair.client.in_order);
     ck_assert(pair.server.in_order);
     ck_assert_ptr_nonnull(strstr(rpc_stream_peer(pair.client.stream), pair.house.target));
