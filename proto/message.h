@@ -16,11 +16,11 @@
 enum message_type {
     MESSAGE_NONE,
     /* participant -> node */
-    MESSAGE_ENLIST,         /* txid */
-    MESSAGE_VOTE,           /* txid, vote, set, reason, detail */
-    MESSAGE_ACK,            /* txid, outcome, hazard */
+    MESSAGE_ENLIST,           /* txid */
+    MESSAGE_VOTE,             /* txid, vote, set, reason, detail */
+    MESSAGE_ACK,              /* txid, outcome, hazard */
     MESSAGE_ONE_PHASE_RESULT, /* txid, outcome, reason, detail */
-    MESSAGE_BRANCH_ABORTED, /* txid, reason, detail */
+    MESSAGE_BRANCH_ABORTED,   /* txid, reason, detail */
     /* node -> participant */
     MESSAGE_ENLISTED,         /* txid, ok, already, reason, detail */
     MESSAGE_PREPARE,          /* txid, set */
@@ -57,7 +57,7 @@ struct message {
     uint32_t ballot;
     uint32_t promised;
     uint32_t void_ballot;
-    struct paxos_set *set;           /* a reference, or NULL */
+    struct paxos_set *set; /* a reference, or NULL */
     enum paxos_vote vote;
     enum paxos_vote *votes;          /* n_votes, malloc'd, or NULL */
     struct paxos_accepted *accepted; /* set->n, malloc'd, or NULL */
