@@ -33,9 +33,9 @@ enum troth_outcome {
 };
 
 struct troth_options {
-    const char *nodes;      /* "host:port,host:port,..."; NULL: $TROTH_NODES, else 127.0.0.1:7101 */
-    uint32_t attempt_ms;    /* one node's time to answer before another is asked too; 0: 2,000 */
-    uint32_t timeout_ms;    /* of calls that have no timeout argument or get 0; 0: 10,000 */
+    const char *nodes;   /* "host:port,host:port,..."; NULL: $TROTH_NODES, else 127.0.0.1:7101 */
+    uint32_t attempt_ms; /* one node's time to answer before another is asked too; 0: 2,000 */
+    uint32_t timeout_ms; /* of calls that have no timeout argument or get 0; 0: 10,000 */
 };
 struct troth_branch {
     const char *participant;
@@ -79,7 +79,7 @@ int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *resu
  * every client must be given the same names. */
 struct troth_kv;
 struct troth_kv_options {
-    const char *shards; /* "name=host:port,name=host:port"; NULL: $TROTH_SHARDS */
+    const char *shards;  /* "name=host:port,name=host:port"; NULL: $TROTH_SHARDS */
     uint32_t timeout_ms; /* of each call; 0: 10,000 */
 };
 int troth_kv_open(struct troth_kv **out, struct troth *t, const struct troth_kv_options *options);
@@ -111,8 +111,8 @@ int troth_kv_put(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, s
 /* `minimum` NULL: none. *sum may be NULL. */
 int troth_kv_add(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
                  int64_t delta, const int64_t *minimum, int64_t *sum, char why[TROTH_TEXT_BYTES]);
-int troth_kv_delete(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
-                    size_t key_bytes, char why[TROTH_TEXT_BYTES]);
+int troth_kv_delete(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
+                    char why[TROTH_TEXT_BYTES]);
 /* `expected` NULL: the key must be absent. */
 int troth_kv_compare_and_set(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
                              size_t key_bytes, const struct troth_kv_value *expected,
@@ -121,8 +121,8 @@ int troth_kv_compare_and_set(struct troth_kv *kv, struct troth_kv_tx *tx, const 
  * `each` for every pair until it returns non-zero; returns that. */
 typedef int troth_kv_each_fn(void *arg, const void *key, size_t key_bytes, const void *value,
                              size_t value_bytes);
-int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
-                  size_t from_bytes, const void *to, size_t to_bytes, troth_kv_each_fn *each,
-                  void *arg, char why[TROTH_TEXT_BYTES]);
+int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from, size_t from_bytes,
+                  const void *to, size_t to_bytes, troth_kv_each_fn *each, void *arg,
+                  char why[TROTH_TEXT_BYTES]);
 
 #endif

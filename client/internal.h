@@ -1,0 +1,36 @@
+/* What troth.c shares with kv.c and with the troth command. */
+#ifndef CLIENT_INTERNAL_H
+#define CLIENT_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "client/addresses.h"
+#include "client/session.h"
+#include "client/troth.h"
+#include "rpc/rpc.h"
+
+#define TROTH_NODES_DEFAULT "127.0.0.1:7101"
+#define TROTH_ATTEMPT_MS    2000u
+#define TROTH_TIMEOUT_MS    10000u
+
+struct troth_node {
+    struct rpc_channel *channel;
+    const char *address;
+    atomic_uint id; /* the node's, once one of its answers told it; 0: not known */
+};
+struct troth {
+    struct rpc *rpc;
+    struct addresses addresses;
+    uint32_t n_nodes;
+    struct troth_node nodes[SESSION_NODES_MAX];
+    uint32_t attempt_ms;
+    uint32_t timeout_ms;
+    atomic_uint turn; /* whose turn it is to begin */
+};
+
+/* A gRPC status as one of our errors: what Transactions' services mean by it. */
+int client_err_of_status(int status);
+/* The value, or the environment's, or `otherwise`; never an empty string, but maybe NULL. */
+const char *client_setting(const char *value, const char *variable, const char *otherwise);
+
+#endif
