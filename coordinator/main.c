@@ -1,0 +1,91 @@
+/* trothd: one node of a cluster. See `trothd --help`. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "coordinator/config.h"
+#include "coordinator/node.h"
+#include "shell/logline.h"
+
+/* What the signal thread waits for; SIGUSR2 ends it. */
+static sigset_t waited_signals(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR2);
+    return set;
+}
+
+static void *wait_for_signals(void *arg) {
+    struct node *node = arg;
+    sigset_t set = waited_signals();
+    int number;
+    bool stopping = false;
+    while (sigwait(&set, &number) == 0 && number != SIGUSR2) {
+        if (stopping) {
+            logline(LOGLINE_WARN, "a second signal: stopping at once");
+            _exit(128 + number);
+        }
+        stopping = true;
+        logline(LOGLINE_INFO, "stopping; a second signal stops at once");
+        node_stop(node);
+    }
+    return NULL;
+}
+
+static int serve(const struct config *config) {
+    char who[64];
+    char why[NODE_WHY_BYTES];
+    struct node *node;
+    pthread_t signals;
+    snprintf(who, sizeof who, "trothd[%u]", config->node);
+    logline_setup(who, (enum logline_level)config->log_level);
+    /* A gone reader is an error of its write; so is a file at its size limit. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    /* Before any thread starts, so that all inherit it. */
+    sigset_t set = waited_signals();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+
+    int status = node_open(&node, config, why);
+    if (status != 0) {
+        logline(LOGLINE_ERROR, "%s", why);
+        return status;
+    }
+    if (pthread_create(&signals, NULL, wait_for_signals, node) != 0) {
+        logline(LOGLINE_ERROR, "cannot start a thread");
+        node_free(node);
+        return NODE_EXIT_FAILED;
+    }
+    status = node_run(node);
+    pthread_kill(signals, SIGUSR2);
+    pthread_join(signals, NULL);
+    node_free(node);
+    return status;
+}
+
+int main(int argc, char *argv[]) {
+    struct config config;
+    enum config_action action;
+    char why[CONFIG_WHY_BYTES];
+    if (config_read(&config, argc, argv, &action, why) != 0) {
+        fprintf(stderr, "trothd: %s\n", why);
+        return NODE_EXIT_CONFIG;
+    }
+    switch (action) {
+    case CONFIG_HELP:
+        config_help(stdout);
+        return 0;
+    case CONFIG_VERSION:
+        printf("trothd %s\n", TROTH_VERSION);
+        return 0;
+    case CONFIG_CHECK:
+        config_print(&config, stdout);
+        return 0;
+    case CONFIG_RUN:
+        break;
+    }
+    return serve(&config);
+}

@@ -1,0 +1,224 @@
+#include "coordinator/membership.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void say(struct membership_answer *answer, enum membership_verdict verdict,
+                const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(struct membership_answer *answer, enum membership_verdict verdict,
+                const char *format, ...) {
+    answer->verdict = verdict;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(answer->text, sizeof answer->text, format, args);
+    va_end(args);
+}
+
+void membership_hello(const struct membership *membership, struct wire_peer_hello *hello) {
+    *hello = (struct wire_peer_hello){
+        .node = membership->self,
+        .nodes = membership->nodes,
+        .incarnation = membership->incarnation,
+        .version = MEMBERSHIP_VERSION,
+        .fresh = membership->fresh,
+    };
+    memcpy(hello->cluster, membership->cluster, sizeof hello->cluster);
+    memcpy(hello->disk, membership->disk, sizeof hello->disk);
+    for (uint32_t node = 1; node <= membership->nodes; node++) {
+        const struct membership_node *peer = &membership->peers[node];
+        if (node != membership->self && peer->incarnation != 0) {
+            struct wire_remembered *remembered = &hello->remembered[node];
+            remembered->node = node;
+            remembered->incarnation = peer->incarnation;
+            memcpy(remembered->disk, peer->disk, sizeof remembered->disk);
+        }
+    }
+}
+
+/* Of our cluster at all? */
+static bool belongs(const struct membership *membership, uint32_t dialled,
+                    const struct wire_peer_hello *hello, struct membership_answer *answer) {
+    if (hello->version != MEMBERSHIP_VERSION) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "node %u speaks version %u of the protocol between nodes, node %u speaks %u: run "
+            "versions of trothd that go together",
+            hello->node, hello->version, membership->self, MEMBERSHIP_VERSION);
+    } else if (strcmp(hello->cluster, membership->cluster) != 0) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "node %u is of cluster %s, node %u of cluster %s: correct `cluster` or `nodes`",
+            hello->node, hello->cluster, membership->self, membership->cluster);
+    } else if (hello->nodes != membership->nodes) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "node %u was told that the cluster has %u nodes, node %u that it has %u: give all the "
+            "same `nodes`",
+            hello->node, hello->nodes, membership->self, membership->nodes);
+    } else if (dialled != 0 && hello->node != dialled) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "at the address of node %u there is node %u: correct `nodes` or `node`", dialled,
+            hello->node);
+    } else if (hello->node == 0 || hello->node > membership->nodes) {
+        say(answer, MEMBERSHIP_REFUSE, "there is no node %u in a cluster of %u: correct `node`",
+            hello->node, membership->nodes);
+    } else if (hello->node == membership->self) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "two processes say that they are node %u: correct `node` or `nodes` of one of them",
+            hello->node);
+    } else if (hello->incarnation == 0) {
+        say(answer, MEMBERSHIP_REFUSE, "node %u gives no incarnation", hello->node);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+static bool same_disk(const uint8_t a[16], const uint8_t b[16]) {
+    return memcmp(a, b, 16) == 0;
+}
+
+/* Does the peer remember more of us than we are? */
+static bool we_forgot(const struct membership *membership, const struct wire_peer_hello *hello,
+                      struct membership_answer *answer) {
+    const struct wire_remembered *us = &hello->remembered[membership->self];
+    if (us->node != membership->self || us->incarnation == 0) {
+        return false;
+    }
+    if (!same_disk(us->disk, membership->disk)) {
+        say(answer, MEMBERSHIP_AMNESIA,
+            "node %u knows this node %u with another disk: what this node promised is on that one. "
+            "Give it back its old data folder; a lost disk can't be replaced by an empty one",
+            hello->node, membership->self);
+        return true;
+    }
+    if (us->incarnation > membership->incarnation) {
+        say(answer, MEMBERSHIP_AMNESIA,
+            "node %u knows this node %u from its start number %llu, but the data folder is of "
+            "start "
+            "%llu: it is an older copy, and what was promised since is missing. Give it back its "
+            "newest data folder",
+            hello->node, membership->self, (unsigned long long)us->incarnation,
+            (unsigned long long)membership->incarnation);
+        return true;
+    }
+    return false;
+}
+
+static bool peer_forgot(const struct membership_node *peer, const struct wire_peer_hello *hello,
+                        struct membership_answer *answer) {
+    if (peer->incarnation == 0) {
+        return false;
+    }
+    if (!same_disk(peer->disk, hello->disk)) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "node %u came back with %s disk and has forgotten what it promised: give it back its "
+            "old data folder; a lost disk can't be replaced by an empty one",
+            hello->node, hello->fresh ? "an empty" : "another");
+        answer->tell = true;
+        return true;
+    }
+    if (hello->incarnation < peer->incarnation) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "node %u came back with an older copy of its disk (start %llu, but start %llu was "
+            "seen) "
+            "and has forgotten what it promised: give it back its newest data folder",
+            hello->node, (unsigned long long)hello->incarnation,
+            (unsigned long long)peer->incarnation);
+        answer->tell = true;
+        return true;
+    }
+    return false;
+}
+
+static void remember(struct membership *membership, uint32_t node, const uint8_t disk[16],
+                     uint64_t incarnation, struct membership_answer *answer) {
+    struct membership_node *peer = &membership->peers[node];
+    if (peer->incarnation >= incarnation) {
+        return;
+    }
+    peer->incarnation = incarnation;
+    memcpy(peer->disk, disk, 16);
+    answer->changed |= 1u << node;
+}
+
+/* What it remembers of third nodes. Another disk than we remember is let be: that node is refused
+ * by one of us, whichever it comes back with, and a human must look. */
+static void merge(struct membership *membership, const struct wire_peer_hello *hello,
+                  struct membership_answer *answer) {
+    for (uint32_t node = 1; node <= membership->nodes; node++) {
+        const struct wire_remembered *told = &hello->remembered[node];
+        const struct membership_node *known = &membership->peers[node];
+        if (node == membership->self || node == hello->node || told->node != node ||
+            told->incarnation == 0) {
+            continue;
+        }
+        if (known->incarnation == 0 || same_disk(known->disk, told->disk)) {
+            remember(membership, node, told->disk, told->incarnation, answer);
+        }
+    }
+}
+
+void membership_greet(struct membership *membership, uint32_t dialled,
+                      const struct wire_peer_hello *hello, struct membership_answer *answer) {
+    *answer = (struct membership_answer){.verdict = MEMBERSHIP_ADMIT};
+    if (!belongs(membership, dialled, hello, answer) || we_forgot(membership, hello, answer) ||
+        peer_forgot(&membership->peers[hello->node], hello, answer)) {
+        return;
+    }
+    remember(membership, hello->node, hello->disk, hello->incarnation, answer);
+    merge(membership, hello, answer);
+}
+
+void membership_admitted_by(struct membership *membership, uint32_t node) {
+    membership->peers[node].admitted_us = true;
+    membership->peers[node].refusal[0] = '\0';
+}
+
+void membership_refused_by(struct membership *membership, uint32_t node, const char *text) {
+    struct membership_node *peer = &membership->peers[node];
+    snprintf(peer->refusal, sizeof peer->refusal, "%s", text);
+}
+
+static uint32_t admissions_needed(const struct membership *membership) {
+    return membership->fresh ? membership->nodes : paxos_majority(membership->nodes);
+}
+
+bool membership_is_ready(const struct membership *membership) {
+    uint32_t admissions = 1; /* our own */
+    for (uint32_t node = 1; node <= membership->nodes; node++) {
+        admissions += node != membership->self && membership->peers[node].admitted_us;
+    }
+    return admissions >= admissions_needed(membership);
+}
+
+static size_t append(char *text, size_t n, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static size_t append(char *text, size_t n, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int more = vsnprintf(text + n, MEMBERSHIP_TEXT_BYTES - n, format, args);
+    va_end(args);
+    n += more > 0 ? (size_t)more : 0;
+    return n < MEMBERSHIP_TEXT_BYTES ? n : MEMBERSHIP_TEXT_BYTES - 1;
+}
+
+void membership_waiting_for(const struct membership *membership, char text[MEMBERSHIP_TEXT_BYTES]) {
+    text[0] = '\0';
+    if (membership_is_ready(membership)) {
+        return;
+    }
+    uint32_t needed = admissions_needed(membership);
+    size_t n = append(text, 0, "waiting to be admitted by %s",
+                      membership->fresh ? "all other nodes, since the disk is empty;"
+                                        : "a majority of the nodes;");
+    n = append(text, n, " %u of %u needed, missing:", needed - 1, membership->nodes - 1);
+    const char *between = "";
+    for (uint32_t node = 1; node <= membership->nodes; node++) {
+        const struct membership_node *peer = &membership->peers[node];
+        if (node == membership->self || peer->admitted_us) {
+            continue;
+        }
+        n = append(text, n, "%s node %u (%s)", between, node,
+                   peer->refusal[0] == '\0' ? "not reached" : peer->refusal);
+        between = ",";
+    }
+}

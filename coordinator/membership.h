@@ -1,0 +1,72 @@
+/* membership: which peers may take part, and whether we may (DESIGN 4.4, amnesia).
+ *
+ * A node that comes back with an empty or older disk has forgotten what it promised and must not
+ * vote. So every node keeps a disk id, drawn when its database is made, and an incarnation that
+ * grows durably with every start; it remembers both of its peers, and they of it:
+ *
+ *   - a hello of another cluster, size, protocol version or node than expected is refused;
+ *   - a peer with another disk or a lower incarnation than remembered is refused;
+ *   - what a peer remembers of third nodes is merged, the higher incarnation wins;
+ *   - a peer that remembers another disk or a higher incarnation of *us* tells us that we are the
+ *     one with the wrong disk: this node must stop;
+ *   - a node that took part before takes part again once a majority, itself counted, has admitted
+ *     it; a fresh one (an empty disk: a new cluster, or a lost disk) needs *all* nodes.
+ *
+ * The same incarnation of the same disk again is the same start, connecting anew.
+ *
+ * Pure: no I/O, no clock. The caller makes durable what `changed` names before it admits.
+ */
+#ifndef COORDINATOR_MEMBERSHIP_H
+#define COORDINATOR_MEMBERSHIP_H
+
+#include "proto/wire.h"
+
+#define MEMBERSHIP_VERSION    1u /* of the protocol between nodes */
+#define MEMBERSHIP_TEXT_BYTES 400u
+
+struct membership_node {
+    uint8_t disk[16];
+    uint64_t incarnation;                /* 0: nothing is remembered of it */
+    bool admitted_us;                    /* has greeted us since this start */
+    char refusal[MEMBERSHIP_TEXT_BYTES]; /* why not, by the last attempt; "" for not reached */
+};
+
+struct membership {
+    char cluster[PAXOS_NAME_BYTES];
+    uint32_t self;
+    uint32_t nodes;
+    uint8_t disk[16];
+    uint64_t incarnation;
+    bool fresh;                                        /* has never taken part with this disk */
+    struct membership_node peers[PAXOS_NODES_MAX + 1]; /* by node; [self] is not used */
+};
+
+enum membership_verdict {
+    MEMBERSHIP_ADMIT,
+    MEMBERSHIP_REFUSE,  /* the peer is wrong */
+    MEMBERSHIP_AMNESIA, /* we are wrong: stop the process */
+};
+struct membership_answer {
+    enum membership_verdict verdict;
+    uint32_t changed; /* mask 1 << node: what is remembered of these must be made durable first */
+    /* The peer has the wrong disk: send it our hello before refusing, so that it learns it. */
+    bool tell;
+    char text[MEMBERSHIP_TEXT_BYTES]; /* for humans, unless admitted */
+};
+
+/* Our own hello. */
+void membership_hello(const struct membership *membership, struct wire_peer_hello *hello);
+/* A peer's hello; `dialled` is the node whose address we dialled, or 0 when it dialled us. On
+ * ADMIT the peer and what it told of others are remembered. */
+void membership_greet(struct membership *membership, uint32_t dialled,
+                      const struct wire_peer_hello *hello, struct membership_answer *answer);
+/* The peer has admitted us, or refused with its words. */
+void membership_admitted_by(struct membership *membership, uint32_t node);
+void membership_refused_by(struct membership *membership, uint32_t node, const char *text);
+
+/* Enough peers have admitted us. */
+bool membership_is_ready(const struct membership *membership);
+/* Whom we wait for and why, for humans; "" when ready. */
+void membership_waiting_for(const struct membership *membership, char text[MEMBERSHIP_TEXT_BYTES]);
+
+#endif

@@ -1,0 +1,512 @@
+#include "coordinator/node_log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/troth_err.h"
+#include "coordinator/node_log_record.h"
+#include "shell/clock.h"
+#include "shell/db.h"
+#include "shell/logline.h"
+
+#define APPLICATION_ID 0x54726e31 /* "Trn1" */
+#define FORMAT_VERSION 1
+
+/* The numbers are those of paxos/types.h; `sum` is node_log_record_sum. The columns `node` and
+ * `stored_at` (seconds of the wall clock) are for people only. */
+static const char schema[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE peer(node INTEGER PRIMARY KEY, disk BLOB NOT NULL, incarnation INTEGER NOT NULL);"
+    "CREATE TABLE mark(origin BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE record(txid BLOB PRIMARY KEY, node INTEGER, promised INTEGER, void_ballot "
+    "INTEGER,"
+    "  outcome INTEGER, reason INTEGER, finished INTEGER, participants TEXT, stored_at INTEGER,"
+    "  sum INTEGER) WITHOUT ROWID;"
+    "CREATE VIEW transactions AS SELECT lower(hex(txid)) AS txid, node AS begun_at,"
+    "  CASE outcome WHEN 0 THEN 'undecided' WHEN 1 THEN 'committed' WHEN 2 THEN 'aborted' END"
+    "    AS outcome,"
+    "  CASE reason WHEN 0 THEN '' WHEN 1 THEN 'client' WHEN 2 THEN 'vote' WHEN 3 THEN 'deadline'"
+    "    WHEN 4 THEN 'lost work' WHEN 5 THEN 'takeover' WHEN 6 THEN 'stopping'"
+    "    WHEN 7 THEN 'conflict' END AS reason,"
+    "  finished, promised AS promised_ballot,"
+    "  CASE WHEN participants = '' THEN 0 ELSE json_array_length(participants) END AS participants,"
+    "  datetime(stored_at, 'unixepoch') AS stored_at FROM record;"
+    "CREATE VIEW votes AS SELECT lower(hex(txid)) AS txid,"
+    "  json_extract(j.value, '$[0]') AS participant, json_extract(j.value, '$[1]') AS incarnation,"
+    "  CASE json_extract(j.value, '$[3]') WHEN 0 THEN 'none' WHEN 1 THEN 'prepared'"
+    "    WHEN 2 THEN 'read-only' WHEN 3 THEN 'aborted' WHEN 4 THEN 'delegated' END AS vote,"
+    "  json_extract(j.value, '$[2]') AS ballot"
+    "  FROM record, json_each(CASE WHEN participants = '' THEN '[]' ELSE participants END) AS j;"
+    "CREATE VIEW in_doubt AS SELECT t.* FROM transactions AS t"
+    "  WHERE t.outcome = 'undecided' AND EXISTS (SELECT 1 FROM votes AS v"
+    "    WHERE v.txid = t.txid AND v.vote <> 'none');";
+
+struct node_log {
+    struct db db;
+    sqlite3_stmt *store;
+    sqlite3_stmt *store_mark;
+    sqlite3_stmt *delete_one;
+    sqlite3_stmt *delete_below;
+    sqlite3_stmt *remember;
+    sqlite3_stmt *set_meta;
+    struct node_log_text text;
+    uint64_t batches;
+};
+
+/* ---- Meta ---------------------------------------------------------------------------------- */
+
+static int set_meta_int(struct node_log *log, const char *name, int64_t value) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        sqlite3_bind_text(log->set_meta, 1, name, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(log->set_meta, 2, value);
+        err = db_run(&log->db, log->set_meta);
+    }
+    return err;
+}
+
+static int set_meta_bytes(struct node_log *log, const char *name, const void *bytes, int n,
+                          bool is_text) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        sqlite3_bind_text(log->set_meta, 1, name, -1, SQLITE_STATIC);
+        if (is_text) {
+            sqlite3_bind_text(log->set_meta, 2, bytes, n, SQLITE_STATIC);
+        } else {
+            sqlite3_bind_blob(log->set_meta, 2, bytes, n, SQLITE_STATIC);
+        }
+        err = db_run(&log->db, log->set_meta);
+        sqlite3_clear_bindings(log->set_meta);
+    }
+    return err;
+}
+
+struct identity {
+    bool found;
+    char cluster[PAXOS_NAME_BYTES];
+    int64_t node, nodes, incarnation, admitted;
+    uint8_t disk[16];
+    bool has_disk;
+    char amnesia[NODE_LOG_WHY_BYTES / 2];
+};
+
+static void read_meta_row(sqlite3_stmt *rows, struct identity *identity) {
+    const char *name = (const char *)sqlite3_column_text(rows, 0);
+    const char *text = (const char *)sqlite3_column_text(rows, 1);
+    if (name == NULL) {
+        return;
+    }
+    identity->found = true;
+    if (strcmp(name, "cluster") == 0) {
+        snprintf(identity->cluster, sizeof identity->cluster, "%s", text == NULL ? "" : text);
+    } else if (strcmp(name, "amnesia") == 0) {
+        snprintf(identity->amnesia, sizeof identity->amnesia, "%s", text == NULL ? "?" : text);
+    } else if (strcmp(name, "node") == 0) {
+        identity->node = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "nodes") == 0) {
+        identity->nodes = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "incarnation") == 0) {
+        identity->incarnation = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "admitted") == 0) {
+        identity->admitted = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "disk") == 0 && sqlite3_column_bytes(rows, 1) == 16) {
+        memcpy(identity->disk, sqlite3_column_blob(rows, 1), 16);
+        identity->has_disk = true;
+    }
+}
+
+static int read_identity(struct node_log *log, struct identity *identity) {
+    sqlite3_stmt *rows = db_prepare(&log->db, "SELECT name, value FROM meta");
+    if (rows == NULL) {
+        return TROTH_ERR_CORRUPT;
+    }
+    int rc;
+    while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
+        read_meta_row(rows, identity);
+    }
+    sqlite3_finalize(rows);
+    return rc == SQLITE_DONE ? 0 : TROTH_ERR_CORRUPT;
+}
+
+static int make_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
+                         struct identity *identity) {
+    *identity = (struct identity){.node = node, .nodes = nodes, .has_disk = true};
+    snprintf(identity->cluster, sizeof identity->cluster, "%s", cluster);
+    clock_random(identity->disk, sizeof identity->disk);
+    int err = set_meta_bytes(log, "cluster", cluster, -1, true);
+    if (err == 0) {
+        err = set_meta_int(log, "node", node);
+    }
+    if (err == 0) {
+        err = set_meta_int(log, "nodes", nodes);
+    }
+    if (err == 0) {
+        err = set_meta_int(log, "admitted", 0);
+    }
+    return err != 0 ? err : set_meta_bytes(log, "disk", identity->disk, 16, false);
+}
+
+static int check_identity(const struct node_log *log, const struct identity *identity,
+                          const char *cluster, uint32_t node, uint32_t nodes,
+                          char why[NODE_LOG_WHY_BYTES]) {
+    const char *path = log->db.path;
+    if (identity->amnesia[0] != '\0') {
+        snprintf(why, NODE_LOG_WHY_BYTES, "%s must not be used any more: %s", path,
+                 identity->amnesia);
+        return TROTH_ERR_AMNESIA;
+    }
+    if (strcmp(identity->cluster, cluster) != 0) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s belongs to cluster %s, not to %s; give another `data` folder or correct "
+                 "`cluster`",
+                 path, identity->cluster, cluster);
+    } else if (identity->node != node) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s belongs to node %lld, not to node %u; give another `data` folder or correct "
+                 "`node`",
+                 path, (long long)identity->node, node);
+    } else if (identity->nodes != nodes) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s belongs to a cluster of %lld nodes, not of %u; a cluster's size can't be "
+                 "changed: correct `nodes`",
+                 path, (long long)identity->nodes, nodes);
+    } else if (!identity->has_disk || identity->incarnation < 1 ||
+               identity->incarnation >= UINT32_MAX) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s is damaged: its table meta lacks the disk id or the incarnation", path);
+        return TROTH_ERR_CORRUPT;
+    } else {
+        return 0;
+    }
+    return TROTH_ERR_MISMATCH;
+}
+
+static int read_peers(struct node_log *log, struct membership *membership) {
+    sqlite3_stmt *rows = db_prepare(&log->db, "SELECT node, disk, incarnation FROM peer");
+    if (rows == NULL) {
+        return TROTH_ERR_CORRUPT;
+    }
+    int rc;
+    while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
+        int64_t node = sqlite3_column_int64(rows, 0);
+        if (node >= 1 && node <= membership->nodes && sqlite3_column_bytes(rows, 1) == 16) {
+            struct membership_node *peer = &membership->peers[node];
+            memcpy(peer->disk, sqlite3_column_blob(rows, 1), 16);
+            peer->incarnation = (uint64_t)sqlite3_column_int64(rows, 2);
+        }
+    }
+    sqlite3_finalize(rows);
+    return rc == SQLITE_DONE ? 0 : TROTH_ERR_CORRUPT;
+}
+
+/* ---- Open and close ------------------------------------------------------------------------ */
+
+static int make_folder(const char *folder, char why[NODE_LOG_WHY_BYTES]) {
+    if (mkdir(folder, 0755) != 0 && errno != EEXIST) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "cannot make the data folder %s: %s; make it, or give another with `data`", folder,
+                 strerror(errno));
+        return TROTH_ERR_STORAGE;
+    }
+    if (access(folder, W_OK | X_OK) != 0) {
+        snprintf(
+            why, NODE_LOG_WHY_BYTES,
+            "the data folder %s is not writable: %s; change its owner or mode, or give another "
+            "with `data`",
+            folder, strerror(errno));
+        return TROTH_ERR_STORAGE;
+    }
+    return 0;
+}
+
+static int prepare_all(struct node_log *log) {
+    log->store = db_prepare(
+        &log->db, "INSERT INTO record(txid, node, promised, void_ballot, outcome, reason, finished,"
+                  " participants, stored_at, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+                  " ON CONFLICT(txid) DO UPDATE SET promised=?3, void_ballot=?4, outcome=?5,"
+                  " reason=?6, finished=?7, participants=?8, stored_at=?9, sum=?10");
+    log->store_mark = db_prepare(&log->db, "INSERT OR REPLACE INTO mark VALUES(?1, ?2)");
+    log->delete_one = db_prepare(&log->db, "DELETE FROM record WHERE txid = ?1");
+    log->delete_below =
+        db_prepare(&log->db, "DELETE FROM record WHERE txid >= ?1 AND txid < ?2 AND finished = 1");
+    log->remember = db_prepare(&log->db, "INSERT OR REPLACE INTO peer VALUES(?1, ?2, ?3)");
+    log->set_meta = db_prepare(&log->db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)");
+    bool all = log->store != NULL && log->store_mark != NULL && log->delete_one != NULL &&
+               log->delete_below != NULL && log->remember != NULL && log->set_meta != NULL;
+    return all ? 0 : TROTH_ERR_CORRUPT;
+}
+
+static int load(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
+                struct membership *membership, char why[NODE_LOG_WHY_BYTES]) {
+    struct identity identity = {0};
+    int err = prepare_all(log);
+    if (err == 0) {
+        err = read_identity(log, &identity);
+    }
+    if (err == 0 && identity.found) {
+        err = check_identity(log, &identity, cluster, node, nodes, why);
+    } else if (err == 0) {
+        err = make_identity(log, cluster, node, nodes, &identity);
+    }
+    if (err == 0) {
+        err = set_meta_int(log, "incarnation", ++identity.incarnation);
+    }
+    if (err == 0) {
+        err = db_commit(&log->db);
+    }
+    if (err != 0) {
+        return err;
+    }
+    *membership = (struct membership){
+        .self = node,
+        .nodes = nodes,
+        .incarnation = (uint64_t)identity.incarnation,
+        .fresh = identity.admitted == 0,
+    };
+    memcpy(membership->cluster, identity.cluster, sizeof membership->cluster);
+    memcpy(membership->disk, identity.disk, sizeof membership->disk);
+    return read_peers(log, membership);
+}
+
+int node_log_open(struct node_log **out, const char *folder, const char *cluster, uint32_t node,
+                  uint32_t nodes, struct membership *membership, char why[NODE_LOG_WHY_BYTES]) {
+    char path[512];
+    why[0] = '\0';
+    struct node_log *log = calloc(1, sizeof *log);
+    if (log == NULL) {
+        snprintf(why, NODE_LOG_WHY_BYTES, "out of memory");
+        return TROTH_ERR_NO_MEMORY;
+    }
+    log->db.lock_fd = -1;
+    snprintf(path, sizeof path, "%s/node.db", folder);
+    int err = make_folder(folder, why);
+    if (err == 0) {
+        err = db_open(&log->db, path, APPLICATION_ID, FORMAT_VERSION, schema, why);
+    }
+    if (err == 0) {
+        err = load(log, cluster, node, nodes, membership, why);
+        if (err != 0 && why[0] == '\0') {
+            snprintf(why, NODE_LOG_WHY_BYTES, "cannot use %s: %s", path,
+                     sqlite3_errmsg(log->db.sqlite));
+        }
+    }
+    if (err != 0) {
+        node_log_close(log);
+        return err;
+    }
+    *out = log;
+    return 0;
+}
+
+void node_log_close(struct node_log *log) {
+    if (log == NULL) {
+        return;
+    }
+    sqlite3_stmt *all[] = {log->store,        log->store_mark, log->delete_one,
+                           log->delete_below, log->remember,   log->set_meta};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        sqlite3_finalize(all[i]);
+    }
+    db_close(&log->db);
+    free(log->text.text);
+    free(log);
+}
+
+/* ---- Reading ------------------------------------------------------------------------------- */
+
+static bool column_number(sqlite3_stmt *row, int column, uint64_t max, uint64_t *number) {
+    int64_t value = sqlite3_column_int64(row, column);
+    *number = (uint64_t)value;
+    return sqlite3_column_type(row, column) == SQLITE_INTEGER && value >= 0 && *number <= max;
+}
+
+/* Columns: txid, promised, void_ballot, outcome, reason, finished, participants, sum. */
+static int read_record(sqlite3_stmt *row, struct troth_txid txid, struct acceptor *record) {
+    uint64_t promised, void_ballot, outcome, reason, finished;
+    const char *participants = (const char *)sqlite3_column_text(row, 6);
+    if (!column_number(row, 1, PAXOS_BALLOT_MAX, &promised) ||
+        !column_number(row, 2, PAXOS_BALLOT_MAX, &void_ballot) ||
+        !column_number(row, 3, PAXOS_OUTCOME_ABORTED, &outcome) ||
+        !column_number(row, 4, PAXOS_REASON_LAST, &reason) ||
+        !column_number(row, 5, 1, &finished) || participants == NULL) {
+        return TROTH_ERR_CORRUPT;
+    }
+    size_t n = (size_t)sqlite3_column_bytes(row, 6);
+    *record = (struct acceptor){
+        .promised = (uint32_t)promised,
+        .void_ballot = (uint32_t)void_ballot,
+        .outcome = (enum paxos_outcome)outcome,
+        .reason = (enum paxos_reason)reason,
+        .finished = finished != 0,
+    };
+    if (sqlite3_column_int64(row, 7) != node_log_record_sum(txid, record, participants, n)) {
+        return TROTH_ERR_CORRUPT;
+    }
+    int err = node_log_record_read(participants, record);
+    if (err == 0 && !node_log_record_is_sound(record)) {
+        acceptor_release(record);
+        err = TROTH_ERR_CORRUPT;
+    }
+    return err;
+}
+
+static int replay_row(struct node_log *log, sqlite3_stmt *row, node_log_record_fn *each,
+                      void *arg) {
+    char text[TROTH_TXID_TEXT];
+    if (sqlite3_column_bytes(row, 0) != TROTH_TXID_BYTES) {
+        logline(LOGLINE_ERROR, "%s: a record without a txid is skipped", log->db.path);
+        return 0;
+    }
+    struct troth_txid txid = troth_txid_from_bytes(sqlite3_column_blob(row, 0));
+    struct acceptor record = {0};
+    int err = read_record(row, txid, &record);
+    if (err == TROTH_ERR_CORRUPT) {
+        logline(LOGLINE_ERROR,
+                "%s: the record of transaction %s is damaged; this node takes no part in that "
+                "transaction any more. The other nodes end it if they are a majority",
+                log->db.path, troth_txid_format(txid, text));
+        return each(arg, txid, NULL);
+    }
+    if (err != 0) {
+        return err;
+    }
+    acceptor_check(&record);
+    err = each(arg, txid, &record);
+    acceptor_release(&record);
+    return err;
+}
+
+int node_log_replay(struct node_log *log, node_log_mark_fn *each_mark,
+                    node_log_record_fn *each_record, void *arg) {
+    sqlite3_stmt *marks = db_prepare(&log->db, "SELECT origin, sequence FROM mark");
+    sqlite3_stmt *records =
+        db_prepare(&log->db, "SELECT txid, promised, void_ballot, outcome, reason, finished, "
+                             "participants, sum FROM record");
+    int rc = marks != NULL && records != NULL ? SQLITE_DONE : SQLITE_ERROR;
+    int err = 0;
+    while (rc == SQLITE_DONE && err == 0 && (rc = sqlite3_step(marks)) == SQLITE_ROW) {
+        if (sqlite3_column_bytes(marks, 0) == TROTH_TXID_BYTES) {
+            struct troth_txid mark = troth_txid_from_bytes(sqlite3_column_blob(marks, 0));
+            mark.lo = (uint64_t)sqlite3_column_int64(marks, 1);
+            err = each_mark(arg, mark);
+        }
+        rc = SQLITE_DONE;
+    }
+    while (rc == SQLITE_DONE && err == 0 && (rc = sqlite3_step(records)) == SQLITE_ROW) {
+        err = replay_row(log, records, each_record, arg);
+        rc = SQLITE_DONE;
+    }
+    if (err == 0 && rc != SQLITE_DONE) {
+        logline(LOGLINE_ERROR, "cannot read %s: %s", log->db.path, sqlite3_errmsg(log->db.sqlite));
+        err = TROTH_ERR_CORRUPT;
+    }
+    sqlite3_finalize(marks);
+    sqlite3_finalize(records);
+    return err;
+}
+
+/* ---- Writing ------------------------------------------------------------------------------- */
+
+static void bind_txid(sqlite3_stmt *stmt, int at, struct troth_txid txid) {
+    uint8_t bytes[TROTH_TXID_BYTES];
+    troth_txid_to_bytes(txid, bytes);
+    sqlite3_bind_blob(stmt, at, bytes, sizeof bytes, SQLITE_TRANSIENT);
+}
+
+int node_log_store(struct node_log *log, struct troth_txid txid, const struct acceptor *record) {
+    acceptor_check(record);
+    int err = node_log_record_write(record, &log->text);
+    if (err == 0) {
+        err = db_begin(&log->db);
+    }
+    if (err != 0) {
+        return err;
+    }
+    sqlite3_stmt *s = log->store;
+    bind_txid(s, 1, txid);
+    sqlite3_bind_int64(s, 2, troth_txid_node(txid));
+    sqlite3_bind_int64(s, 3, record->promised);
+    sqlite3_bind_int64(s, 4, record->void_ballot);
+    sqlite3_bind_int64(s, 5, (int64_t)record->outcome);
+    sqlite3_bind_int64(s, 6, (int64_t)record->reason);
+    sqlite3_bind_int64(s, 7, record->finished);
+    sqlite3_bind_text(s, 8, log->text.text, (int)log->text.n, SQLITE_STATIC);
+    sqlite3_bind_int64(s, 9, (int64_t)time(NULL));
+    sqlite3_bind_int64(s, 10, node_log_record_sum(txid, record, log->text.text, log->text.n));
+    return db_run(&log->db, s);
+}
+
+int node_log_store_mark(struct node_log *log, struct troth_txid mark) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        bind_txid(log->store_mark, 1, (struct troth_txid){.hi = mark.hi});
+        sqlite3_bind_int64(log->store_mark, 2, (int64_t)mark.lo);
+        err = db_run(&log->db, log->store_mark);
+    }
+    return err;
+}
+
+int node_log_delete(struct node_log *log, struct troth_txid txid) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        bind_txid(log->delete_one, 1, txid);
+        err = db_run(&log->db, log->delete_one);
+    }
+    return err;
+}
+
+int node_log_delete_below(struct node_log *log, struct troth_txid mark) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        bind_txid(log->delete_below, 1, (struct troth_txid){.hi = mark.hi});
+        bind_txid(log->delete_below, 2, mark);
+        err = db_run(&log->db, log->delete_below);
+    }
+    return err;
+}
+
+int node_log_remember(struct node_log *log, uint32_t node, const struct membership_node *peer) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        sqlite3_bind_int64(log->remember, 1, node);
+        sqlite3_bind_blob(log->remember, 2, peer->disk, sizeof peer->disk, SQLITE_STATIC);
+        sqlite3_bind_int64(log->remember, 3, (int64_t)peer->incarnation);
+        err = db_run(&log->db, log->remember);
+        sqlite3_clear_bindings(log->remember);
+    }
+    return err;
+}
+
+int node_log_set_admitted(struct node_log *log) {
+    return set_meta_int(log, "admitted", 1);
+}
+
+int node_log_set_amnesia(struct node_log *log, const char *text) {
+    return set_meta_bytes(log, "amnesia", text, -1, true);
+}
+
+int node_log_commit(struct node_log *log) {
+    if (!log->db.in_batch) {
+        return 0;
+    }
+    log->batches++;
+    return db_commit(&log->db);
+}
+
+bool node_log_has_batch(const struct node_log *log) {
+    return log->db.in_batch;
+}
+
+uint64_t node_log_batches(const struct node_log *log) {
+    return log->batches;
+}
+
+const char *node_log_path(const struct node_log *log) {
+    return log->db.path;
+}

@@ -1,0 +1,29 @@
+/* node_log_record: an acceptor's record as the columns of a row, and back.
+ *
+ * The participants are a JSON array that a human can read, in the order of the set:
+ * [["name",incarnation,ballot,vote],...]. The sum tells a damaged row from a good one.
+ */
+#ifndef COORDINATOR_NODE_LOG_RECORD_H
+#define COORDINATOR_NODE_LOG_RECORD_H
+
+#include "base/txid.h"
+#include "paxos/acceptor.h"
+
+/* A growing text: zero it before first use, free(text) at the end. */
+struct node_log_text {
+    char *text;
+    size_t n;
+    size_t capacity;
+};
+/* Writes the record's participants; "" when it has none. TROTH_ERR_NO_MEMORY. */
+int node_log_record_write(const struct acceptor *record, struct node_log_text *out);
+/* Reads them into an empty record. TROTH_ERR_CORRUPT when they are none, and the record is empty
+ * then; TROTH_ERR_NO_MEMORY. */
+int node_log_record_read(const char *text, struct acceptor *record);
+/* Whether the invariants hold that acceptor_check asserts. */
+bool node_log_record_is_sound(const struct acceptor *record);
+/* A checksum of all columns, `participants` of n bytes. */
+int64_t node_log_record_sum(struct troth_txid txid, const struct acceptor *record,
+                            const char *participants, size_t n);
+
+#endif
