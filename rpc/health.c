@@ -186,7 +186,7 @@ int rpc_health_new(struct rpc_health **out, struct rpc_server *server) {
     int err = rpc_server_unary(server, CHECK_METHOD, on_check, health);
     if (err == 0) {
         /* Unpacked: two states in one frame would be one message with the second's. */
-        err = rpc_server_stream_unpacked(server, WATCH_METHOD, &watch, health);
+        err = rpc_server_stream_unpacked(server, WATCH_METHOD, true, &watch, health);
     }
     return err;
 }

@@ -86,6 +86,9 @@ struct rpc_stream_options {
     bool is_server;
     /* False: every frame leaves by itself, for protocols whose messages must not be merged. */
     bool packs;
+    /* Server: the client sends one request, closes its side and reads on; so its closing does
+     * not end the stream. */
+    bool one_request;
     /* Called after the handler's `closed`, when gRPC's call is gone; `got_frames` tells whether
      * any was received. */
     void (*ended)(void *owner, struct rpc_stream *stream, bool got_frames);
@@ -125,7 +128,8 @@ void rpc_call_accept(struct rpc_server *server, grpc_call *core, gpr_timespec de
 /* Counts what the server must wait for before it has stopped. */
 void rpc_server_enter(struct rpc_server *server);
 void rpc_server_leave(struct rpc_server *server);
-int rpc_server_stream_unpacked(struct rpc_server *server, const char *method,
+/* A stream of a foreign protocol: frames are not packed; see `one_request` above. */
+int rpc_server_stream_unpacked(struct rpc_server *server, const char *method, bool one_request,
                                const struct rpc_stream_handler *handler, void *arg);
 /* Calls `fn` with the name ("package.Service") of each service, as often as it has methods. */
 void rpc_server_each_service(const struct rpc_server *server,

@@ -382,7 +382,7 @@ int rpc_reflection_new(struct rpc_reflection **out, struct rpc_server *server,
         err = load(reflection);
     }
     if (err == 0) {
-        err = rpc_server_stream_unpacked(server, METHOD, &handler, reflection);
+        err = rpc_server_stream_unpacked(server, METHOD, false, &handler, reflection);
     }
     if (err != 0) {
         rpc_reflection_free(reflection);

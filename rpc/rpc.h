@@ -4,9 +4,9 @@
  * It never knows what a message means: no type of the transaction protocol is named here.
  *
  * Threads. `struct rpc` owns one completion queue and the threads that poll it. Every callback
- * runs on such a thread, must return soon and must not call rpc_free, rpc_server_stop or a
- * *_sync function; all other functions may be called from any thread, callbacks included.
- * For one stream or call, callbacks never overlap.
+ * runs on such a thread, must return soon and must not call rpc_free, rpc_server_stop, a *_sync
+ * function or the free function of a server, link or channel; all other functions may be called
+ * from any thread, callbacks included. For one stream or call, callbacks never overlap.
  *
  * Frames. A stream carries protobuf messages whose fields are all repeated, so that two frames,
  * one behind the other, are one frame (protobuf's rule for merging). One write is under way per
@@ -82,8 +82,9 @@ struct rpc_stream_handler {
     /* One frame came. `bytes` are the callback's until it returns. */
     void (*received)(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n);
     /* The stream's last callback: the other side's status on a client; on a server RPC_OK when
-     * the client ended it in order, else RPC_CANCELLED. A link calls it after each attempt,
-     * also one that never opened (stream is NULL then), and tries again after a backoff. */
+     * it ended in order, by the client or by rpc_stream_finish, else RPC_CANCELLED. A link calls it
+     * after each attempt, also one that never opened (stream is NULL then), and tries again after a
+     * backoff. */
     void (*closed)(void *arg, struct rpc_stream *stream, int status, const char *text);
 };
 
@@ -122,7 +123,8 @@ void rpc_link_free(struct rpc_link *link);
 /* A channel for unary calls to one target ("host:port"); connects when first used. */
 struct rpc_channel;
 int rpc_channel_new(struct rpc_channel **out, struct rpc *rpc, const char *target);
-/* Calls under way end with CANCELLED and their callbacks run before it returns. */
+/* Calls under way end with CANCELLED and their callbacks run before it returns. Not from a
+ * callback. NULL is let be. */
 void rpc_channel_free(struct rpc_channel *channel);
 
 /* The end of a unary call: the reply's bytes when status is RPC_OK (valid until return), else

@@ -21,7 +21,7 @@ struct method {
     rpc_unary_fn *unary; /* NULL: a stream */
     struct rpc_stream_handler handler;
     void *arg;
-    bool packs;
+    bool packs, one_request; /* as in struct rpc_stream_options */
 };
 
 struct arrival {
@@ -147,9 +147,11 @@ int rpc_server_stream(struct rpc_server *server, const char *method,
         server, (struct method){.name = method, .handler = *handler, .arg = arg, .packs = true});
 }
 
-int rpc_server_stream_unpacked(struct rpc_server *server, const char *method,
+int rpc_server_stream_unpacked(struct rpc_server *server, const char *method, bool one_request,
                                const struct rpc_stream_handler *handler, void *arg) {
-    return add_method(server, (struct method){.name = method, .handler = *handler, .arg = arg});
+    return add_method(
+        server, (struct method){
+                    .name = method, .handler = *handler, .arg = arg, .one_request = one_request});
 }
 
 void rpc_server_each_service(const struct rpc_server *server,
@@ -204,6 +206,7 @@ static void accept_stream(struct rpc_server *server, grpc_call *call, const stru
                                                          .arg = method->arg,
                                                          .is_server = true,
                                                          .packs = method->packs,
+                                                         .one_request = method->one_request,
                                                          .ended = on_stream_ended,
                                                          .owner = server,
                                                      });
@@ -292,20 +295,35 @@ static void on_core_stopped(struct rpc_tag *tag, bool ok) {
     pthread_mutex_unlock(&server->mutex);
 }
 
+#define LINGER_MS 100
+
 static bool is_through(const struct rpc_server *server) {
     return server->core_stopped && server->entered == 0;
 }
 
-/* Waits for the end of the calls, at most `grace_ms`. The lock is held. */
-static void wait_grace(struct rpc_server *server, int64_t grace_ms) {
+static bool has_no_calls(const struct rpc_server *server) {
+    return server->entered == 0;
+}
+
+/* Waits for the condition, at most `timeout_ms`. The lock is held. */
+static void wait_until(struct rpc_server *server, bool (*condition)(const struct rpc_server *),
+                       int64_t timeout_ms) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + grace_ms % 1000 * 1000000;
-    until.tv_sec += (time_t)(grace_ms / 1000 + ns / 1000000000);
+    int64_t ns = until.tv_nsec + timeout_ms % 1000 * 1000000;
+    until.tv_sec += (time_t)(timeout_ms / 1000 + ns / 1000000000);
     until.tv_nsec = (long)(ns % 1000000000);
-    while (!is_through(server) &&
+    while (!condition(server) &&
            pthread_cond_timedwait(&server->changed, &server->mutex, &until) == 0) {
     }
+}
+
+/* Waits for the end of the calls, at most `grace_ms`, and then a moment for the connections: one
+ * whose peer is alive ends by itself, and a silent peer is not worth the whole grace. The lock
+ * is held. */
+static void wait_grace(struct rpc_server *server, int64_t grace_ms) {
+    wait_until(server, has_no_calls, grace_ms);
+    wait_until(server, is_through, grace_ms < LINGER_MS ? grace_ms : LINGER_MS);
 }
 
 void rpc_server_stop(struct rpc_server *server, int64_t grace_ms) {

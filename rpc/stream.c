@@ -262,7 +262,7 @@ static void on_received(struct rpc_tag *tag, bool ok) {
     grpc_byte_buffer *buffer = stream->received;
     stream->received = NULL;
     if (!ok || buffer == NULL) {
-        if (stream->options.is_server) {
+        if (stream->options.is_server && !stream->options.one_request) {
             /* The client sends no more: it gets what is queued, and a good end. If it is gone
              * the end batch comes too, and tells so. */
             finish(stream, RPC_OK, NULL);
