@@ -52,7 +52,8 @@ struct engine;
 int engine_new(struct engine **out, const struct engine_options *options);
 void engine_free(struct engine *engine);
 
-/* ---- Events ----------------------------------------------------------------------------------- */
+/* ---- Events -----------------------------------------------------------------------------------
+ */
 
 enum engine_event_type {
     /* Start-up, in this order. */
@@ -61,11 +62,11 @@ enum engine_event_type {
     ENGINE_START,       /* all is loaded and this node is admitted: take part */
     /* The world. */
     ENGINE_TICK,
-    ENGINE_NODE_TRUSTED,   /* node, incarnation: its stream is greeted, its heartbeats come */
-    ENGINE_NODE_SUSPECTED, /* node; at start every other node is suspected */
-    ENGINE_NODE_MESSAGE,   /* node, message */
-    ENGINE_ATTACHED,       /* session, participant */
-    ENGINE_DETACHED,       /* session */
+    ENGINE_NODE_TRUSTED,        /* node, incarnation: its stream is greeted, its heartbeats come */
+    ENGINE_NODE_SUSPECTED,      /* node; at start every other node is suspected */
+    ENGINE_NODE_MESSAGE,        /* node, message */
+    ENGINE_ATTACHED,            /* session, participant */
+    ENGINE_DETACHED,            /* session */
     ENGINE_PARTICIPANT_MESSAGE, /* session, message */
     /* Requests; each gets exactly one REPLY unless cancelled. */
     ENGINE_BEGIN,  /* request, timeout_ms, key */
@@ -94,7 +95,8 @@ struct engine_event {
     const char *key; /* idempotency key; NULL or "" for none */
 };
 
-/* ---- Effects ---------------------------------------------------------------------------------- */
+/* ---- Effects ----------------------------------------------------------------------------------
+ */
 
 enum engine_effect_type {
     ENGINE_STORE,            /* txid, record; lazy */
@@ -153,7 +155,8 @@ int64_t engine_deadline_ms(const struct engine *engine);
 /* After STOP: nothing that this node coordinates is undecided any more. */
 bool engine_is_idle(const struct engine *engine);
 
-/* ---- Looking (never changes anything) --------------------------------------------------------- */
+/* ---- Looking (never changes anything) ---------------------------------------------------------
+ */
 
 enum engine_state {
     ENGINE_STATE_ACTIVE = 1,
@@ -188,6 +191,9 @@ typedef int engine_view_fn(void *arg, const struct engine_view *view);
 int engine_view_one(struct engine *engine, struct troth_txid txid, int64_t now_ms,
                     engine_view_fn *each, void *arg);
 int engine_view_all(struct engine *engine, int64_t now_ms, engine_view_fn *each, void *arg);
+
+/* Fills the heartbeat that this node sends to the others every heartbeat interval. */
+void engine_heartbeat(const struct engine *engine, struct message *heartbeat);
 
 struct engine_counters {
     uint64_t begun;

@@ -1,0 +1,335 @@
+/* A transaction's way from its branches to their last acknowledgement. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "coordinator/engine_state.h"
+
+int coordinate_enlist(struct engine *engine, struct tx *tx,
+                      const struct paxos_participant *participant, bool *already) {
+    *already = false;
+    if (strcmp(participant->name, ENGINE_NOBODY) == 0) {
+        return TROTH_ERR_INVALID;
+    }
+    if (tx->stage != TX_ACTIVE) {
+        return tx_outcome(tx) == PAXOS_OUTCOME_ABORTED ? TROTH_ERR_ABORTED : TROTH_ERR_STATE;
+    }
+    int index = tx_branch_find(tx, participant->name);
+    if (index >= 0 && tx->branches[index].incarnation == participant->incarnation) {
+        *already = true;
+        return 0;
+    }
+    if (index >= 0) {
+        /* Another incarnation: what the first one did is gone (S5, DESIGN 4.2). */
+        char detail[MESSAGE_DETAIL_BYTES];
+        snprintf(detail, sizeof detail, "participant %s restarted in between and lost its work",
+                 participant->name);
+        coordinate_abort_active(engine, tx, PAXOS_REASON_LOST_WORK, detail);
+        return TROTH_ERR_ABORTED;
+    }
+    if (tx->n_branches == PAXOS_PARTICIPANTS_MAX) {
+        return TROTH_ERR_TOO_MANY;
+    }
+    return tx_branch_add(engine, tx, participant) != NULL ? 0 : TROTH_ERR_NO_MEMORY;
+}
+
+/* ---- Commit
+ * ------------------------------------------------------------------------------------------ */
+
+static struct paxos_set *set_of_branches(struct engine *engine, const struct tx *tx) {
+    struct paxos_participant *members =
+        calloc(tx->n_branches > 0 ? tx->n_branches : 1, sizeof *members);
+    struct paxos_set *set = NULL;
+    if (members != NULL) {
+        for (uint32_t i = 0; i < tx->n_branches; i++) {
+            memcpy(members[i].name, tx->branches[i].rm->participant.name, PAXOS_NAME_BYTES);
+            members[i].incarnation = tx->branches[i].incarnation;
+        }
+        if (tx->n_branches == 0) {
+            strcpy(members[0].name, ENGINE_NOBODY);
+        }
+        set = paxos_set_new(members, tx->n_branches > 0 ? tx->n_branches : 1);
+    }
+    free(members);
+    if (set == NULL) {
+        engine_fail(engine, TROTH_ERR_NO_MEMORY);
+    }
+    return set;
+}
+
+/* With one participant at most, no prepare goes out: the coordinator uses ballot 0 itself, since
+ * the participant will not. To delegate is to store, at a majority, that the only participant
+ * decides; then it is told to commit in one phase. Where nobody took part, a read-only vote of
+ * "nobody" makes the outcome known to all. */
+static void vote_in_place(struct engine *engine, struct tx *tx) {
+    enum paxos_vote vote = tx->n_branches == 1 ? PAXOS_VOTE_DELEGATED : PAXOS_VOTE_READ_ONLY;
+    for (uint32_t node = 1; node <= engine->options.nodes; node++) {
+        enum paxos_vote *votes = malloc(sizeof *votes);
+        if (votes == NULL) {
+            engine_fail(engine, TROTH_ERR_NO_MEMORY);
+            return;
+        }
+        votes[0] = vote;
+        struct message *message = effect_to_node(engine, node, MESSAGE_PHASE2A, tx->txid);
+        message->set = paxos_set_hold(tx->leader->set);
+        message->votes = votes;
+        message->n_votes = 1;
+    }
+}
+
+/* Asks for what is missing at ballot 0. */
+static void ask_for_votes(struct engine *engine, struct tx *tx) {
+    if (tx->n_branches <= 1) {
+        vote_in_place(engine, tx);
+        return;
+    }
+    for (uint32_t i = 0; i < tx->n_branches; i++) {
+        coordinate_send_branch(engine, tx, &tx->branches[i]);
+    }
+}
+
+static int64_t sooner(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+void coordinate_commit(struct engine *engine, struct tx *tx) {
+    struct paxos_set *set = set_of_branches(engine, tx);
+    if (set == NULL) {
+        return;
+    }
+    int error = lead_begin(engine, tx, set);
+    paxos_set_release(set);
+    if (error != 0) {
+        engine_fail(engine, error);
+        return;
+    }
+    ask_for_votes(engine, tx);
+    tx_timer(engine, tx, sooner(tx->deadline_ms, engine->now_ms + engine->options.repeat_ms));
+}
+
+static void send_prepare(struct engine *engine, struct tx *tx, struct branch *branch) {
+    uint32_t index = (uint32_t)(branch - tx->branches);
+    if (tx->leader->phase == LEADER_LEARNING && tx->leader->votes[index] == PAXOS_VOTE_NONE &&
+        tx->n_branches > 1) {
+        effect_to_rm(engine, branch->rm->session, MESSAGE_PREPARE, tx->txid)->set =
+            paxos_set_hold(tx->leader->set);
+    } else if (tx->leader->phase == LEADER_ENTRUSTED) {
+        effect_to_rm(engine, branch->rm->session, MESSAGE_COMMIT_ONE_PHASE, tx->txid)->incarnation =
+            branch->incarnation;
+    }
+}
+
+void coordinate_send_branch(struct engine *engine, struct tx *tx, struct branch *branch) {
+    if (branch->acked || branch->rm->session == 0) {
+        return;
+    }
+    if (tx->stage == TX_LEADING) {
+        send_prepare(engine, tx, branch);
+    } else if (tx->stage == TX_DECIDED) {
+        effect_to_rm(engine, branch->rm->session, MESSAGE_DECISION, tx->txid)->outcome =
+            tx_outcome(tx);
+    }
+}
+
+/* ---- Abort without a ballot
+ * ---------------------------------------------------------------------------- */
+
+void coordinate_abort_active(struct engine *engine, struct tx *tx, enum paxos_reason reason,
+                             const char *detail) {
+    assert(tx->stage == TX_ACTIVE);
+    tx->reason = reason;
+    tx_set_detail(tx, detail);
+    engine->counters.aborted++;
+    /* Presumed abort: without a prepare nobody can have voted, so nothing needs to be stored. */
+    accept_learn(engine, tx, PAXOS_OUTCOME_ABORTED, reason, false);
+    coordinate_decided(engine, tx);
+}
+
+void coordinate_branch_aborted(struct engine *engine, struct rm *rm,
+                               const struct message *message) {
+    struct tx *tx = tx_find(engine, message->txid);
+    if (tx == NULL || tx->stage != TX_ACTIVE || tx_branch_find(tx, rm->participant.name) < 0) {
+        return; /* over, or it will vote for itself when it is asked */
+    }
+    char detail[MESSAGE_DETAIL_BYTES];
+    snprintf(detail, sizeof detail, "participant %s: %s", rm->participant.name,
+             message->detail[0] != '\0' ? message->detail : "gave the branch up");
+    branch_over(tx, &tx->branches[tx_branch_find(tx, rm->participant.name)]);
+    coordinate_abort_active(
+        engine, tx, message->reason != PAXOS_REASON_NONE ? message->reason : PAXOS_REASON_VOTE,
+        detail);
+}
+
+/* ---- Decided: phase two
+ * ------------------------------------------------------------------------------------ */
+
+/* A read-only vote leaves phase two; who was entrusted decided; who voted aborted, by itself at
+ * ballot 0, has aborted. In a higher ballot "aborted" is what a leader proposed for a participant
+ * that may know nothing of it. */
+static bool needs_decision(enum paxos_vote vote, uint32_t ballot) {
+    return vote == PAXOS_VOTE_PREPARED || vote == PAXOS_VOTE_NONE ||
+           (vote == PAXOS_VOTE_ABORTED && ballot > 0);
+}
+
+static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
+    tx->told = true;
+    for (uint32_t node = 1; tx->asked && node <= engine->options.nodes; node++) {
+        if (node != engine->options.self) {
+            struct message *message = effect_to_node(engine, node, MESSAGE_KNOWN, tx->txid);
+            message->outcome = tx_outcome(tx);
+            message->reason = tx->reason;
+            message->finished = finished;
+        }
+    }
+}
+
+static void finish_if_acked(struct engine *engine, struct tx *tx) {
+    if (tx->stage != TX_DECIDED || !tx->delivers || tx->unacked > 0) {
+        return;
+    }
+    accept_learn(engine, tx, tx_outcome(tx), tx->reason, true);
+    tell_nodes(engine, tx, true);
+    tx_finish(engine, tx);
+}
+
+static void deliver(struct engine *engine, struct tx *tx) {
+    tx->delivers = true;
+    tx->tries = 0;
+    for (uint32_t i = 0; i < tx->n_branches; i++) {
+        coordinate_send_branch(engine, tx, &tx->branches[i]);
+    }
+    tx_timer(engine, tx, engine->now_ms + ENGINE_KNOWN_DELAY_MS);
+    tx_count(engine, tx);
+    finish_if_acked(engine, tx);
+}
+
+void coordinate_decided(struct engine *engine, struct tx *tx) {
+    bool drives = tx->stage != TX_KEPT;
+    struct leader *leader = tx->leader;
+    if (leader != NULL && leader->set != NULL) {
+        tx_branches_from_set(engine, tx, leader->set);
+        for (uint32_t i = 0; i < tx->n_branches && leader->votes != NULL; i++) {
+            if (!needs_decision(leader->votes[i], leader->ballot)) {
+                branch_over(tx, &tx->branches[i]);
+            }
+        }
+    }
+    tx_move(tx, TX_DECIDED);
+    requests_tell(engine, tx, 0);
+    lead_drop(tx);
+    if (drives) {
+        deliver(engine, tx);
+        return;
+    }
+    tx_timer(engine, tx, INT64_MAX);
+    tx_count(engine, tx);
+    if (tx->record.finished) {
+        tx_finish(engine, tx);
+    }
+}
+
+void coordinate_resume(struct engine *engine, struct tx *tx) {
+    assert(tx->stage == TX_DECIDED);
+    if (tx->record.set == NULL) {
+        return; /* an outcome that was told to us without votes: nobody to deliver to */
+    }
+    tx->asked = true;
+    tx->reason = tx->record.reason;
+    tx_branches_from_set(engine, tx, tx->record.set);
+    for (uint32_t i = 0; i < tx->n_branches; i++) {
+        if (!needs_decision(tx->record.accepted[i].vote, tx->record.accepted[i].ballot)) {
+            branch_over(tx, &tx->branches[i]);
+        }
+    }
+    deliver(engine, tx);
+}
+
+void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *message) {
+    struct tx *tx = tx_find(engine, message->txid);
+    int index = tx != NULL ? tx_branch_find(tx, rm->participant.name) : -1;
+    if (index < 0 || tx->stage != TX_DECIDED || tx->branches[index].acked) {
+        return;
+    }
+    if (message->hazard || message->outcome != tx_outcome(tx)) {
+        char hex[TROTH_TXID_TEXT];
+        engine->counters.hazards++;
+        effect_alarm(engine,
+                     "heuristic hazard: transaction %s is %s, and participant %s %s; look at its "
+                     "data",
+                     troth_txid_format(tx->txid, hex), paxos_outcome_name(tx_outcome(tx)),
+                     rm->participant.name,
+                     message->hazard ? "does not know its branch"
+                                     : "ended its branch the other way");
+    }
+    branch_over(tx, &tx->branches[index]);
+    tx_count(engine, tx);
+    finish_if_acked(engine, tx);
+}
+
+void coordinate_forgotten(struct engine *engine, struct tx *tx) {
+    requests_tell(engine, tx, TROTH_ERR_FORGOTTEN);
+    if (tx->stored) {
+        struct engine_effect *effect = effect_add(engine, ENGINE_DELETE);
+        effect->txid = tx->txid;
+        effect->lazy = true;
+    }
+    tx_remove(engine, tx);
+}
+
+/* ---- The timer
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static void repeat_decision(struct engine *engine, struct tx *tx) {
+    if (!tx->told) {
+        tell_nodes(engine, tx, false);
+    } else {
+        for (uint32_t i = 0; i < tx->n_branches; i++) {
+            coordinate_send_branch(engine, tx, &tx->branches[i]);
+        }
+    }
+    int64_t wait_ms = (int64_t)engine->options.repeat_ms << (tx->tries < 10 ? tx->tries : 10);
+    if (tx->tries < 10) {
+        tx->tries++;
+    }
+    tx_timer(engine, tx, engine->now_ms + sooner(wait_ms, ENGINE_REPEAT_MAX_MS));
+}
+
+static bool past_deadline(const struct engine *engine, const struct tx *tx) {
+    return engine->now_ms >= tx->deadline_ms && !tx->deadline_taken;
+}
+
+/* Nothing is decided by the timer: what is not prepared yet is given up here, and what may be
+ * prepared is proposed to be aborted in a ballot (DESIGN 2). */
+static void deadline_passed(struct engine *engine, struct tx *tx) {
+    tx->deadline_taken = true;
+    if (tx->stage == TX_ACTIVE) {
+        coordinate_abort_active(engine, tx, PAXOS_REASON_DEADLINE,
+                                "the transaction's timeout passed before Commit");
+        return;
+    }
+    if (tx->reason == PAXOS_REASON_NONE) {
+        tx->reason = PAXOS_REASON_DEADLINE;
+        tx_set_detail(tx, "the transaction's timeout passed before all votes were in");
+    }
+    lead_take_over(engine, tx);
+}
+
+void coordinate_repeat(struct engine *engine, struct tx *tx) {
+    if (tx->stage == TX_DECIDED) {
+        repeat_decision(engine, tx);
+    } else if (past_deadline(engine, tx)) {
+        deadline_passed(engine, tx);
+    } else if (tx->stage == TX_ACTIVE) {
+        tx_timer(engine, tx, tx->deadline_ms);
+    } else if (tx->leader->phase == LEADER_LEARNING) {
+        ask_for_votes(engine, tx);
+        tx_timer(engine, tx,
+                 sooner(tx->deadline_taken ? INT64_MAX : tx->deadline_ms,
+                        engine->now_ms + engine->options.repeat_ms));
+    } else {
+        lead_repeat(engine, tx);
+    }
+}

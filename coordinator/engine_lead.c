@@ -1,0 +1,265 @@
+/* The leader's part: what acceptors answer is fed to the leader of paxos/, and what it wants is
+ * sent. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "coordinator/engine_state.h"
+
+void lead_drop(struct tx *tx) {
+    if (tx->leader != NULL) {
+        leader_release(tx->leader);
+        free(tx->leader);
+        tx->leader = NULL;
+    }
+}
+
+int lead_begin(struct engine *engine, struct tx *tx, struct paxos_set *set) {
+    struct leader *leader = calloc(1, sizeof *leader);
+    int error = leader == NULL
+                    ? TROTH_ERR_NO_MEMORY
+                    : leader_init(leader, engine->options.self, engine->options.nodes, set);
+    if (error != 0) {
+        free(leader);
+        return error;
+    }
+    tx->leader = leader;
+    tx->asked = true;
+    tx_move(tx, TX_LEADING);
+    return 0;
+}
+
+/* ---- What the leader sends
+ * ------------------------------------------------------------------------------- */
+
+static void send_phase2a(struct engine *engine, struct tx *tx, uint32_t node) {
+    const struct leader *leader = tx->leader;
+    struct message *message = effect_to_node(engine, node, MESSAGE_PHASE2A, tx->txid);
+    message->ballot = leader->ballot;
+    if (leader->set == NULL) {
+        return; /* void */
+    }
+    size_t bytes = leader->set->n * sizeof *leader->votes;
+    message->votes = malloc(bytes);
+    if (message->votes == NULL) {
+        engine_fail(engine, TROTH_ERR_NO_MEMORY);
+        return;
+    }
+    memcpy(message->votes, leader->votes, bytes);
+    message->n_votes = leader->set->n;
+    message->set = paxos_set_hold(leader->set);
+}
+
+static void send_all(struct engine *engine, struct tx *tx, enum leader_send send) {
+    for (uint32_t node = 1; node <= engine->options.nodes; node++) {
+        if (send == LEADER_SEND_1A) {
+            effect_to_node(engine, node, MESSAGE_PHASE1A, tx->txid)->ballot = tx->leader->ballot;
+        } else if (send == LEADER_SEND_2A) {
+            send_phase2a(engine, tx, node);
+        }
+    }
+}
+
+/* ---- What comes of a step
+ * --------------------------------------------------------------------------------- */
+
+static enum paxos_reason reason_of(const struct tx *tx) {
+    if (tx->leader->outcome == PAXOS_OUTCOME_COMMITTED) {
+        return PAXOS_REASON_NONE;
+    }
+    if (tx->reason != PAXOS_REASON_NONE) {
+        return tx->reason;
+    }
+    return tx->leader->ballot > 0 ? PAXOS_REASON_TAKEOVER : PAXOS_REASON_VOTE;
+}
+
+static void decided(struct engine *engine, struct tx *tx) {
+    enum paxos_outcome outcome = tx->leader->outcome;
+    tx->reason = reason_of(tx);
+    if (outcome == PAXOS_OUTCOME_COMMITTED) {
+        engine->counters.committed++;
+        tx_set_detail(tx, NULL);
+    } else {
+        engine->counters.aborted++;
+        if (tx->detail == NULL && tx->reason == PAXOS_REASON_TAKEOVER) {
+            tx_set_detail(tx, "its coordinator failed before all votes were stored");
+        }
+    }
+    accept_learn(engine, tx, outcome, tx->reason, false);
+    coordinate_decided(engine, tx);
+}
+
+/* The only participant decides: one-phase commit. */
+static void entrusted(struct engine *engine, struct tx *tx) {
+    tx_branches_from_set(engine, tx, tx->leader->set);
+    tx->tries = 0;
+    for (uint32_t i = 0; i < tx->n_branches; i++) {
+        coordinate_send_branch(engine, tx, &tx->branches[i]);
+    }
+    tx_timer(engine, tx, engine->now_ms + engine->options.repeat_ms);
+}
+
+/* Lost against a higher ballot: wait, longer each time, so that one of the two gets through
+ * (DESIGN 4.11). */
+static void back_off(struct engine *engine, struct tx *tx) {
+    uint32_t base = (uint32_t)ENGINE_BACKOFF_MS << (tx->tries < 5 ? tx->tries : 5);
+    if (tx->tries < 5) {
+        tx->tries++;
+    }
+    tx->wants_ballot = true;
+    tx_timer(engine, tx, engine->now_ms + base + engine_random_below(engine, base));
+}
+
+static void step(struct engine *engine, struct tx *tx, const struct leader_event *event) {
+    struct leader_effects effects = {0};
+    int error = leader_step(tx->leader, event, &effects);
+    if (error == TROTH_ERR_INVALID) {
+        char hex[TROTH_TXID_TEXT];
+        effect_alarm(engine,
+                     "transaction %s: node %u sent what contradicts what others say; "
+                     "ignored",
+                     troth_txid_format(tx->txid, hex), event->from);
+        return;
+    }
+    if (error != 0) {
+        engine_fail(engine, error);
+        return;
+    }
+    send_all(engine, tx, effects.send);
+    if (effects.decided) {
+        decided(engine, tx);
+    } else if (effects.forgotten) {
+        coordinate_forgotten(engine, tx);
+    } else if (effects.entrusted) {
+        entrusted(engine, tx);
+    } else if (effects.preempted) {
+        back_off(engine, tx);
+    }
+}
+
+/* ---- Events
+ * --------------------------------------------------------------------------------------------------
+ */
+
+void lead_take_over(struct engine *engine, struct tx *tx) {
+    if (tx->leader == NULL) {
+        int error = lead_begin(engine, tx, tx->record.set);
+        if (error != 0) {
+            engine_fail(engine, error);
+            return;
+        }
+        tx->leader->highest_seen = tx->record.promised;
+    }
+    engine->counters.takeovers += tx->leader->phase != LEADER_ENTRUSTED;
+    tx_timer(engine, tx, engine->now_ms + engine->options.repeat_ms);
+    step(engine, tx, &(struct leader_event){.type = LEADER_TAKE_OVER});
+}
+
+void lead_repeat(struct engine *engine, struct tx *tx) {
+    if (tx->leader->phase == LEADER_ENTRUSTED) {
+        entrusted(engine, tx);
+        return;
+    }
+    bool again = tx->wants_ballot;
+    tx->wants_ballot = false;
+    tx_timer(engine, tx, engine->now_ms + engine->options.repeat_ms);
+    step(engine, tx, &(struct leader_event){.type = again ? LEADER_TAKE_OVER : LEADER_REPEAT});
+}
+
+static void phase2b_reason(struct tx *tx, const struct message *message) {
+    if (message->ballot == 0 && message->detail[0] != '\0' && tx->detail == NULL) {
+        tx_set_detail(tx, message->detail);
+        tx->reason = message->reason != PAXOS_REASON_NONE ? message->reason : PAXOS_REASON_VOTE;
+    }
+}
+
+void lead_message(struct engine *engine, uint32_t node, const struct message *message) {
+    struct tx *tx = tx_find(engine, message->txid);
+    if (tx == NULL || tx->leader == NULL) {
+        return; /* late: it is over, or was led in an earlier life */
+    }
+    struct leader_event event = {.from = node, .ballot = message->ballot};
+    if (message->type == MESSAGE_PHASE1B) {
+        event.type = LEADER_1B;
+        event.set = message->set;
+        event.accepted = message->accepted;
+        event.void_ballot = message->void_ballot;
+    } else if (message->type == MESSAGE_PHASE2B) {
+        phase2b_reason(tx, message);
+        event.type = LEADER_2B;
+        event.votes = message->votes;
+        event.n_votes = message->n_votes;
+    } else {
+        event.type = LEADER_REFUSED;
+        event.promised = message->promised;
+    }
+    step(engine, tx, &event);
+}
+
+void lead_one_phase_result(struct engine *engine, struct rm *rm, const struct message *message) {
+    struct tx *tx = tx_find(engine, message->txid);
+    bool asked = tx != NULL && tx->leader != NULL && tx->leader->phase == LEADER_ENTRUSTED &&
+                 message->outcome != PAXOS_OUTCOME_NONE &&
+                 paxos_set_find(tx->leader->set, rm->participant.name) == 0;
+    if (!asked) {
+        return;
+    }
+    if (message->outcome == PAXOS_OUTCOME_ABORTED) {
+        tx->reason = message->reason != PAXOS_REASON_NONE ? message->reason : PAXOS_REASON_VOTE;
+        tx_set_detail(tx, message->detail);
+    }
+    step(engine, tx,
+         &(struct leader_event){.type = LEADER_PARTICIPANT_SAID, .outcome = message->outcome});
+}
+
+/* Another node brought it to its end, or knows that it is forgotten. Where this node leads or
+ * coordinates it, phase two is still this node's too: to deliver twice does no harm. */
+void lead_known(struct engine *engine, const struct message *message) {
+    struct tx *tx = tx_find(engine, message->txid);
+    if (tx == NULL || (message->outcome == PAXOS_OUTCOME_NONE && !message->forgotten)) {
+        return;
+    }
+    tx->damaged = false; /* what can't be read here is known again */
+    bool was_decided = tx_outcome(tx) != PAXOS_OUTCOME_NONE;
+    if (message->forgotten) {
+        if (!was_decided) {
+            coordinate_forgotten(engine, tx);
+        }
+        return;
+    }
+    accept_learn(engine, tx, message->outcome, message->reason, message->finished);
+    if (engine->error != 0) {
+        return;
+    }
+    if (!was_decided) {
+        tx->reason = message->reason;
+        coordinate_decided(engine, tx);
+    }
+    if (message->finished && tx->stage == TX_DECIDED) {
+        tx_finish(engine, tx); /* every participant has acknowledged to the node that says so */
+    }
+}
+
+void lead_resolve(struct engine *engine, uint32_t node, const struct message *message) {
+    struct tx *tx = tx_find(engine, message->txid);
+    if (tx == NULL && marks_forgotten(engine, message->txid)) {
+        effect_to_node(engine, node, MESSAGE_KNOWN, message->txid)->forgotten = true;
+        return;
+    }
+    if (tx != NULL && tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
+        struct message *known = effect_to_node(engine, node, MESSAGE_KNOWN, tx->txid);
+        known->outcome = tx_outcome(tx);
+        known->reason = tx->reason;
+        known->finished = tx->stage == TX_FINISHED;
+        return;
+    }
+    /* Says that it is being dealt with, which keeps the other node from taking over. */
+    effect_to_node(engine, node, MESSAGE_ANSWER, message->txid);
+    if (tx == NULL) {
+        tx = tx_new(engine, message->txid, TX_KEPT);
+    }
+    if (tx != NULL && tx->stage == TX_KEPT) {
+        lead_take_over(engine, tx);
+    }
+}

@@ -1,0 +1,177 @@
+/* Low-water marks, and forgetting (DESIGN 4.3).
+ *
+ * The origin of a transaction alone says when it is finished: its mark is its lowest sequence that
+ * is not. Every node keeps the marks of all origins, durably, and what lies below a mark may be
+ * deleted after the retention time; a txid below it without a record is forgotten, and nobody
+ * decides it anew. The mark of an incarnation that ended stays where it was: what was in flight
+ * then is kept, an outcome a row.
+ */
+#include <stdlib.h>
+
+#include "base/troth_err.h"
+#include "coordinator/engine_state.h"
+
+static struct origin *origin_find(struct engine *engine, uint64_t hi) {
+    struct origin *origin;
+    HASH_FIND(hh, engine->origins, &hi, sizeof hi, origin);
+    return origin;
+}
+
+static struct origin *origin_get(struct engine *engine, uint64_t hi) {
+    struct origin *origin = origin_find(engine, hi);
+    if (origin != NULL) {
+        return origin;
+    }
+    origin = calloc(1, sizeof *origin);
+    if (origin == NULL) {
+        engine_fail(engine, TROTH_ERR_NO_MEMORY);
+        return NULL;
+    }
+    origin->hi = hi;
+    HASH_ADD(hh, engine->origins, hi, sizeof origin->hi, origin);
+    return origin;
+}
+
+bool marks_forgotten(struct engine *engine, struct troth_txid txid) {
+    if (txid.hi == engine->origin_hi) {
+        return txid.lo < marks_own(engine);
+    }
+    struct origin *origin = origin_find(engine, txid.hi);
+    return origin != NULL && txid.lo < origin->mark;
+}
+
+void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark) {
+    struct origin *origin = origin_get(engine, origin_hi);
+    if (origin != NULL && mark > origin->mark) {
+        origin->mark = mark;
+    }
+}
+
+void marks_load(struct engine *engine, uint64_t origin_hi, uint64_t mark) {
+    struct origin *origin = origin_get(engine, origin_hi);
+    if (origin != NULL) {
+        origin->mark = origin->stored = origin->swept = mark;
+    }
+}
+
+uint64_t marks_own(const struct engine *engine) {
+    return engine->open_first != NULL ? engine->open_first->txid.lo : engine->sequence_next;
+}
+
+void marks_release(struct engine *engine) {
+    struct origin *origin;
+    struct origin *next;
+    HASH_ITER(hh, engine->origins, origin, next) {
+        HASH_DELETE(hh, engine->origins, origin);
+        free(origin);
+    }
+}
+
+/* ---- Housekeeping: once a second
+ * ---------------------------------------------------------------------- */
+
+/* Up to where everything was finished a retention time ago; with too much in memory, up to now. */
+static uint64_t horizon(struct engine *engine, struct origin *origin) {
+    uint64_t mark = origin->swept;
+    while (origin->sample_n > 0) {
+        const struct mark_sample *oldest = &origin->samples[origin->sample_first];
+        bool kept_long = engine->now_ms - oldest->at_ms >= (int64_t)engine->options.retention_ms;
+        if (!kept_long && engine->n_finished <= ENGINE_RETAINED_MAX) {
+            break;
+        }
+        mark = oldest->mark;
+        origin->sample_first = (origin->sample_first + 1) % MARK_SAMPLES;
+        origin->sample_n--;
+    }
+    return mark;
+}
+
+static void sample(struct engine *engine, struct origin *origin) {
+    unsigned last = (origin->sample_first + origin->sample_n - 1) % MARK_SAMPLES;
+    uint64_t sampled = origin->sample_n > 0 ? origin->samples[last].mark : origin->swept;
+    bool soon = origin->sample_n > 0 && engine->now_ms - origin->samples[last].at_ms <
+                                            (int64_t)engine->options.retention_ms / MARK_SAMPLES;
+    if (origin->mark <= sampled || soon || origin->sample_n == MARK_SAMPLES) {
+        return;
+    }
+    unsigned slot = (origin->sample_first + origin->sample_n) % MARK_SAMPLES;
+    origin->samples[slot] = (struct mark_sample){.at_ms = engine->now_ms, .mark = origin->mark};
+    origin->sample_n++;
+}
+
+static void store_mark(struct engine *engine, struct origin *origin) {
+    if (origin->stored == origin->mark) {
+        return;
+    }
+    origin->stored = origin->mark;
+    struct engine_effect *effect = effect_add(engine, ENGINE_STORE_MARK);
+    effect->txid = (struct troth_txid){.hi = origin->hi, .lo = origin->mark};
+    effect->lazy = true;
+}
+
+static bool below_horizon(struct engine *engine, const struct tx *tx) {
+    struct origin *origin = origin_find(engine, tx->txid.hi);
+    return origin != NULL && tx->txid.lo < origin->swept;
+}
+
+/* Transactions are listed by when they were first heard of, which is nearly by sequence: what
+ * stands behind one that stays is left for a later time. */
+static void sweep_memory(struct engine *engine) {
+    unsigned stay = 0;
+    struct tx *next;
+    for (struct tx *tx = engine->first; tx != NULL && stay < 1000; tx = next) {
+        next = tx->next;
+        if (!below_horizon(engine, tx)) {
+            stay++;
+        } else if (tx->stage == TX_FINISHED || tx->stage == TX_DECIDED) {
+            requests_tell(engine, tx, 0);
+            tx_remove(engine, tx);
+        } else {
+            requests_tell(engine, tx, TROTH_ERR_FORGOTTEN);
+            tx_remove(engine, tx);
+        }
+    }
+}
+
+static bool sweep_log(struct engine *engine, struct origin *origin) {
+    uint64_t mark = horizon(engine, origin);
+    if (mark <= origin->swept) {
+        return false;
+    }
+    origin->swept = mark;
+    struct engine_effect *effect = effect_add(engine, ENGINE_DELETE_BELOW);
+    effect->txid = (struct troth_txid){.hi = origin->hi, .lo = mark};
+    effect->lazy = true;
+    return true;
+}
+
+static void tell_participants(struct engine *engine, struct origin *origin) {
+    if (origin->told_to_participants == origin->mark) {
+        return;
+    }
+    origin->told_to_participants = origin->mark;
+    struct rm *rm;
+    struct rm *next;
+    HASH_ITER(by_session, engine->rms_by_session, rm, next) {
+        effect_to_rm(engine, rm->session, MESSAGE_MARK,
+                     (struct troth_txid){.hi = origin->hi, .lo = origin->mark});
+    }
+}
+
+void marks_housekeeping(struct engine *engine) {
+    marks_raise(engine, engine->origin_hi, marks_own(engine));
+    bool swept = false;
+    struct origin *origin;
+    struct origin *next;
+    HASH_ITER(hh, engine->origins, origin, next) {
+        sample(engine, origin);
+        store_mark(engine, origin);
+        swept |= sweep_log(engine, origin);
+        if (origin->hi == engine->origin_hi) {
+            tell_participants(engine, origin);
+        }
+    }
+    if (swept) {
+        sweep_memory(engine);
+    }
+}

@@ -1,0 +1,499 @@
+/* What clients ask here, and what other nodes pass on. Every request becomes a waiter, which is
+ * answered exactly once: with the outcome, what is known, or an error that changes nothing. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "coordinator/engine_state.h"
+
+struct answer {
+    int error;
+    enum paxos_outcome outcome;
+    enum paxos_reason reason;
+    bool already;
+    const char *detail;
+};
+
+/* ---- Answers
+ * -------------------------------------------------------------------------------------- */
+
+static const char *explain(int error, char text[MESSAGE_DETAIL_BYTES], struct troth_txid txid) {
+    char hex[TROTH_TXID_TEXT];
+    troth_txid_format(txid, hex);
+    const char *why = troth_err_text(error);
+    if (error == TROTH_ERR_NOT_FOUND) {
+        why = "was never given out; use a txid from Begin";
+    } else if (error == TROTH_ERR_FORGOTTEN) {
+        why = "finished long ago and its outcome is forgotten; it is not known to be aborted";
+    } else if (error == TROTH_ERR_STATE) {
+        why = "takes no more work: its commit has begun or it has ended; begin another";
+    } else if (error == TROTH_ERR_TOO_MANY) {
+        why = "would have more than 1024 participants; nothing was changed";
+    } else if (error == TROTH_ERR_UNAVAILABLE) {
+        why = "is coordinated by a node that cannot be reached; begin another";
+    } else if (error == TROTH_ERR_INVALID) {
+        why = "is not of this cell, names a node that the cluster does not have, or a reserved "
+              "participant name was given";
+    }
+    snprintf(text, MESSAGE_DETAIL_BYTES, "transaction %s %s", hex, why);
+    return text;
+}
+
+static void answer_node(struct engine *engine, const struct waiter *waiter, struct troth_txid txid,
+                        const struct answer *answer) {
+    struct message *message = effect_to_node(engine, waiter->node, MESSAGE_ANSWER, txid);
+    message->request = waiter->request;
+    message->error = answer->error;
+    message->outcome = answer->outcome;
+    message->reason = answer->reason;
+    message->already = answer->already;
+    message_set_detail(message, answer->detail);
+}
+
+static void answer_session(struct engine *engine, const struct waiter *waiter,
+                           struct troth_txid txid, const struct answer *answer) {
+    struct message *message = effect_to_rm(engine, waiter->session, MESSAGE_ENLISTED, txid);
+    message->ok = answer->error == 0;
+    message->already = answer->already;
+    message->reason = answer->reason;
+    message->error = answer->error;
+    message_set_detail(message, answer->detail);
+}
+
+static void answer_shell(struct engine *engine, const struct waiter *waiter, struct troth_txid txid,
+                         const struct answer *answer) {
+    struct engine_effect *effect = effect_add(engine, ENGINE_REPLY);
+    effect->request = waiter->request;
+    effect->txid = txid;
+    effect->reply = (struct engine_reply){.error = answer->error,
+                                          .txid = txid,
+                                          .outcome = answer->outcome,
+                                          .reason = answer->reason,
+                                          .already = answer->already};
+    snprintf(effect->detail, sizeof effect->detail, "%s", answer->detail);
+}
+
+static void answer_waiter(struct engine *engine, const struct waiter *waiter,
+                          struct troth_txid txid, struct answer answer) {
+    char text[MESSAGE_DETAIL_BYTES];
+    if (answer.detail == NULL) {
+        answer.detail = answer.error == 0 ? "" : explain(answer.error, text, txid);
+    }
+    if (waiter->session != 0) {
+        answer_session(engine, waiter, txid, &answer);
+    } else if (waiter->node != 0) {
+        answer_node(engine, waiter, txid, &answer);
+    } else {
+        answer_shell(engine, waiter, txid, &answer);
+    }
+}
+
+static struct answer answer_outcome(const struct tx *tx) {
+    return (struct answer){.outcome = tx_outcome(tx), .reason = tx->reason, .detail = tx->detail};
+}
+
+/* What an enlistment gets when it is refused because of the transaction's end. */
+static struct answer answer_too_late(const struct tx *tx) {
+    struct answer answer = answer_outcome(tx);
+    answer.error = answer.outcome == PAXOS_OUTCOME_ABORTED ? TROTH_ERR_ABORTED : TROTH_ERR_STATE;
+    return answer;
+}
+
+/* ---- Waiters
+ * ----------------------------------------------------------------------------------------- */
+
+static struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct waiter *from) {
+    struct waiter *waiter = malloc(sizeof *waiter);
+    if (waiter == NULL) {
+        engine_fail(engine, TROTH_ERR_NO_MEMORY);
+        return NULL;
+    }
+    *waiter = *from;
+    waiter->tx = tx;
+    waiter->set = from->set != NULL ? paxos_set_hold(from->set) : NULL;
+    waiter->next = tx->waiters;
+    tx->waiters = waiter;
+    if (waiter->node == 0 && waiter->session == 0) {
+        HASH_ADD(by_request, engine->waiters, request, sizeof waiter->request, waiter);
+    }
+    return waiter;
+}
+
+static void waiter_free(struct engine *engine, struct waiter *waiter) {
+    struct waiter **link = &waiter->tx->waiters;
+    while (*link != waiter) {
+        link = &(*link)->next;
+    }
+    *link = waiter->next;
+    if (waiter->node == 0 && waiter->session == 0) {
+        HASH_DELETE(by_request, engine->waiters, waiter);
+    }
+    paxos_set_release(waiter->set);
+    free(waiter);
+}
+
+static bool record_is_empty(const struct acceptor *record) {
+    return record->promised == 0 && record->set == NULL && record->outcome == PAXOS_OUTCOME_NONE;
+}
+
+/* Known only because somebody asked: nothing is left to keep. */
+static void drop_if_empty(struct engine *engine, struct tx *tx) {
+    if (tx->stage == TX_KEPT && tx->waiters == NULL && !tx->damaged &&
+        record_is_empty(&tx->record)) {
+        tx_remove(engine, tx);
+    }
+}
+
+void requests_tell(struct engine *engine, struct tx *tx, int error) {
+    while (tx->waiters != NULL) {
+        struct waiter *waiter = tx->waiters;
+        struct answer answer = error != 0                      ? (struct answer){.error = error}
+                               : waiter->kind == WAITER_ENLIST ? answer_too_late(tx)
+                                                               : answer_outcome(tx);
+        answer_waiter(engine, waiter, tx->txid, answer);
+        waiter_free(engine, waiter);
+    }
+}
+
+void requests_cancel(struct engine *engine, uint64_t request) {
+    struct waiter *waiter;
+    HASH_FIND(by_request, engine->waiters, &request, sizeof request, waiter);
+    if (waiter != NULL) {
+        struct tx *tx = waiter->tx;
+        waiter_free(engine, waiter);
+        drop_if_empty(engine, tx);
+    }
+}
+
+/* ---- Where a transaction is
+ * -------------------------------------------------------------------------- */
+
+/* 0 with *tx (NULL when it is another node's and not known here), or why it can't be served. */
+static int locate(struct engine *engine, struct troth_txid txid, struct tx **tx) {
+    *tx = NULL;
+    uint32_t node = troth_txid_node(txid);
+    if (troth_txid_cell(txid) != engine->options.cell || node == 0 ||
+        node > engine->options.nodes || troth_txid_sequence(txid) == 0) {
+        return TROTH_ERR_INVALID;
+    }
+    *tx = tx_find(engine, txid);
+    if (*tx != NULL) {
+        return 0;
+    }
+    if (marks_forgotten(engine, txid)) {
+        return TROTH_ERR_FORGOTTEN;
+    }
+    bool ours = node == engine->options.self;
+    bool never_given = ours && (troth_txid_incarnation(txid) > engine->options.incarnation ||
+                                (txid.hi == engine->origin_hi && txid.lo >= engine->sequence_next));
+    return never_given ? TROTH_ERR_NOT_FOUND : 0;
+}
+
+/* ---- This node's own transactions
+ * ---------------------------------------------------------------------- */
+
+static void enlist_own(struct engine *engine, struct tx *tx, const struct waiter *waiter,
+                       const struct paxos_participant *participant) {
+    bool already = false;
+    int error = coordinate_enlist(engine, tx, participant, &already);
+    if (error == TROTH_ERR_ABORTED || error == TROTH_ERR_STATE) {
+        answer_waiter(engine, waiter, tx->txid, answer_too_late(tx));
+    } else {
+        answer_waiter(engine, waiter, tx->txid,
+                      (struct answer){.error = error, .already = already});
+    }
+}
+
+/* Enlists what Commit names. 0, or an error with nothing changed; a lost branch is no error here:
+ * the transaction is aborted then, and says so. */
+static int enlist_all(struct engine *engine, struct tx *tx, const struct paxos_set *set) {
+    uint32_t added = 0;
+    for (uint32_t i = 0; i < set->n; i++) {
+        if (strcmp(set->members[i].name, ENGINE_NOBODY) == 0) {
+            return TROTH_ERR_INVALID;
+        }
+        added += tx_branch_find(tx, set->members[i].name) < 0;
+    }
+    if (tx->n_branches + added > PAXOS_PARTICIPANTS_MAX) {
+        return TROTH_ERR_TOO_MANY;
+    }
+    for (uint32_t i = 0; i < set->n && tx->stage == TX_ACTIVE; i++) {
+        bool already;
+        coordinate_enlist(engine, tx, &set->members[i], &already);
+    }
+    return 0;
+}
+
+static void commit_own(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
+    int error =
+        tx->stage == TX_ACTIVE && waiter->set != NULL ? enlist_all(engine, tx, waiter->set) : 0;
+    if (error != 0) {
+        answer_waiter(engine, waiter, tx->txid, (struct answer){.error = error});
+    } else if (tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
+        answer_waiter(engine, waiter, tx->txid, answer_outcome(tx));
+    } else if (waiter_keep(engine, tx, waiter) != NULL && tx->stage == TX_ACTIVE) {
+        coordinate_commit(engine, tx);
+    }
+}
+
+static void abort_own(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
+    if (waiter_keep(engine, tx, waiter) == NULL) {
+        return;
+    }
+    if (tx->stage == TX_ACTIVE) {
+        coordinate_abort_active(engine, tx, PAXOS_REASON_CLIENT, "Abort was called");
+    } else {
+        /* Votes may be out: only a ballot can tell what comes of it. */
+        if (tx->reason == PAXOS_REASON_NONE) {
+            tx->reason = PAXOS_REASON_CLIENT;
+        }
+        lead_take_over(engine, tx);
+    }
+}
+
+static void serve_own(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
+    switch (waiter->kind) {
+    case WAITER_COMMIT:
+        commit_own(engine, tx, waiter);
+        break;
+    case WAITER_ABORT:
+        abort_own(engine, tx, waiter);
+        break;
+    case WAITER_GET:
+        answer_waiter(engine, waiter, tx->txid, answer_outcome(tx));
+        break;
+    case WAITER_ENLIST:
+        enlist_own(engine, tx, waiter, &waiter->set->members[0]);
+        break;
+    }
+}
+
+/* ---- Those of other nodes, and of this node's earlier lives
+ * ---------------------------------------------- */
+
+static enum message_ask ask_of(enum waiter_kind kind) {
+    switch (kind) {
+    case WAITER_COMMIT:
+        return MESSAGE_ASK_COMMIT;
+    case WAITER_ABORT:
+        return MESSAGE_ASK_ABORT;
+    case WAITER_GET:
+        return MESSAGE_ASK_GET;
+    case WAITER_ENLIST:
+        return MESSAGE_ASK_ENLIST;
+    }
+    return MESSAGE_ASK_NONE;
+}
+
+static void forward(struct engine *engine, const struct waiter *waiter, uint32_t node) {
+    struct message *ask = effect_to_node(engine, node, MESSAGE_ASK, waiter->tx->txid);
+    ask->request = waiter->request;
+    ask->ask = ask_of(waiter->kind);
+    ask->set = waiter->set != NULL ? paxos_set_hold(waiter->set) : NULL;
+}
+
+void requests_forward(struct engine *engine, struct tx *tx) {
+    uint32_t node = watch_leading_node(engine, tx);
+    for (struct waiter *waiter = tx->waiters; waiter != NULL; waiter = waiter->next) {
+        if (waiter->node == 0 && waiter->session == 0) {
+            forward(engine, waiter, node);
+        }
+    }
+}
+
+static void serve_foreign(struct engine *engine, struct tx *tx, struct troth_txid txid,
+                          const struct waiter *waiter) {
+    if (tx == NULL && (tx = tx_new(engine, txid, TX_KEPT)) == NULL) {
+        return;
+    }
+    uint32_t node = watch_leading_node(engine, tx);
+    /* What another node passed on is not passed on again, so that no question goes in circles. */
+    bool pass_on = tx->stage == TX_KEPT && waiter->node == 0 && waiter->session == 0 &&
+                   node != engine->options.self && watch_is_trusted(engine, node);
+    if (pass_on) {
+        struct waiter *kept = waiter_keep(engine, tx, waiter);
+        if (kept != NULL) {
+            forward(engine, kept, node);
+            watch_kept(engine, tx);
+        }
+    } else if (waiter->kind == WAITER_ENLIST) {
+        bool here = troth_txid_node(txid) == engine->options.self;
+        answer_waiter(engine, waiter, txid,
+                      (struct answer){.error = here || tx->stage != TX_KEPT
+                                                   ? TROTH_ERR_STATE
+                                                   : TROTH_ERR_UNAVAILABLE});
+        drop_if_empty(engine, tx);
+    } else if (waiter->kind == WAITER_GET) {
+        answer_waiter(engine, waiter, txid,
+                      (struct answer){.detail = "not decided as far as this node knows, and the "
+                                                "node that coordinates it cannot be reached; "
+                                                "Commit or Abort, asked of any node, decides it"});
+        drop_if_empty(engine, tx);
+    } else if (waiter_keep(engine, tx, waiter) != NULL && tx->stage == TX_KEPT) {
+        lead_take_over(engine, tx);
+    }
+}
+
+static void serve(struct engine *engine, struct troth_txid txid, const struct waiter *waiter) {
+    struct tx *tx;
+    int error = locate(engine, txid, &tx);
+    if (error != 0) {
+        answer_waiter(engine, waiter, txid, (struct answer){.error = error});
+    } else if (tx != NULL && tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
+        answer_waiter(engine, waiter, txid,
+                      waiter->kind == WAITER_ENLIST ? answer_too_late(tx) : answer_outcome(tx));
+    } else if (tx != NULL && tx_is_own(engine, tx)) {
+        serve_own(engine, tx, waiter);
+    } else {
+        serve_foreign(engine, tx, txid, waiter);
+    }
+}
+
+/* ---- Events
+ * -------------------------------------------------------------------------------------------- */
+
+void requests_commit_abort_get(struct engine *engine, const struct engine_event *event) {
+    enum waiter_kind kind = event->type == ENGINE_COMMIT  ? WAITER_COMMIT
+                            : event->type == ENGINE_ABORT ? WAITER_ABORT
+                                                          : WAITER_GET;
+    serve(engine, event->txid,
+          &(struct waiter){.kind = kind, .request = event->request, .set = event->branches});
+}
+
+void requests_enlist(struct engine *engine, const struct engine_event *event) {
+    struct paxos_set *set = paxos_set_new(&event->participant, 1);
+    if (set == NULL) {
+        engine_fail(engine, TROTH_ERR_NO_MEMORY);
+        return;
+    }
+    serve(engine, event->txid,
+          &(struct waiter){.kind = WAITER_ENLIST, .request = event->request, .set = set});
+    paxos_set_release(set);
+}
+
+void requests_enlist_message(struct engine *engine, struct rm *rm, struct troth_txid txid) {
+    struct paxos_set *set = paxos_set_new(&rm->participant, 1);
+    if (set == NULL) {
+        engine_fail(engine, TROTH_ERR_NO_MEMORY);
+        return;
+    }
+    serve(engine, txid,
+          &(struct waiter){.kind = WAITER_ENLIST, .session = rm->session, .set = set});
+    paxos_set_release(set);
+}
+
+void requests_ask(struct engine *engine, uint32_t node, struct message *message) {
+    struct waiter waiter = {.node = node, .request = message->request, .set = message->set};
+    switch (message->ask) {
+    case MESSAGE_ASK_COMMIT:
+        waiter.kind = WAITER_COMMIT;
+        break;
+    case MESSAGE_ASK_ABORT:
+        waiter.kind = WAITER_ABORT;
+        break;
+    case MESSAGE_ASK_GET:
+        waiter.kind = WAITER_GET;
+        break;
+    case MESSAGE_ASK_ENLIST:
+        if (message->set == NULL || message->set->n != 1) {
+            return;
+        }
+        waiter.kind = WAITER_ENLIST;
+        break;
+    case MESSAGE_ASK_RESOLVE:
+        lead_resolve(engine, node, message);
+        return;
+    case MESSAGE_ASK_NONE:
+        return;
+    }
+    /* The asking node asks again when it hears nothing: one waiter for it is enough. */
+    struct tx *tx = tx_find(engine, message->txid);
+    for (struct waiter *old = tx != NULL ? tx->waiters : NULL; old != NULL; old = old->next) {
+        if (old->node == node && old->request == message->request) {
+            return;
+        }
+    }
+    serve(engine, message->txid, &waiter);
+}
+
+void requests_answer(struct engine *engine, uint32_t node, struct message *message) {
+    struct tx *tx = tx_find(engine, message->txid);
+    if (tx != NULL && node == watch_leading_node(engine, tx)) {
+        tx->unanswered = 0; /* it is there and at it */
+    }
+    struct waiter *waiter;
+    HASH_FIND(by_request, engine->waiters, &message->request, sizeof message->request, waiter);
+    if (waiter == NULL || waiter->tx != tx || message->request == 0) {
+        return;
+    }
+    answer_waiter(engine, waiter, message->txid,
+                  (struct answer){.error = message->error,
+                                  .outcome = message->outcome,
+                                  .reason = message->reason,
+                                  .already = message->already,
+                                  .detail = message->detail});
+    waiter_free(engine, waiter);
+    drop_if_empty(engine, tx);
+}
+
+static int begin_refusal(const struct engine *engine, const struct engine_event *event,
+                         const char **why) {
+    if (engine->stopping) {
+        *why = "this node is stopping; begin at another node";
+        return TROTH_ERR_UNAVAILABLE;
+    }
+    if (event->timeout_ms > ENGINE_TIMEOUT_MAX_MS) {
+        *why = "timeout_ms is over the limit of 3600000";
+        return TROTH_ERR_INVALID;
+    }
+    if (event->key != NULL && strlen(event->key) >= ENGINE_IDEMPOTENCY_KEY_BYTES) {
+        *why = "the idempotency key is over the limit of 64 bytes";
+        return TROTH_ERR_INVALID;
+    }
+    if (engine->n_txs >= ENGINE_OPEN_MAX) {
+        *why = "this node knows as many transactions as it can; begin at another node, or later";
+        return TROTH_ERR_UNAVAILABLE;
+    }
+    *why = "";
+    return 0;
+}
+
+static struct tx *begin_new(struct engine *engine, const struct engine_event *event) {
+    struct troth_txid txid = {.hi = engine->origin_hi, .lo = engine->sequence_next};
+    struct tx *tx = tx_new(engine, txid, TX_ACTIVE);
+    if (tx == NULL) {
+        return NULL;
+    }
+    engine->sequence_next++;
+    engine->counters.begun++;
+    tx->timeout_ms =
+        event->timeout_ms != 0 ? event->timeout_ms : engine->options.timeout_default_ms;
+    tx->deadline_ms = engine->now_ms + tx->timeout_ms;
+    tx_timer(engine, tx, tx->deadline_ms);
+    if (event->key != NULL && event->key[0] != '\0' && (tx->key = strdup(event->key)) != NULL) {
+        HASH_ADD_KEYPTR(by_key, engine->txs_by_key, tx->key, strlen(tx->key), tx);
+    }
+    return tx;
+}
+
+void requests_begin(struct engine *engine, const struct engine_event *event) {
+    const char *why;
+    int error = begin_refusal(engine, event, &why);
+    struct tx *tx = NULL;
+    if (error == 0 && event->key != NULL && event->key[0] != '\0') {
+        HASH_FIND(by_key, engine->txs_by_key, event->key, strlen(event->key), tx);
+    }
+    if (error == 0 && tx == NULL && (tx = begin_new(engine, event)) == NULL) {
+        return;
+    }
+    struct engine_effect *effect = effect_add(engine, ENGINE_REPLY);
+    effect->request = event->request;
+    effect->reply.error = error;
+    if (tx != NULL) {
+        effect->txid = effect->reply.txid = tx->txid;
+        effect->reply.timeout_ms = tx->timeout_ms;
+    }
+    snprintf(effect->detail, sizeof effect->detail, "%s", why);
+}

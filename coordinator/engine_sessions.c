@@ -1,0 +1,104 @@
+/* Participants and their sessions. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "coordinator/engine_state.h"
+
+struct rm *sessions_rm(struct engine *engine, const char *name) {
+    struct rm *rm;
+    HASH_FIND(by_name, engine->rms_by_name, name, strlen(name), rm);
+    if (rm != NULL) {
+        return rm;
+    }
+    rm = calloc(1, sizeof *rm);
+    if (rm == NULL) {
+        engine_fail(engine, TROTH_ERR_NO_MEMORY);
+        return NULL;
+    }
+    snprintf(rm->participant.name, sizeof rm->participant.name, "%s", name);
+    HASH_ADD_KEYPTR(by_name, engine->rms_by_name, rm->participant.name, strlen(name), rm);
+    return rm;
+}
+
+struct rm *sessions_by_id(struct engine *engine, uint64_t session) {
+    struct rm *rm;
+    HASH_FIND(by_session, engine->rms_by_session, &session, sizeof session, rm);
+    return rm;
+}
+
+void sessions_release(struct engine *engine) {
+    struct rm *rm;
+    struct rm *next;
+    HASH_CLEAR(by_session, engine->rms_by_session);
+    HASH_ITER(by_name, engine->rms_by_name, rm, next) {
+        HASH_DELETE(by_name, engine->rms_by_name, rm);
+        free(rm);
+    }
+}
+
+static void refuse(struct engine *engine, uint64_t session, int error, const char *detail) {
+    struct engine_effect *effect = effect_add(engine, ENGINE_REFUSE_SESSION);
+    effect->session = session;
+    effect->error = error;
+    snprintf(effect->detail, sizeof effect->detail, "%s", detail);
+}
+
+static void end_session(struct engine *engine, struct rm *rm) {
+    HASH_DELETE(by_session, engine->rms_by_session, rm);
+    rm->session = 0;
+}
+
+/* An incarnation's upper half tells disks apart, its lower half counts starts (types.proto). */
+static int check_incarnation(const struct rm *rm, uint64_t incarnation, const char **why) {
+    uint64_t known = rm->participant.incarnation;
+    if (known == 0) {
+        return 0;
+    }
+    if (known >> 32 == incarnation >> 32 && incarnation < known) {
+        *why = "a later start of this participant was attached before: this one runs on an older "
+               "disk, or is an earlier process; stop it";
+        return TROTH_ERR_AMNESIA;
+    }
+    if (known >> 32 != incarnation >> 32 && rm->session != 0) {
+        *why = "another live process is attached with this participant name; give each its own";
+        return TROTH_ERR_EXISTS;
+    }
+    return 0;
+}
+
+void sessions_attached(struct engine *engine, const struct engine_event *event) {
+    struct rm *rm = sessions_rm(engine, event->participant.name);
+    if (rm == NULL) {
+        return;
+    }
+    const char *why = "";
+    int error = check_incarnation(rm, event->participant.incarnation, &why);
+    if (strcmp(event->participant.name, ENGINE_NOBODY) == 0) {
+        error = TROTH_ERR_INVALID;
+        why = "this participant name is reserved; give another";
+    }
+    if (error != 0) {
+        refuse(engine, event->session, error, why);
+        return;
+    }
+    if (rm->session != 0) {
+        refuse(engine, rm->session, TROTH_ERR_CLOSED, "attached anew in another session");
+        end_session(engine, rm);
+    }
+    rm->session = event->session;
+    rm->participant.incarnation = event->participant.incarnation;
+    HASH_ADD(by_session, engine->rms_by_session, session, sizeof rm->session, rm);
+    for (struct branch *branch = rm->pending, *next; branch != NULL; branch = next) {
+        next = branch->next;
+        coordinate_send_branch(engine, branch->tx, branch);
+    }
+}
+
+void sessions_detached(struct engine *engine, uint64_t session) {
+    struct rm *rm = sessions_by_id(engine, session);
+    if (rm != NULL) {
+        end_session(engine, rm);
+    }
+}

@@ -1,0 +1,313 @@
+/* engine_state: what the engine's files share. Nothing outside of engine*.c includes it.
+ *
+ * A transaction (struct tx) as this node sees it, in up to three roles at once:
+ *   acceptor     `record`, always there, often empty
+ *   leader       `leader`, while this node drives it (as its coordinator at ballot 0, or by
+ * takeover) coordinator  `branches`, from enlistment until each participant has acknowledged
+ *
+ *                 commit              leader decides           all acknowledged
+ *     ACTIVE ---------------> LEADING ---------------> DECIDED -------------------> FINISHED
+ *       |                      ^   ^                   ^  ^  |                      ^
+ *       |     takeover         |   |                   |  |  | told by another node |
+ *       |   +------------------+   |                   |  |  +----------------------+
+ *       |   |                      |   told            |  |
+ *       |  KEPT (votes stored here, led elsewhere) ----+  |
+ *       |                                                 |
+ *       +------------- abort before any prepare ----------+
+ *
+ * KEPT is also the stage of a transaction that somebody asks about here and that another node
+ * coordinates. Transitions are checked against a table in tx_move.
+ */
+#ifndef COORDINATOR_ENGINE_STATE_H
+#define COORDINATOR_ENGINE_STATE_H
+
+#include <stdlib.h>
+
+/* A hash table that can not grow ends the process, as any step without memory does. */
+#define uthash_fatal(text) abort()
+#include <uthash.h>
+
+#include "coordinator/engine.h"
+#include "paxos/leader.h"
+
+#define ENGINE_KNOWN_DELAY_MS 100 /* a decision that is not finished by then is told to the nodes  \
+                                   */
+#define ENGINE_HOUSEKEEPING_MS 1000    /* marks are spread and the old is forgotten */
+#define ENGINE_REPEAT_MAX_MS   30000   /* repeats of a decision become as rare as this */
+#define ENGINE_RETAINED_MAX    262144u /* finished outcomes kept in memory, whatever their age */
+#define ENGINE_BACKOFF_MS      50 /* after a lost duel, at least; doubles up to 2^5 times that */
+#define ENGINE_UNANSWERED_MAX  3  /* then a leader that should know counts as lost */
+/* The only member of the set of a transaction in which nobody took part. */
+#define ENGINE_NOBODY "_nobody"
+
+struct rm;
+struct tx;
+
+/* A transaction's part at one participant, linked into the participant's list until it is over. */
+struct branch {
+    struct tx *tx;
+    struct rm *rm;
+    struct branch *prev;
+    struct branch *next;
+    uint64_t incarnation;
+    bool acked; /* needs nothing more from us */
+};
+
+/* A participant that this node has heard of. */
+struct rm {
+    struct paxos_participant participant; /* with the last incarnation that attached; 0: none yet */
+    uint64_t session;                     /* 0: not attached */
+    struct branch *pending;               /* branches that are not acked */
+    UT_hash_handle by_name;
+    UT_hash_handle by_session;
+};
+
+enum waiter_kind { WAITER_COMMIT, WAITER_ABORT, WAITER_GET, WAITER_ENLIST };
+/* Somebody who waits for a transaction's outcome, or for another node's answer about it. */
+struct waiter {
+    struct tx *tx;
+    struct waiter *next;
+    enum waiter_kind kind;
+    uint64_t request;          /* the shell's, or the asking node's */
+    uint32_t node;             /* 0: the shell's */
+    uint64_t session;          /* an enlistment by a participant: whom to answer; else 0 */
+    struct paxos_set *set;     /* what an Ask carries along; may be NULL */
+    UT_hash_handle by_request; /* of the shell's requests only */
+};
+
+enum tx_stage { TX_ACTIVE, TX_KEPT, TX_LEADING, TX_DECIDED, TX_FINISHED };
+
+struct tx {
+    struct troth_txid txid;
+    enum tx_stage stage;
+    bool damaged;        /* the stored record can't be read: this acceptor stays silent */
+    bool told;           /* the other nodes were told of the outcome */
+    bool deadline_taken; /* the deadline has passed and was acted upon */
+    bool stored;         /* the log has a record of it */
+    bool asked;        /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
+    bool wants_ballot; /* it was preempted and opens a higher ballot when the timer is due */
+    bool delivers;     /* this node sees to phase two */
+    bool counted_in_doubt;
+    bool counted_undelivered;
+    uint8_t tries;      /* of what the timer repeats; grows the wait */
+    uint8_t unanswered; /* questions to the leading node since its last answer */
+    enum paxos_reason reason;
+    struct acceptor record;
+    struct leader *leader;
+    struct branch *branches; /* n_branches; in DECIDED, the set's order */
+    uint32_t n_branches;
+    uint32_t branches_capacity;
+    uint32_t unacked;
+    uint32_t timeout_ms;
+    int64_t since_ms;
+    int64_t deadline_ms; /* INT64_MAX: none */
+    int64_t timer_ms;
+    size_t timer_slot; /* in the heap, from 1; 0: no timer */
+    char *detail;      /* why aborted; NULL: nothing to say */
+    char *key;         /* idempotency key or NULL */
+    struct waiter *waiters;
+    struct tx *prev; /* all, by when first heard of */
+    struct tx *next;
+    struct tx *open_prev; /* begun here and not finished, by sequence */
+    struct tx *open_next;
+    UT_hash_handle by_txid;
+    UT_hash_handle by_key;
+};
+
+/* An origin is a node in one incarnation: a txid's hi. */
+struct mark_sample {
+    int64_t at_ms;
+    uint64_t mark;
+};
+#define MARK_SAMPLES 64
+struct origin {
+    uint64_t hi;
+    uint64_t mark;   /* sequences below it are finished everywhere */
+    uint64_t stored; /* as the log has it */
+    uint64_t swept;  /* records below it are deleted */
+    uint64_t told_to_participants;
+    struct mark_sample samples[MARK_SAMPLES]; /* a ring: when the mark was where */
+    unsigned sample_first;
+    unsigned sample_n;
+    UT_hash_handle hh;
+};
+
+struct node_state {
+    bool trusted;
+    uint32_t incarnation; /* 0: not known */
+};
+
+struct engine {
+    struct engine_options options;
+    bool started;
+    bool stopping;
+    int64_t now_ms;
+    uint64_t random;
+    uint64_t origin_hi; /* of this node and incarnation */
+    uint64_t sequence_next;
+    struct node_state nodes[PAXOS_NODES_MAX + 1];
+    struct tx *txs; /* by txid */
+    struct tx *txs_by_key;
+    struct tx *first; /* by age */
+    struct tx *last;
+    struct tx *open_first; /* own and not finished, by sequence */
+    struct tx *open_last;
+    size_t n_txs;
+    size_t n_finished;
+    struct tx **heap; /* heap[1] is due first */
+    size_t heap_n;
+    size_t heap_capacity;
+    struct rm *rms_by_name;
+    struct rm *rms_by_session;
+    struct waiter *waiters; /* by request */
+    struct origin *origins;
+    int64_t housekeeping_ms;
+    struct engine_counters counters;
+    struct engine_effects *effects; /* of the step under way */
+    int error;                      /* the first one of the step under way */
+};
+
+/* ---- engine_effects.c: what leaves a step -------------------------------------------------------
+ */
+
+/* Adds an empty effect; on no memory sets engine->error and returns a place whose contents are
+ * lost, so that callers need no check. */
+struct engine_effect *effect_add(struct engine *engine, enum engine_effect_type type);
+/* An effect that sends; the caller fills the message, whose type and txid are set. */
+struct message *effect_to_node(struct engine *engine, uint32_t node, enum message_type type,
+                               struct troth_txid txid);
+struct message *effect_to_rm(struct engine *engine, uint64_t session, enum message_type type,
+                             struct troth_txid txid);
+void effect_store(struct engine *engine, struct tx *tx, bool lazy);
+void effect_alarm(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void effects_clear(struct engine_effects *effects);
+/* Keeps the step's first error. */
+void engine_fail(struct engine *engine, int error);
+uint32_t engine_random_below(struct engine *engine, uint32_t limit);
+
+/* ---- engine_table.c: finding, making, timing, ending
+ * ---------------------------------------------- */
+
+struct tx *tx_find(struct engine *engine, struct troth_txid txid);
+/* Makes one in stage KEPT or ACTIVE. NULL and engine->error when there is no memory. */
+struct tx *tx_new(struct engine *engine, struct troth_txid txid, enum tx_stage stage);
+void tx_remove(struct engine *engine, struct tx *tx);
+/* Changes the stage; asserts that the transition is in the table. */
+void tx_move(struct tx *tx, enum tx_stage stage);
+bool tx_is_own(const struct engine *engine, const struct tx *tx);
+enum paxos_outcome tx_outcome(const struct tx *tx);
+void tx_set_detail(struct tx *tx, const char *text);
+/* Sets the one timer; INT64_MAX takes it away. */
+void tx_timer(struct engine *engine, struct tx *tx, int64_t at_ms);
+/* The transaction whose timer is due, or NULL. */
+struct tx *tx_due(struct engine *engine);
+/* Brings the counters up to date with the transaction; after any change of record or stage. */
+void tx_count(struct engine *engine, struct tx *tx);
+int tx_branch_find(const struct tx *tx, const char *name);
+/* Appends a branch and links it; NULL and engine->error when there is no memory. */
+struct branch *tx_branch_add(struct engine *engine, struct tx *tx,
+                             const struct paxos_participant *participant);
+/* Makes the branches be exactly those of the set. */
+void tx_branches_from_set(struct engine *engine, struct tx *tx, const struct paxos_set *set);
+void branch_over(struct tx *tx, struct branch *branch);
+
+/* ---- engine_requests.c: what clients and other nodes ask
+ * ----------------------------------------- */
+
+void requests_begin(struct engine *engine, const struct engine_event *event);
+void requests_enlist(struct engine *engine, const struct engine_event *event);
+void requests_commit_abort_get(struct engine *engine, const struct engine_event *event);
+void requests_cancel(struct engine *engine, uint64_t request);
+void requests_ask(struct engine *engine, uint32_t node, struct message *message);
+void requests_answer(struct engine *engine, uint32_t node, struct message *message);
+/* A participant enlists its own branch. */
+void requests_enlist_message(struct engine *engine, struct rm *rm, struct troth_txid txid);
+/* Tells all who wait; the outcome is known, or the transaction is forgotten. */
+void requests_tell(struct engine *engine, struct tx *tx, int error);
+/* Passes the waiting questions on to the node that begins with the txid. */
+void requests_forward(struct engine *engine, struct tx *tx);
+
+/* ---- engine_coordinate.c: from begin to the last acknowledgement
+ * --------------------------------- */
+
+/* 0; ABORTED (work was lost, and the transaction is aborted for it), STATE, TOO_MANY. */
+int coordinate_enlist(struct engine *engine, struct tx *tx,
+                      const struct paxos_participant *participant, bool *already);
+void coordinate_commit(struct engine *engine, struct tx *tx);
+/* Aborts an ACTIVE transaction: nobody was asked to prepare, so no ballot is needed. */
+void coordinate_abort_active(struct engine *engine, struct tx *tx, enum paxos_reason reason,
+                             const char *detail);
+/* The outcome is in the record: answers, and phase two where this node leads. */
+void coordinate_decided(struct engine *engine, struct tx *tx);
+void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *message);
+/* No outcome will ever be known here: tells who waits, and drops it. */
+void coordinate_forgotten(struct engine *engine, struct tx *tx);
+void coordinate_branch_aborted(struct engine *engine, struct rm *rm, const struct message *message);
+/* Sends the branch what it needs next: a prepare, a one-phase commit, a decision, or nothing. */
+void coordinate_send_branch(struct engine *engine, struct tx *tx, struct branch *branch);
+void coordinate_repeat(struct engine *engine, struct tx *tx);
+/* The end of a DECIDED transaction: all that work needed is freed, the outcome is kept. */
+void tx_finish(struct engine *engine, struct tx *tx);
+/* Decided in an earlier life of this node, and perhaps not delivered: phase two again. */
+void coordinate_resume(struct engine *engine, struct tx *tx);
+
+/* ---- engine_accept.c: the acceptor's part
+ * ---------------------------------------------------------- */
+
+void accept_vote(struct engine *engine, struct rm *rm, const struct message *message);
+void accept_phase1a(struct engine *engine, uint32_t node, const struct message *message);
+void accept_phase2a(struct engine *engine, uint32_t node, const struct message *message);
+/* Puts the outcome into the record; stores it, with a later batch, where votes may exist. */
+void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outcome,
+                  enum paxos_reason reason, bool finished);
+
+/* ---- engine_lead.c: the leader's part
+ * -------------------------------------------------------------- */
+
+/* Makes this node the leader at ballot 0, with the set of the branches. */
+int lead_begin(struct engine *engine, struct tx *tx, struct paxos_set *set);
+/* Opens a higher ballot, as a new leader where there was none. */
+void lead_take_over(struct engine *engine, struct tx *tx);
+void lead_message(struct engine *engine, uint32_t node, const struct message *message);
+void lead_one_phase_result(struct engine *engine, struct rm *rm, const struct message *message);
+void lead_repeat(struct engine *engine, struct tx *tx);
+void lead_known(struct engine *engine, const struct message *message);
+void lead_drop(struct tx *tx);
+/* Another node holds votes and misses the outcome. */
+void lead_resolve(struct engine *engine, uint32_t node, const struct message *message);
+
+/* ---- engine_watch.c: who takes over, and when
+ * ------------------------------------------------------- */
+
+void watch_trusted(struct engine *engine, uint32_t node, uint64_t incarnation);
+void watch_suspected(struct engine *engine, uint32_t node);
+/* Sets the timer of a transaction that is kept here and not decided. */
+void watch_kept(struct engine *engine, struct tx *tx);
+/* The timer of a KEPT transaction is due. */
+void watch_due(struct engine *engine, struct tx *tx);
+bool watch_is_trusted(const struct engine *engine, uint32_t node);
+/* The node that should bring it to its end: the origin, or the last ballot's owner. */
+uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx);
+
+/* ---- engine_marks.c: low-water marks, and forgetting
+ * ------------------------------------------------- */
+
+/* Below its origin's mark, and no record of it here (DESIGN 4.3). */
+bool marks_forgotten(struct engine *engine, struct troth_txid txid);
+void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark);
+void marks_load(struct engine *engine, uint64_t origin_hi, uint64_t mark);
+uint64_t marks_own(const struct engine *engine);
+void marks_housekeeping(struct engine *engine);
+void marks_release(struct engine *engine);
+
+/* ---- engine_sessions.c: participants
+ * -------------------------------------------------------------------- */
+
+struct rm *sessions_rm(struct engine *engine, const char *name);
+struct rm *sessions_by_id(struct engine *engine, uint64_t session);
+void sessions_attached(struct engine *engine, const struct engine_event *event);
+void sessions_detached(struct engine *engine, uint64_t session);
+void sessions_release(struct engine *engine);
+
+#endif

@@ -1,0 +1,82 @@
+/* Who takes over, and when. Safety never depends on any of this: two leaders at once only cost
+ * messages. Every undecided record has a timer, so that whatever was lost is looked into. */
+#include "coordinator/engine_state.h"
+
+bool watch_is_trusted(const struct engine *engine, uint32_t node) {
+    return node == engine->options.self || engine->nodes[node].trusted;
+}
+
+uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx) {
+    return tx->record.promised > 0 ? paxos_ballot_owner(tx->record.promised, engine->options.nodes)
+                                   : troth_txid_node(tx->txid);
+}
+
+/* The highest live node is preferred (the bully rule); each rank below waits a while more, in
+ * which the preferred one will have decided (DESIGN 4.11). */
+static int64_t takeover_ms(struct engine *engine) {
+    uint32_t rank = 0;
+    for (uint32_t node = engine->options.self + 1; node <= engine->options.nodes; node++) {
+        rank += watch_is_trusted(engine, node);
+    }
+    uint32_t stagger_ms = engine->options.stagger_ms;
+    return engine->now_ms + (int64_t)rank * stagger_ms +
+           (rank > 0 ? engine_random_below(engine, stagger_ms) : 0);
+}
+
+static bool leads_by_itself(const struct engine *engine, const struct tx *tx) {
+    /* This node's from an earlier life: nobody leads it now. */
+    uint32_t node = watch_leading_node(engine, tx);
+    return node == engine->options.self && tx->stage == TX_KEPT;
+}
+
+void watch_kept(struct engine *engine, struct tx *tx) {
+    if (tx->stage != TX_KEPT || !engine->started) {
+        return;
+    }
+    uint32_t node = watch_leading_node(engine, tx);
+    bool lost = !watch_is_trusted(engine, node) || leads_by_itself(engine, tx);
+    int64_t at_ms = lost ? takeover_ms(engine)
+                         : engine->now_ms + (tx->waiters != NULL ? engine->options.repeat_ms
+                                                                 : engine->options.resolve_ms);
+    if (tx->timer_slot == 0 || at_ms < tx->timer_ms) {
+        tx_timer(engine, tx, at_ms);
+    }
+}
+
+void watch_due(struct engine *engine, struct tx *tx) {
+    uint32_t node = watch_leading_node(engine, tx);
+    bool lost = !watch_is_trusted(engine, node) || leads_by_itself(engine, tx) ||
+                tx->unanswered >= ENGINE_UNANSWERED_MAX;
+    if (lost) {
+        lead_take_over(engine, tx);
+        return;
+    }
+    tx->unanswered++;
+    if (tx->waiters != NULL) {
+        requests_forward(engine, tx);
+    } else {
+        effect_to_node(engine, node, MESSAGE_ASK, tx->txid)->ask = MESSAGE_ASK_RESOLVE;
+    }
+    tx_timer(engine, tx, INT64_MAX);
+    watch_kept(engine, tx);
+}
+
+void watch_trusted(struct engine *engine, uint32_t node, uint64_t incarnation) {
+    engine->nodes[node] =
+        (struct node_state){.trusted = true, .incarnation = (uint32_t)incarnation};
+}
+
+void watch_suspected(struct engine *engine, uint32_t node) {
+    if (!engine->nodes[node].trusted) {
+        return;
+    }
+    engine->nodes[node].trusted = false;
+    struct tx *next;
+    for (struct tx *tx = engine->first; tx != NULL; tx = next) {
+        next = tx->next;
+        if (tx->stage == TX_KEPT && watch_leading_node(engine, tx) == node) {
+            tx_timer(engine, tx, INT64_MAX);
+            watch_kept(engine, tx);
+        }
+    }
+}
