@@ -1,0 +1,76 @@
+#include "harness/admin.h"
+
+#include <stdlib.h>
+
+#include "base/troth_err.h"
+#include "rpc/rpc.h"
+
+struct admin {
+    struct rpc *rpc;
+    unsigned n;
+    struct rpc_channel *channels[];
+};
+
+int admin_new(struct admin **out, const char *const *addresses, unsigned n) {
+    struct admin *admin = calloc(1, sizeof *admin + n * sizeof(struct rpc_channel *));
+    if (admin == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    int err = rpc_new(&admin->rpc, &(struct rpc_options){.threads = 1});
+    for (; err == 0 && admin->n < n; admin->n++) {
+        err = rpc_channel_new(&admin->channels[admin->n], admin->rpc, addresses[admin->n]);
+        if (err != 0) {
+            break;
+        }
+    }
+    if (err != 0) {
+        admin_release(admin);
+        return err;
+    }
+    *out = admin;
+    return 0;
+}
+
+void admin_release(struct admin *admin) {
+    if (admin == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < admin->n; i++) {
+        rpc_channel_free(admin->channels[i]);
+    }
+    rpc_free(admin->rpc);
+    free(admin);
+}
+
+static ProtobufCMessage *call(struct admin *admin, unsigned node, const char *method,
+                              const ProtobufCMessage *request,
+                              const ProtobufCMessageDescriptor *type, int64_t timeout_ms) {
+    ProtobufCMessage *reply = NULL;
+    char text[RPC_STATUS_TEXT_MAX];
+    /* wait_for_ready: a channel that saw its node down would else fail at once for the length of
+     * its backoff, though the node is up again. */
+    int status =
+        rpc_call_sync(admin->channels[node], method, request, type, timeout_ms, true, &reply, text);
+    return status == RPC_OK ? reply : NULL;
+}
+
+Troth__V1__StatusReply *admin_status(struct admin *admin, unsigned node, int64_t timeout_ms) {
+    Troth__V1__StatusRequest request = TROTH__V1__STATUS_REQUEST__INIT;
+    return (Troth__V1__StatusReply *)call(admin, node, "/troth.v1.Admin/Status", &request.base,
+                                          &troth__v1__status_reply__descriptor, timeout_ms);
+}
+
+Troth__V1__Transaction *admin_get(struct admin *admin, unsigned node, struct troth_txid txid,
+                                  int64_t timeout_ms) {
+    char text[TROTH_TXID_TEXT];
+    Troth__V1__GetRequest request = TROTH__V1__GET_REQUEST__INIT;
+    request.txid = troth_txid_format(txid, text);
+    return (Troth__V1__Transaction *)call(admin, node, "/troth.v1.Transactions/Get", &request.base,
+                                          &troth__v1__transaction__descriptor, timeout_ms);
+}
+
+void admin_free(void *message) {
+    if (message != NULL) {
+        protobuf_c_message_free_unpacked(message, NULL);
+    }
+}
