@@ -5,7 +5,7 @@
 /* One end of a stream that notes all that happens to it. */
 struct end {
     struct gate gate;
-    struct rpc_stream *stream; /* held from opened on */
+    struct rpc_stream *stream; /* the first one, held */
     bool echoes;
     bool blocks; /* `received` waits until it is false */
     int opened_n, closed_n, frames_n;
@@ -37,11 +37,10 @@ static void on_opened(void *arg, struct rpc_stream *stream) {
     enter(end);
     gate_lock(&end->gate);
     end->opened_n++;
-    if (end->stream != NULL) {
-        rpc_stream_release(end->stream);
+    if (end->stream == NULL) {
+        rpc_stream_hold(stream);
+        end->stream = stream;
     }
-    rpc_stream_hold(stream);
-    end->stream = stream;
     gate_unlock(&end->gate);
     leave(end);
 }
