@@ -81,7 +81,8 @@ struct message {
 
 /* Frees what it owns; makes it empty. */
 void message_release(struct message *message);
-/* Copies `text` into the detail, cut to fit and always ended by a NUL; NULL means "". */
+/* Copies `text` into the detail, cut to fit between two characters and always ended by a NUL; what
+ * is no UTF-8, or a control character, becomes '?'. NULL means "". */
 void message_set_detail(struct message *message, const char *text);
 /* "phase1a" and so on, for logs and traces. */
 const char *message_type_name(enum message_type type);

@@ -58,13 +58,18 @@ enum wire_frame {
 };
 
 /* Appends a frame with this one message. TROTH_ERR_NO_MEMORY. A type that the stream does not
- * have is a programmer's error (assertion). */
+ * have is a programmer's error (assertion), and so is a phase 2a with other than set->n votes. */
 int wire_encode(enum wire_frame frame, const struct message *message, struct wire_buffer *buffer);
 
 /* Reads a frame and hands each message to `each`, which may take over what the message owns by
  * clearing it; what is left is freed. Stops at the first non-zero return of `each` and returns
  * it. TROTH_ERR_INVALID for bytes that are no such frame or break a limit: then no message was
- * handed over. Hellos in the frame are skipped here. TROTH_ERR_NO_MEMORY. */
+ * handed over. Hellos in the frame are skipped here. TROTH_ERR_NO_MEMORY.
+ *
+ * What the cores may rely on: names are valid and differ within a set; PREPARE and VOTE have a set;
+ * VOTE is prepared, read-only or aborted; PHASE1B's accepted and PHASE2A's votes are as many as the
+ * set's members, none without a set; ballots are at most PAXOS_BALLOT_MAX. A reason or a kind of
+ * Ask that only a later version knows is NONE. */
 typedef int wire_each_fn(void *arg, struct message *message);
 int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n, wire_each_fn *each,
                 void *arg);
