@@ -1,0 +1,230 @@
+/* From the decision to the end of a branch. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "participant/branches_internal.h"
+
+/* ---- Callbacks that fail are called again -------------------------------------------------------
+ */
+
+void branch_retry(struct branches *all, struct branch *branch, const char *what, int result,
+                  const char *detail) {
+    if (!branch->alarmed) {
+        branch->alarmed = true;
+        effect_alarm(all, branch->txid, "%s failed: %s%s%s; it will be tried until it succeeds",
+                     what, troth_err_text(result), detail != NULL && detail[0] != '\0' ? ": " : "",
+                     detail != NULL ? detail : "");
+    }
+    branch->wait_ms = branch->wait_ms == 0 ? BRANCHES_RETRY_MS : 2 * branch->wait_ms;
+    if (branch->wait_ms > BRANCHES_RETRY_MAX_MS) {
+        branch->wait_ms = BRANCHES_RETRY_MAX_MS;
+    }
+    branch_timer(all, branch, branches_jitter(all, branch->wait_ms));
+}
+
+void on_retry_due(struct branches *all, struct branch *branch) {
+    if (branch->state == BRANCH_COMMITTING) {
+        effect_call(all, branch, BRANCHES_CALL_COMMIT);
+    } else if (branch->state == BRANCH_COMMITTING_ONE_PHASE) {
+        effect_call(all, branch, BRANCHES_CALL_COMMIT_ONE_PHASE);
+    } else {
+        assert(branch->state == BRANCH_ABORTING);
+        effect_call(all, branch, BRANCHES_CALL_ABORT);
+    }
+}
+
+/* ---- Committing ---------------------------------------------------------------------------------
+ */
+
+void branch_commit(struct branches *all, struct branch *branch) {
+    branch_move(all, branch, BRANCH_COMMITTING);
+    branch_timer_stop(all, branch);
+    if (all->separate_storage) {
+        effect_store(all, branch, BRANCHES_RECORD_COMMITTING);
+    }
+    effect_call(all, branch, BRANCHES_CALL_COMMIT);
+}
+
+void branch_committed(struct branches *all, struct branch *branch) {
+    effect_store(all, branch, BRANCHES_RECORD_COMMITTED);
+    branch_move(all, branch, BRANCH_COMMITTED);
+    all->counters.committed++;
+    effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
+                     PAXOS_REASON_NONE, NULL);
+    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED, false);
+}
+
+/* To commit, and the branch is not there (DESIGN 4.7). The record stays for an operator. */
+static void branch_hazard(struct branches *all, struct branch *branch, const char *why) {
+    effect_store(all, branch, BRANCHES_RECORD_HAZARD);
+    branch_move(all, branch, BRANCH_HAZARD);
+    all->counters.hazards++;
+    effect_alarm(all, branch->txid, "heuristic hazard: the transaction is committed, but %s", why);
+    effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
+                     PAXOS_REASON_NONE, why);
+    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED, true);
+}
+
+void on_commit_result(struct branches *all, struct branch *branch, int result, const char *detail) {
+    if (result == 0) {
+        branch_committed(all, branch);
+    } else if (result != TROTH_ERR_NOT_FOUND) {
+        /* What storage of its own did before it failed is not known. */
+        branch->commit_was_begun = all->separate_storage;
+        branch_retry(all, branch, "commit", result, detail);
+    } else if (branch->commit_was_begun) {
+        branch_committed(all, branch); /* by the attempt before, whose answer was lost */
+    } else {
+        branch_hazard(all, branch, "the resource manager does not know the prepared branch");
+    }
+}
+
+/* ---- Aborting -----------------------------------------------------------------------------------
+ */
+
+void branch_abort(struct branches *all, struct branch *branch) {
+    branch_move(all, branch, BRANCH_ABORTING);
+    branch_timer_stop(all, branch);
+    effect_call(all, branch, BRANCHES_CALL_ABORT);
+}
+
+void on_abort_result(struct branches *all, struct branch *branch, int result, const char *detail) {
+    if (result != 0 && result != TROTH_ERR_NOT_FOUND) {
+        branch_retry(all, branch, "abort", result, detail);
+        return;
+    }
+    effect_delete(all, branch);
+    branch_move(all, branch, BRANCH_ABORTED);
+    all->counters.aborted++;
+    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+}
+
+/* ---- Decisions ----------------------------------------------------------------------------------
+ */
+
+static void contradiction(struct branches *all, struct branch *branch, uint32_t node,
+                          enum paxos_outcome told) {
+    if (!branch->alarmed) {
+        branch->alarmed = true;
+        all->counters.hazards++;
+        effect_alarm(all, branch->txid, "heuristic hazard: node %u says %s, but the branch is %s",
+                     node, paxos_outcome_name(told), branch_state_name(branch->state));
+    }
+    branch->told_by &= ~(1u << node);
+    effect_ack(all, 1u << node, branch->txid, told, true);
+}
+
+static void decided_unknown(struct branches *all, uint32_t node, struct troth_txid txid,
+                            enum paxos_outcome outcome) {
+    /* Aborted is presumed of what is not known [GL 5]; below the mark this participant has
+     * acknowledged before. */
+    if (outcome == PAXOS_OUTCOME_ABORTED || branches_below_mark(all, txid)) {
+        effect_ack(all, 1u << node, txid, outcome, false);
+        return;
+    }
+    struct branch *branch = branch_add(all, txid);
+    if (branch != NULL) {
+        branch->told_by = 1u << node;
+        branch_hazard(all, branch, "this participant has no record of its branch");
+    }
+}
+
+static void decided_committed(struct branches *all, struct branch *branch, uint32_t node) {
+    switch (branch->state) {
+    case BRANCH_PREPARED:
+        branch_commit(all, branch);
+        return;
+    case BRANCH_COMMITTING:
+    case BRANCH_COMMITTING_ONE_PHASE:
+        return; /* acknowledged when it is done */
+    case BRANCH_READ_ONLY:
+    case BRANCH_COMMITTED:
+        effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, false);
+        return;
+    case BRANCH_HAZARD:
+        effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, true);
+        return;
+    case BRANCH_NONE:
+    case BRANCH_ENLISTING:
+    case BRANCH_ACTIVE:
+    case BRANCH_PREPARING:
+    case BRANCH_ABORTING:
+    case BRANCH_ABORTED:
+        contradiction(all, branch, node, PAXOS_OUTCOME_COMMITTED); /* S2 */
+        return;
+    }
+}
+
+static void decided_aborted(struct branches *all, struct branch *branch, uint32_t node) {
+    switch (branch->state) {
+    case BRANCH_ENLISTING:
+        enlisting_ends(all, branch, TROTH_ERR_ABORTED, PAXOS_REASON_NONE,
+                       "the transaction is aborted");
+        break;
+    case BRANCH_ACTIVE:
+    case BRANCH_PREPARED:
+        branch_abort(all, branch);
+        return; /* acknowledged when it is undone */
+    case BRANCH_PREPARING:
+        if (branch->one_phase) {
+            return; /* this participant decides */
+        }
+        branch->pending = PAXOS_OUTCOME_ABORTED;
+        return;
+    case BRANCH_COMMITTING_ONE_PHASE:
+    case BRANCH_ABORTING:
+        return; /* acknowledged when it is done */
+    case BRANCH_READ_ONLY:
+    case BRANCH_ABORTED:
+        break;
+    case BRANCH_NONE:
+    case BRANCH_COMMITTING:
+    case BRANCH_COMMITTED:
+    case BRANCH_HAZARD:
+        contradiction(all, branch, node, PAXOS_OUTCOME_ABORTED); /* S1 */
+        return;
+    }
+    effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+}
+
+/* A node has no record of the transaction any more, though this branch waits for its outcome:
+ * nobody may presume one (DESIGN 4.3). */
+static void decided_forgotten(struct branches *all, struct branch *branch, uint32_t node) {
+    if (branch == NULL || branch->state != BRANCH_PREPARED) {
+        return;
+    }
+    branch->wait_ms = BRANCHES_FORGOTTEN_MS;
+    branch_timer(all, branch, branches_jitter(all, branch->wait_ms));
+    if (!branch->alarmed) {
+        branch->alarmed = true;
+        all->counters.hazards++;
+        effect_alarm(all, branch->txid,
+                     "heuristic hazard: the branch is prepared, and node %u has forgotten the "
+                     "transaction; it stays in doubt",
+                     node);
+    }
+}
+
+void on_decision(struct branches *all, uint32_t node, const struct message *message) {
+    struct branch *branch = branch_find(all, message->txid);
+    if (message->forgotten) {
+        decided_forgotten(all, branch, node);
+        return;
+    }
+    if (message->outcome == PAXOS_OUTCOME_NONE) {
+        return;
+    }
+    if (branch == NULL) {
+        decided_unknown(all, node, message->txid, message->outcome);
+        return;
+    }
+    if (!branch_state_is_finished(branch->state)) {
+        branch->told_by |= 1u << node;
+    }
+    if (message->outcome == PAXOS_OUTCOME_COMMITTED) {
+        decided_committed(all, branch, node);
+    } else {
+        decided_aborted(all, branch, node);
+    }
+}

@@ -1,0 +1,209 @@
+/* Enlisting a branch, and giving it up before it has voted (DESIGN 4.2). */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "participant/branches_internal.h"
+
+static void tell(struct branches *all, uint64_t request, struct troth_txid txid, int err,
+                 const char *detail) {
+    struct branches_effect *effect = effect_add(all, BRANCHES_ENLISTED);
+    if (effect != NULL) {
+        effect->request = request;
+        effect->txid = txid;
+        effect->error = err;
+        snprintf(effect->detail, sizeof effect->detail, "%s", detail == NULL ? "" : detail);
+    }
+}
+
+static void tell_waiters(struct branches *all, struct branch *branch, int err, const char *detail) {
+    /* The last one is first in the list; callers are told in the order in which they came. */
+    struct waiter *ordered = NULL;
+    while (branch->waiters != NULL) {
+        struct waiter *waiter = branch->waiters;
+        branch->waiters = waiter->next;
+        waiter->next = ordered;
+        ordered = waiter;
+    }
+    while (ordered != NULL) {
+        struct waiter *waiter = ordered;
+        ordered = waiter->next;
+        tell(all, waiter->request, branch->txid, err, detail);
+        free(waiter);
+    }
+}
+
+static bool add_waiter(struct branches *all, struct branch *branch, uint64_t request) {
+    struct waiter *waiter = malloc(sizeof *waiter);
+    if (waiter == NULL) {
+        all->no_memory = true;
+        return false;
+    }
+    waiter->request = request;
+    waiter->next = branch->waiters;
+    branch->waiters = waiter;
+    return true;
+}
+
+/* ---- Enlisting ----------------------------------------------------------------------------------
+ */
+
+static void enlist_new(struct branches *all, const struct branches_event *event) {
+    uint32_t node = troth_txid_node(event->txid);
+    char detail[MESSAGE_DETAIL_BYTES];
+    if (node == 0 || node > PAXOS_NODES_MAX || troth_txid_sequence(event->txid) == 0) {
+        tell(all, event->request, event->txid, TROTH_ERR_NOT_FOUND, "no node gives out this txid");
+        return;
+    }
+    if (all->open >= BRANCHES_OPEN_MAX || HASH_COUNT(all->table) >= BRANCHES_MAX) {
+        snprintf(detail, sizeof detail, "%u branches are open at %s", all->open, all->name);
+        tell(all, event->request, event->txid, TROTH_ERR_TOO_MANY, detail);
+        return;
+    }
+    if (all->nodes[node].session == 0) {
+        snprintf(detail, sizeof detail, "%s has no session with node %u, which coordinates it",
+                 all->name, node);
+        tell(all, event->request, event->txid, TROTH_ERR_UNAVAILABLE, detail);
+        return;
+    }
+    struct branch *branch = branch_add(all, event->txid);
+    if (branch == NULL) {
+        return;
+    }
+    branch_move(all, branch, BRANCH_ENLISTING);
+    branch_timer(all, branch, BRANCHES_ENLIST_TIMEOUT_MS);
+    add_waiter(all, branch, event->request);
+    effect_send(all, node, MESSAGE_ENLIST, event->txid);
+}
+
+void on_enlist(struct branches *all, const struct branches_event *event) {
+    if (branches_below_mark(all, event->txid)) {
+        tell(all, event->request, event->txid, TROTH_ERR_FORGOTTEN,
+             "the transaction has finished long ago");
+        return;
+    }
+    struct branch *branch = branch_find(all, event->txid);
+    if (branch == NULL) {
+        enlist_new(all, event);
+        return;
+    }
+    branch->active_ms = all->now_ms;
+    switch (branch->state) {
+    case BRANCH_ENLISTING:
+        add_waiter(all, branch, event->request);
+        return;
+    case BRANCH_ACTIVE:
+        tell(all, event->request, event->txid, 0, NULL);
+        return;
+    case BRANCH_ABORTING:
+    case BRANCH_ABORTED:
+        tell(all, event->request, event->txid, TROTH_ERR_ABORTED,
+             branch->detail != NULL ? branch->detail : "the transaction is aborted");
+        return;
+    case BRANCH_PREPARING:
+    case BRANCH_PREPARED:
+    case BRANCH_READ_ONLY:
+    case BRANCH_COMMITTING:
+    case BRANCH_COMMITTING_ONE_PHASE:
+    case BRANCH_COMMITTED:
+    case BRANCH_HAZARD:
+        tell(all, event->request, event->txid, TROTH_ERR_STATE,
+             "the transaction's commit has begun");
+        return;
+    case BRANCH_NONE:
+        break;
+    }
+    assert(!"a branch in the table has a state");
+}
+
+void enlisting_ends(struct branches *all, struct branch *branch, int err, enum paxos_reason reason,
+                    const char *detail) {
+    assert(branch->state == BRANCH_ENLISTING);
+    branch_set_why(all, branch, reason, detail);
+    tell_waiters(all, branch, err, detail);
+    branch_move(all, branch, BRANCH_ABORTED);
+}
+
+/* The node binds a branch once. When it says that ours is bound `already`, it was so by this
+ * participant before, and what was done in it then is lost (S5). */
+void on_enlisted(struct branches *all, uint32_t node, const struct message *message) {
+    struct branch *branch = branch_find(all, message->txid);
+    if (branch == NULL || branch->state != BRANCH_ENLISTING ||
+        node != troth_txid_node(message->txid)) {
+        return;
+    }
+    if (message->ok && message->already) {
+        static const char lost[] = "this participant has lost work of the transaction";
+        effect_branch_aborted(all, node, branch->txid, PAXOS_REASON_LOST_WORK, lost);
+        enlisting_ends(all, branch, TROTH_ERR_ABORTED, PAXOS_REASON_LOST_WORK, lost);
+        return;
+    }
+    if (message->ok) {
+        branch_move(all, branch, BRANCH_ACTIVE);
+        tell_waiters(all, branch, 0, NULL);
+        branch->active_ms = all->now_ms;
+        branch_timer(all, branch, all->idle_timeout_ms);
+        return;
+    }
+    /* Never bound, so nothing will be asked of it: it needs no tombstone. */
+    int err = message->reason != PAXOS_REASON_NONE ? TROTH_ERR_ABORTED : TROTH_ERR_STATE;
+    tell_waiters(all, branch, err, message->detail);
+    branch_remove(all, branch);
+}
+
+void on_enlisting_due(struct branches *all, struct branch *branch) {
+    uint32_t node = troth_txid_node(branch->txid);
+    char detail[MESSAGE_DETAIL_BYTES];
+    snprintf(detail, sizeof detail, "node %u, which coordinates it, did not answer within %d ms",
+             node, BRANCHES_ENLIST_TIMEOUT_MS);
+    effect_branch_aborted(all, node, branch->txid, PAXOS_REASON_DEADLINE, detail);
+    enlisting_ends(all, branch, TROTH_ERR_UNAVAILABLE, PAXOS_REASON_DEADLINE, detail);
+}
+
+/* The request or its answer may be lost with the session. Whether the node has bound the branch
+ * is not known, so it can't be tried again: the answer would be `already`. */
+void on_origin_down(struct branches *all, uint32_t node) {
+    while (all->nodes[node].enlisting != NULL) {
+        enlisting_ends(all, all->nodes[node].enlisting, TROTH_ERR_UNAVAILABLE,
+                       PAXOS_REASON_LOST_WORK, "the session with its coordinator was lost");
+    }
+}
+
+/* ---- Giving up ----------------------------------------------------------------------------------
+ */
+
+static void give_up(struct branches *all, struct branch *branch, enum paxos_reason reason,
+                    const char *detail) {
+    branch_set_why(all, branch, reason, detail);
+    effect_branch_aborted(all, troth_txid_node(branch->txid), branch->txid, reason, detail);
+    branch_abort(all, branch);
+}
+
+void on_active_due(struct branches *all, struct branch *branch) {
+    int64_t idle_ms = all->now_ms - branch->active_ms;
+    if (idle_ms < all->idle_timeout_ms) {
+        branch_timer(all, branch, all->idle_timeout_ms - idle_ms);
+        return;
+    }
+    char detail[MESSAGE_DETAIL_BYTES];
+    snprintf(detail, sizeof detail, "no work came to %s for %u ms", all->name,
+             all->idle_timeout_ms);
+    give_up(all, branch, PAXOS_REASON_DEADLINE, detail);
+}
+
+void on_give_up(struct branches *all, const struct branches_event *event) {
+    struct branch *branch = branch_find(all, event->txid);
+    if (branch == NULL) {
+        return;
+    }
+    if (branch->state == BRANCH_ACTIVE) {
+        give_up(all, branch, event->reason, event->detail);
+    } else if (branch->state == BRANCH_ENLISTING) {
+        effect_branch_aborted(all, troth_txid_node(branch->txid), branch->txid, event->reason,
+                              event->detail);
+        enlisting_ends(all, branch, TROTH_ERR_ABORTED, event->reason, event->detail);
+    } else if (branch->state == BRANCH_PREPARING && branch->reason == PAXOS_REASON_NONE) {
+        /* Its vote is being made: whatever that will be, it becomes aborted. */
+        branch_set_why(all, branch, event->reason, event->detail);
+    }
+}

@@ -1,0 +1,279 @@
+/* From prepare to the vote, and one-phase commit.
+ *
+ * A vote is phase 2a of ballot 0 [GL 4.2]: the branch's one value there. `voted` says what it was,
+ * and nothing else is ever sent for it, from this process or a later one (see branches.h). */
+#include <assert.h>
+#include <string.h>
+
+#include <utlist.h>
+
+#include "participant/branches_internal.h"
+
+/* ---- Prepare ------------------------------------------------------------------------------------
+ */
+
+static void vote_aborted(struct branches *all, struct branch *branch, struct paxos_set *set) {
+    assert(branch->voted == PAXOS_VOTE_NONE || branch->voted == PAXOS_VOTE_ABORTED);
+    branch->voted = PAXOS_VOTE_ABORTED;
+    effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_ABORTED, set, branch->reason,
+                branch->detail);
+}
+
+static const char not_known[] = "the participant does not know the branch: its work is lost";
+
+static void prepare_unknown(struct branches *all, uint32_t node, const struct message *message,
+                            uint64_t incarnation) {
+    if (incarnation != all->incarnation) {
+        /* Of a start before this one. What it voted, if it did, is not known: a vote from here
+         * might be a second one of ballot 0. A later start's is none of our business. */
+        if (incarnation >> 32 != all->incarnation >> 32 || incarnation < all->incarnation) {
+            effect_branch_aborted(all, node, message->txid, PAXOS_REASON_LOST_WORK, not_known);
+        }
+        return;
+    }
+    struct branch *branch = branch_add(all, message->txid);
+    if (branch != NULL) {
+        branch_set_why(all, branch, PAXOS_REASON_LOST_WORK, not_known);
+        vote_aborted(all, branch, message->set);
+        branch_move(all, branch, BRANCH_ABORTED);
+    }
+}
+
+static void prepare_active(struct branches *all, struct branch *branch, struct message *message) {
+    branch_move(all, branch, BRANCH_PREPARING);
+    branch_timer_stop(all, branch);
+    branch->set = message->set;
+    message->set = NULL;
+    effect_call(all, branch, BRANCHES_CALL_PREPARE);
+}
+
+static void prepare_again(struct branches *all, struct branch *branch, uint32_t node,
+                          struct message *message) {
+    switch (branch->voted) {
+    case PAXOS_VOTE_PREPARED:
+        if (branch->state == BRANCH_PREPARED) {
+            if (branch->set == NULL) { /* its record could not be read in full */
+                branch->set = paxos_set_hold(message->set);
+            }
+            effect_vote(all, NODES_ALL, branch->txid, branch->voted, branch->set, PAXOS_REASON_NONE,
+                        NULL);
+        } else if (branch->state == BRANCH_COMMITTED) {
+            effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, false);
+        } else if (branch->state == BRANCH_ABORTED) {
+            effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+        }
+        return;
+    case PAXOS_VOTE_READ_ONLY:
+        effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_READ_ONLY, message->set,
+                    PAXOS_REASON_NONE, NULL);
+        return;
+    case PAXOS_VOTE_ABORTED:
+        vote_aborted(all, branch, message->set);
+        return;
+    case PAXOS_VOTE_NONE:
+    case PAXOS_VOTE_DELEGATED:
+        break;
+    }
+    if (branch->state == BRANCH_ABORTING || branch->state == BRANCH_ABORTED) {
+        vote_aborted(all, branch, message->set);
+    }
+}
+
+void on_prepare(struct branches *all, uint32_t node, struct message *message) {
+    if (message->set == NULL || branches_below_mark(all, message->txid)) {
+        return;
+    }
+    int index = paxos_set_find(message->set, all->name);
+    if (index < 0) {
+        effect_alarm(all, message->txid, "node %u asks %s to prepare, which is no participant",
+                     node, all->name);
+        return;
+    }
+    uint64_t incarnation = message->set->members[index].incarnation;
+    struct branch *branch = branch_find(all, message->txid);
+    if (branch == NULL) {
+        prepare_unknown(all, node, message, incarnation);
+        return;
+    }
+    if (branch->state == BRANCH_ENLISTING) {
+        /* No work was answered under this enlistment, and none may be any more. */
+        enlisting_ends(all, branch, TROTH_ERR_ABORTED, PAXOS_REASON_LOST_WORK, not_known);
+    } else if (branch->state == BRANCH_ACTIVE && incarnation != all->incarnation) {
+        /* Bound to another start: the set's work is not in this branch (DESIGN 4.2). */
+        branch_set_why(all, branch, PAXOS_REASON_LOST_WORK, not_known);
+        effect_branch_aborted(all, node, branch->txid, PAXOS_REASON_LOST_WORK, not_known);
+        branch_abort(all, branch);
+        return;
+    }
+    if (branch->state == BRANCH_ACTIVE) {
+        prepare_active(all, branch, message);
+    } else if (branch->voted == PAXOS_VOTE_PREPARED || incarnation == all->incarnation) {
+        prepare_again(all, branch, node, message);
+    } else {
+        effect_branch_aborted(all, node, branch->txid, PAXOS_REASON_LOST_WORK, not_known);
+    }
+}
+
+/* ---- The vote -----------------------------------------------------------------------------------
+ */
+
+static void vote_repeat_later(struct branches *all, struct branch *branch) {
+    branch_timer(all, branch, branches_jitter(all, branch->wait_ms));
+}
+
+static void vote_prepared(struct branches *all, struct branch *branch) {
+    effect_store(all, branch, BRANCHES_RECORD_PREPARED);
+    branch->voted = PAXOS_VOTE_PREPARED;
+    branch_move(all, branch, BRANCH_PREPARED);
+    branch->wait_ms = BRANCHES_REPEAT_MS;
+    vote_repeat_later(all, branch);
+    effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_PREPARED, branch->set, PAXOS_REASON_NONE,
+                NULL);
+}
+
+static void vote_read_only(struct branches *all, struct branch *branch) {
+    branch->voted = PAXOS_VOTE_READ_ONLY;
+    effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_READ_ONLY, branch->set, PAXOS_REASON_NONE,
+                NULL);
+    branch_move(all, branch, BRANCH_READ_ONLY);
+    /* A decision that came meanwhile: nothing is left to carry out. */
+    if (branch->pending != PAXOS_OUTCOME_NONE) {
+        effect_ack(all, branch->told_by, branch->txid, branch->pending, false);
+    }
+}
+
+/* One phase with storage of its own. The record is the decision; then the commit follows, which
+ * can be repeated after a crash, where a one-phase commit could not be told from lost work. */
+static void one_phase_prepared(struct branches *all, struct branch *branch) {
+    branch_move(all, branch, BRANCH_COMMITTING);
+    effect_store(all, branch, BRANCHES_RECORD_COMMITTING);
+    effect_call(all, branch, BRANCHES_CALL_COMMIT);
+}
+
+void on_prepare_result(struct branches *all, struct branch *branch, int result,
+                       const char *detail) {
+    bool yes = result == (int)PAXOS_VOTE_PREPARED || result == (int)PAXOS_VOTE_READ_ONLY;
+    if (yes && branch->reason == PAXOS_REASON_NONE && branch->pending != PAXOS_OUTCOME_ABORTED) {
+        if (branch->one_phase && result == (int)PAXOS_VOTE_READ_ONLY) {
+            branch_committed(all, branch);
+        } else if (branch->one_phase) {
+            one_phase_prepared(all, branch);
+        } else if (result == (int)PAXOS_VOTE_READ_ONLY) {
+            vote_read_only(all, branch);
+        } else {
+            vote_prepared(all, branch);
+        }
+        return;
+    }
+    if (!yes && branch->reason == PAXOS_REASON_NONE) {
+        branch_set_why(all, branch, PAXOS_REASON_VOTE,
+                       result < 0 && (detail == NULL || detail[0] == '\0') ? troth_err_text(result)
+                                                                           : detail);
+    }
+    if (branch->one_phase) {
+        effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_ABORTED, branch->reason,
+                         branch->detail);
+    } else if (branch->pending == PAXOS_OUTCOME_NONE) {
+        vote_aborted(all, branch, branch->set);
+    }
+    branch_abort(all, branch);
+}
+
+/* In doubt: the repeated vote is also the question for the outcome (L1). */
+void on_prepared_due(struct branches *all, struct branch *branch) {
+    effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_PREPARED, branch->set, PAXOS_REASON_NONE,
+                NULL);
+    vote_repeat_later(all, branch);
+}
+
+/* ---- One phase ----------------------------------------------------------------------------------
+ */
+
+static void one_phase_active(struct branches *all, struct branch *branch, uint32_t node) {
+    branch->one_phase = true;
+    branch->asked_by = 1u << node;
+    branch_timer_stop(all, branch);
+    if (all->separate_storage) {
+        branch_move(all, branch, BRANCH_PREPARING);
+        effect_call(all, branch, BRANCHES_CALL_PREPARE);
+    } else {
+        branch_move(all, branch, BRANCH_COMMITTING_ONE_PHASE);
+        effect_call(all, branch, BRANCHES_CALL_COMMIT_ONE_PHASE);
+    }
+}
+
+static void one_phase_again(struct branches *all, struct branch *branch, uint32_t node) {
+    switch (branch->state) {
+    case BRANCH_COMMITTED:
+        effect_one_phase(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, PAXOS_REASON_NONE,
+                         NULL);
+        return;
+    case BRANCH_ABORTING:
+    case BRANCH_ABORTED:
+        effect_one_phase(all, 1u << node, branch->txid, PAXOS_OUTCOME_ABORTED, branch->reason,
+                         branch->detail);
+        return;
+    case BRANCH_PREPARING:
+    case BRANCH_COMMITTING:
+    case BRANCH_COMMITTING_ONE_PHASE:
+        branch->asked_by |= 1u << node; /* answered when it is done */
+        return;
+    case BRANCH_NONE:
+    case BRANCH_ENLISTING:
+    case BRANCH_ACTIVE:
+    case BRANCH_PREPARED: /* it has voted: it is not the only one's to decide */
+    case BRANCH_READ_ONLY:
+    case BRANCH_HAZARD: /* what became of it is not known here */
+        return;
+    }
+}
+
+/* Its answer decides the transaction, so it must be the same for ever: committed is in the log
+ * before it is told, and all else is aborted, after a crash too. */
+void on_commit_one_phase(struct branches *all, uint32_t node, const struct message *message) {
+    if (branches_below_mark(all, message->txid)) {
+        return;
+    }
+    struct branch *branch = branch_find(all, message->txid);
+    if (branch == NULL) {
+        if (message->incarnation >> 32 == all->incarnation >> 32 &&
+            message->incarnation > all->incarnation) {
+            return; /* a later start's */
+        }
+        branch = branch_add(all, message->txid);
+        if (branch == NULL) {
+            return;
+        }
+        branch_set_why(all, branch, PAXOS_REASON_LOST_WORK, not_known);
+        branch_move(all, branch, BRANCH_ABORTED);
+    } else if (branch->state == BRANCH_ENLISTING) {
+        enlisting_ends(all, branch, TROTH_ERR_ABORTED, PAXOS_REASON_LOST_WORK, not_known);
+    } else if (branch->state == BRANCH_ACTIVE && message->incarnation != all->incarnation) {
+        branch_set_why(all, branch, PAXOS_REASON_LOST_WORK, not_known);
+        branch_abort(all, branch);
+    } else if (branch->state == BRANCH_ACTIVE) {
+        one_phase_active(all, branch, node);
+        return;
+    }
+    one_phase_again(all, branch, node);
+}
+
+void on_one_phase_result(struct branches *all, struct branch *branch, int result,
+                         const char *detail) {
+    if (result == 0) {
+        branch_committed(all, branch);
+        return;
+    }
+    if (result != TROTH_ERR_ABORTED && result != TROTH_ERR_NOT_FOUND) {
+        branch_retry(all, branch, "commit", result, detail);
+        return;
+    }
+    bool lost = result == TROTH_ERR_NOT_FOUND;
+    branch_set_why(all, branch, lost ? PAXOS_REASON_LOST_WORK : PAXOS_REASON_VOTE,
+                   lost ? not_known : detail);
+    branch_move(all, branch, BRANCH_ABORTED);
+    all->counters.aborted++;
+    effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_ABORTED, branch->reason,
+                     branch->detail);
+    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+}
