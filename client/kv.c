@@ -71,17 +71,19 @@ const char *troth_kv_place(const struct troth_kv *kv, const void *key, size_t ke
 
 int troth_kv_begin(struct troth_kv *kv, uint32_t timeout_ms, struct troth_kv_tx **out,
                    struct troth_result *result) {
+    struct troth_txid txid;
+    int err = troth_begin(kv->troth, timeout_ms, &txid, result);
+    return err != 0 ? err : troth_kv_join(kv, txid, out);
+}
+
+int troth_kv_join(struct troth_kv *kv, struct troth_txid txid, struct troth_kv_tx **out) {
     struct troth_kv_tx *tx = calloc(1, sizeof *tx);
     if (tx == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
     tx->kv = kv;
-    int err = troth_begin(kv->troth, timeout_ms, &tx->txid, result);
-    if (err != 0) {
-        free(tx);
-        return err;
-    }
-    troth_txid_format(tx->txid, tx->text);
+    tx->txid = txid;
+    troth_txid_format(txid, tx->text);
     *out = tx;
     return 0;
 }
@@ -96,6 +98,12 @@ static void free_tx(struct troth_kv_tx *tx) {
     }
     free(tx->branches);
     free(tx);
+}
+
+void troth_kv_leave(struct troth_kv_tx *tx) {
+    if (tx != NULL) {
+        free_tx(tx);
+    }
 }
 
 int troth_kv_commit(struct troth_kv_tx *tx, uint32_t timeout_ms, struct troth_result *result) {

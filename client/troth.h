@@ -92,7 +92,13 @@ struct troth_kv_tx;
 int troth_kv_begin(struct troth_kv *kv, uint32_t timeout_ms, struct troth_kv_tx **out,
                    struct troth_result *result);
 struct troth_txid troth_kv_txid(const struct troth_kv_tx *tx);
-/* Both end and free tx, whatever they return; as troth_commit and troth_abort. */
+/* For work in a transaction that another program began and will commit: nothing is asked of a
+ * node. troth_kv_leave frees tx and ends nothing. (The shards enlist by themselves.) */
+int troth_kv_join(struct troth_kv *kv, struct troth_txid txid, struct troth_kv_tx **out);
+void troth_kv_leave(struct troth_kv_tx *tx);
+/* Both end and free tx, whatever they return; as troth_commit and troth_abort. If a call in it
+ * failed so that a shard may not have done the work (_UNAVAILABLE, _TIMEOUT, _CONFLICT), commit
+ * aborts instead: a transaction commits with all of its work or not at all. */
 int troth_kv_commit(struct troth_kv_tx *tx, uint32_t timeout_ms, struct troth_result *result);
 int troth_kv_abort(struct troth_kv_tx *tx, struct troth_result *result);
 

@@ -1,0 +1,72 @@
+/* The table of commands, and their help. */
+#include "cli/cli.h"
+
+const struct cli_command cli_commands[] = {
+    {"", "status", "", "the cluster: nodes, participants, what is in doubt",
+     "Asks every node and puts the answers together: a row for each node, with what it says of\n"
+     "itself and what the others think of it. PHI is the level of suspicion (the highest that\n"
+     "another node has), LAG the bytes that wait to be sent to it.\n"
+     "\n"
+     "  troth status --nodes 127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103\n",
+     "", 0, 0, cli_status},
+    {"tx", "list", "", "the transactions that the nodes know",
+     "  troth tx list --in-doubt\n"
+     "  troth tx list --outcome aborted --limit 20\n",
+     "in-doubt outcome limit", 0, 0, cli_tx_list},
+    {"tx", "show", "TXID", "one transaction: its branches and votes, as each node holds them",
+     "  troth tx show 00000001000000010000000000000007\n", "", 1, 1, cli_tx_show},
+    {"tx", "begin", "", "begin a transaction and print its txid",
+     "The transaction aborts by itself after --open-ms. For shell scripts:\n"
+     "\n"
+     "  txid=$(troth tx begin --open-ms 60000)\n"
+     "  troth kv put --tx \"$txid\" greeting hello\n"
+     "  troth tx commit \"$txid\"\n",
+     "open-ms", 0, 0, cli_tx_begin},
+    {"tx", "commit", "TXID", "commit a transaction and print its outcome",
+     "May be repeated, and asked of any node: there is one outcome. Exit status 0: committed,\n"
+     "1: aborted, 3: not known now.\n"
+     "\n"
+     "  troth tx commit 00000001000000010000000000000007\n",
+     "", 1, 1, cli_tx_commit},
+    {"tx", "abort", "TXID", "propose to abort a transaction and print its outcome",
+     "Exit status 0: aborted, 1: it was committed before, 3: not known now.\n"
+     "\n"
+     "  troth tx abort 00000001000000010000000000000007\n",
+     "", 1, 1, cli_tx_abort},
+    {"tx", "get", "TXID", "print a transaction's outcome as far as it is known",
+     "Exit status 0: committed, 1: aborted or never begun, 3: not decided yet.\n"
+     "\n"
+     "  troth tx get 00000001000000010000000000000007\n",
+     "", 1, 1, cli_tx_get},
+    {"kv", "get", "KEY", "print a key's value",
+     "  troth kv get alice --shards a=127.0.0.1:7201,b=127.0.0.1:7202\n", "tx", 1, 1, cli_kv_get},
+    {"kv", "put", "KEY VALUE", "set a key's value", "  troth kv put alice 100\n", "tx", 2, 2,
+     cli_kv_put},
+    {"kv", "delete", "KEY", "remove a key", "  troth kv delete alice\n", "tx", 1, 1, cli_kv_delete},
+    {"kv", "add", "KEY NUMBER", "add to a number and print the sum",
+     "An absent key counts as 0. With --minimum a sum below it is refused.\n"
+     "\n"
+     "  troth kv add alice -10 --minimum 0\n",
+     "minimum tx", 2, 2, cli_kv_add},
+    {"kv", "cas", "KEY VALUE", "compare and set: set a value if it still is the expected one",
+     "One of --expect and --absent must be given.\n"
+     "\n"
+     "  troth kv cas leader node-2 --expect node-1\n"
+     "  troth kv cas leader node-1 --absent\n",
+     "expect absent tx", 2, 2, cli_kv_cas},
+    {"kv", "scan", "", "print keys and values of all shards, in order",
+     "  troth kv scan --from account- --to account. --limit 100\n", "from to limit tx", 0, 0,
+     cli_kv_scan},
+    {"kv", "txn", "[OPERATION...]", "run several operations as one transaction",
+     "Operations, from the arguments or, without any, from standard input (one a line, # begins a\n"
+     "comment, \"double quotes\" hold blanks together):\n"
+     "\n"
+     "  get KEY | put KEY VALUE | add KEY NUMBER | delete KEY | cas KEY EXPECTED VALUE\n"
+     "\n"
+     "All take effect, or none. A transaction that lost a lock to another one is run again. With\n"
+     "--minimum no add may bring its key below that number.\n"
+     "\n"
+     "  troth kv txn --minimum 0 add alice -10 add bob 10\n",
+     "minimum open-ms", 0, -1, cli_kv_txn},
+    {.name = 0},
+};

@@ -1,0 +1,176 @@
+/* What the commands share once they run: opening, errors, printing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "client/internal.h"
+
+static int exit_code(int err) {
+    switch (err) {
+    case 0:
+        return CLI_DONE;
+    case TROTH_ERR_NOT_FOUND:
+    case TROTH_ERR_ABORTED:
+    case TROTH_ERR_CONFLICT:
+    case TROTH_ERR_STATE:
+        return CLI_NOT_DONE;
+    case TROTH_ERR_UNKNOWN:
+    case TROTH_ERR_TIMEOUT:
+        return CLI_UNKNOWN;
+    case TROTH_ERR_UNAVAILABLE:
+        return CLI_NO_CONTACT;
+    default:
+        return CLI_ERROR;
+    }
+}
+
+static const char *what_next(int err) {
+    switch (err) {
+    case TROTH_ERR_UNAVAILABLE:
+        return "Check that the processes run and that --nodes and --shards are right.";
+    case TROTH_ERR_UNKNOWN:
+        return "Ask again (`troth tx get TXID`) when a majority of the nodes is up; `troth status` "
+               "shows which are.";
+    case TROTH_ERR_TIMEOUT:
+        return "Ask again in a while, or with a larger --timeout-ms.";
+    case TROTH_ERR_CONFLICT:
+        return "Run the whole transaction again.";
+    case TROTH_ERR_NOT_FOUND:
+        return "Check the txid and that --nodes names the cluster that gave it out.";
+    case TROTH_ERR_FORGOTTEN:
+        return "It finished so long ago that its outcome is not kept any more.";
+    default:
+        return NULL;
+    }
+}
+
+int cli_fail(const struct cli *cli, const char *what, int err, const char *detail) {
+    const char *next = what_next(err);
+    bool explained = detail != NULL && detail[0] != '\0';
+    fprintf(stderr, "%s: %s%s%s%s%s\n", cli->path, what, what[0] == '\0' ? "" : ": ",
+            troth_err_text(err), explained ? ": " : "", explained ? detail : "");
+    if (next != NULL) {
+        fprintf(stderr, "%s\n", next);
+    }
+    return exit_code(err);
+}
+
+int cli_open(struct cli *cli, struct troth **troth) {
+    char why[TROTH_TEXT_BYTES];
+    struct addresses addresses;
+    const char *nodes = client_setting(cli->nodes, "TROTH_NODES", TROTH_NODES_DEFAULT);
+    if (addresses_parse(&addresses, nodes, false, SESSION_NODES_MAX, why, sizeof why) != 0) {
+        return cli_usage(cli, "%s: %s", cli->nodes != NULL ? "--nodes" : "$TROTH_NODES", why);
+    }
+    addresses_release(&addresses);
+    int err =
+        troth_open(troth, &(struct troth_options){.nodes = nodes, .timeout_ms = cli->timeout_ms});
+    return err == 0 ? 0 : cli_fail(cli, nodes, err, "the client library could not start");
+}
+
+int cli_open_kv(struct cli *cli, struct troth *troth, struct troth_kv **kv) {
+    char why[TROTH_TEXT_BYTES];
+    struct addresses addresses;
+    const char *shards = client_setting(cli->shards, "TROTH_SHARDS", NULL);
+    if (shards == NULL) {
+        return cli_usage(cli, "no shards are given: use --shards name=host:port,... or "
+                              "$TROTH_SHARDS");
+    }
+    if (addresses_parse(&addresses, shards, true, ADDRESSES_MAX, why, sizeof why) != 0) {
+        return cli_usage(cli, "%s: %s", cli->shards != NULL ? "--shards" : "$TROTH_SHARDS", why);
+    }
+    addresses_release(&addresses);
+    int err = troth_kv_open(
+        kv, troth, &(struct troth_kv_options){.shards = shards, .timeout_ms = cli->timeout_ms});
+    return err == 0 ? 0 : cli_fail(cli, shards, err, "the client library could not start");
+}
+
+int cli_txid(struct cli *cli, const char *text, struct troth_txid *txid) {
+    if (troth_txid_parse(text, txid) != 0) {
+        return cli_usage(cli,
+                         "\"%.64s\" is no txid: it has 32 hexadecimal digits, as `troth tx "
+                         "list` shows them",
+                         text);
+    }
+    return 0;
+}
+
+const char *cli_outcome_name(enum troth_outcome outcome) {
+    switch (outcome) {
+    case TROTH_COMMITTED:
+        return "committed";
+    case TROTH_ABORTED:
+        return "aborted";
+    case TROTH_OUTCOME_NONE:
+        break;
+    }
+    return "none";
+}
+
+const char *cli_reason_name(int reason) {
+    static const char *const names[] = {"",          "client",   "vote",     "deadline",
+                                        "lost work", "takeover", "stopping", "conflict"};
+    return reason >= 0 && (size_t)reason < sizeof names / sizeof *names ? names[reason] : "?";
+}
+
+void cli_print_json(struct json_object *object) {
+    puts(json_object_to_json_string_ext(object,
+                                        JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+    json_object_put(object);
+}
+
+/* How many bytes the UTF-8 character at the start takes; 0: it is none, or a control character. */
+static size_t character(const uint8_t *at, size_t n) {
+    if (at[0] < 0x80) {
+        return at[0] >= 0x20 && at[0] != 0x7f ? 1 : 0;
+    }
+    size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4 || length > n) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+static char *readable(const void *bytes, size_t n) {
+    const uint8_t *in = bytes;
+    bool text = true;
+    for (size_t at = 0, length; at < n && text; at += length) {
+        length = character(in + at, n - at);
+        text = length > 0;
+    }
+    char *out = malloc(2 * n + 5);
+    if (out == NULL) {
+        return NULL;
+    }
+    if (text) {
+        if (n > 0) {
+            memcpy(out, in, n);
+        }
+        out[n] = '\0';
+        return out;
+    }
+    char *at = out + sprintf(out, "hex:");
+    for (size_t i = 0; i < n; i++) {
+        at += sprintf(at, "%02x", in[i]);
+    }
+    return out;
+}
+
+struct json_object *cli_json_bytes(const void *bytes, size_t n) {
+    char *text = readable(bytes, n);
+    struct json_object *object = json_object_new_string(text == NULL ? "" : text);
+    free(text);
+    return object;
+}
+
+void cli_print_bytes(const void *bytes, size_t n) {
+    char *text = readable(bytes, n);
+    fputs(text == NULL ? "" : text, stdout);
+    free(text);
+}

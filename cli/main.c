@@ -1,0 +1,7 @@
+#include "cli/cli.h"
+
+int main(int argc, char **argv) {
+    struct cli cli;
+    int status = cli_parse(&cli, &argc, argv);
+    return status >= 0 ? status : cli.command->run(&cli, argc, argv);
+}

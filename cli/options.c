@@ -1,0 +1,354 @@
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static const char OPTIONS_HELP[] =
+    "Options, before or behind the command:\n"
+    "  --nodes LIST      host:port,host:port,... of the nodes; else $TROTH_NODES, else\n"
+    "                    127.0.0.1:7101\n"
+    "  --shards LIST     name=host:port,... of the key-value shards; else $TROTH_SHARDS\n"
+    "  --timeout-ms N    how long to wait, milliseconds; 10000, of `status`, `list`, `show` 2000\n"
+    "  --json            print JSON\n"
+    "  --no-color        no colours; they are used on a terminal only, and not with $NO_COLOR\n"
+    "  --help, --version\n";
+
+static const struct {
+    const char *name;
+    const char *text;
+} own_options[] = {
+    {"in-doubt", "  --in-doubt        only those with a branch that voted and knows no outcome\n"},
+    {"outcome", "  --outcome WHICH   only committed, aborted or none (not decided yet)\n"},
+    {"limit", "  --limit N         at most so many\n"},
+    {"open-ms", "  --open-ms N       the transaction aborts by itself after so long; 30000\n"},
+    {"minimum", "  --minimum N       refuse a smaller sum\n"},
+    {"expect", "  --expect VALUE    the value it must have\n"},
+    {"absent", "  --absent          the key must not be there\n"},
+    {"from", "  --from KEY        the first key\n"},
+    {"to", "  --to KEY          the key to stop before\n"},
+    {"tx", "  --tx TXID         within this transaction, see `troth tx begin --help`\n"},
+};
+
+static const char EXIT_HELP[] =
+    "Exit status:\n"
+    "  0  done, committed\n"
+    "  1  aborted, or not found\n"
+    "  2  the command line is wrong\n"
+    "  3  no majority of the nodes answers, or the outcome is not known yet\n"
+    "  4  nobody could be reached\n"
+    "  5  another error\n";
+
+enum {
+    OPT_NODES = 256,
+    OPT_SHARDS,
+    OPT_TIMEOUT,
+    OPT_JSON,
+    OPT_NO_COLOR,
+    OPT_HELP,
+    OPT_VERSION,
+    OPT_OWN, /* the first that belongs to some commands only */
+    OPT_IN_DOUBT = OPT_OWN,
+    OPT_ABSENT,
+    OPT_OUTCOME,
+    OPT_EXPECT,
+    OPT_FROM,
+    OPT_TO,
+    OPT_TX,
+    OPT_LIMIT,
+    OPT_OPEN_MS,
+    OPT_MINIMUM
+};
+
+static const struct option long_options[] = {
+    {"nodes", required_argument, NULL, OPT_NODES},
+    {"shards", required_argument, NULL, OPT_SHARDS},
+    {"timeout-ms", required_argument, NULL, OPT_TIMEOUT},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"no-color", no_argument, NULL, OPT_NO_COLOR},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"in-doubt", no_argument, NULL, OPT_IN_DOUBT},
+    {"absent", no_argument, NULL, OPT_ABSENT},
+    {"outcome", required_argument, NULL, OPT_OUTCOME},
+    {"expect", required_argument, NULL, OPT_EXPECT},
+    {"from", required_argument, NULL, OPT_FROM},
+    {"to", required_argument, NULL, OPT_TO},
+    {"tx", required_argument, NULL, OPT_TX},
+    {"limit", required_argument, NULL, OPT_LIMIT},
+    {"open-ms", required_argument, NULL, OPT_OPEN_MS},
+    {"minimum", required_argument, NULL, OPT_MINIMUM},
+    {NULL, 0, NULL, 0},
+};
+
+/* ---- Help and errors --------------------------------------------------------------------------
+ */
+
+static void print_commands(FILE *file, const char *group) {
+    for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
+        if (group == NULL || strcmp(group, command->group) == 0) {
+            char usage[64];
+            snprintf(usage, sizeof usage, "%s%s%s %s", command->group,
+                     command->group[0] == '\0' ? "" : " ", command->name, command->arguments);
+            fprintf(file, "  troth %-24s %s\n", usage, command->summary);
+        }
+    }
+}
+
+static bool takes(const struct cli_command *command, const char *option) {
+    size_t n = strlen(option);
+    for (const char *at = command->options; *at != '\0';) {
+        size_t length = strcspn(at, " ");
+        if (length == n && memcmp(at, option, n) == 0) {
+            return true;
+        }
+        at += length + strspn(at + length, " ");
+    }
+    return false;
+}
+
+static int print_help(const char *group, const struct cli_command *command) {
+    if (command == NULL) {
+        printf("troth: look at a Troth cluster, and use it.\n\n");
+        print_commands(stdout, group);
+        printf("\nEach command has its own --help, with an example.\n\n%s\n%s", OPTIONS_HELP,
+               EXIT_HELP);
+        return CLI_DONE;
+    }
+    printf("troth %s%s%s %s: %s\n\n%s\n", command->group, command->group[0] == '\0' ? "" : " ",
+           command->name, command->arguments, command->summary, command->help);
+    for (size_t i = 0; i < sizeof own_options / sizeof *own_options; i++) {
+        if (takes(command, own_options[i].name)) {
+            fputs(own_options[i].text, stdout);
+        }
+    }
+    printf("%s\n%s", OPTIONS_HELP, EXIT_HELP);
+    return CLI_DONE;
+}
+
+int cli_usage(const struct cli *cli, const char *format, ...) {
+    fprintf(stderr, "%s: ", cli->path);
+    va_list list;
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fprintf(stderr, "\nSee: %s --help\n", cli->path);
+    return CLI_USAGE;
+}
+
+/* ---- Options ----------------------------------------------------------------------------------
+ */
+
+bool cli_number(const char *text, int64_t *number) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || strspn(text, "+-0123456789") != strlen(text)) {
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
+/* A number of 1 to `max`. */
+static int take_count(struct cli *cli, const char *name, int64_t max, uint32_t *out) {
+    int64_t number;
+    if (!cli_number(optarg, &number) || number < 1 || number > max) {
+        return cli_usage(cli, "--%s: \"%s\" is no number from 1 to %lld", name, optarg,
+                         (long long)max);
+    }
+    *out = (uint32_t)number;
+    return -1;
+}
+
+static int take_minimum(struct cli *cli) {
+    cli->has_minimum = cli_number(optarg, &cli->minimum);
+    return cli->has_minimum ? -1 : cli_usage(cli, "--minimum: \"%s\" is no whole number", optarg);
+}
+
+static int take_outcome(struct cli *cli) {
+    cli->outcome = optarg;
+    if (strcmp(optarg, "committed") != 0 && strcmp(optarg, "aborted") != 0 &&
+        strcmp(optarg, "none") != 0) {
+        return cli_usage(cli, "--outcome: \"%s\" is none of committed, aborted, none", optarg);
+    }
+    return -1;
+}
+
+static int take_option(struct cli *cli, int option) {
+    switch (option) {
+    case OPT_NODES:
+        cli->nodes = optarg;
+        return -1;
+    case OPT_SHARDS:
+        cli->shards = optarg;
+        return -1;
+    case OPT_TIMEOUT:
+        return take_count(cli, "timeout-ms", 3600000, &cli->timeout_ms);
+    case OPT_JSON:
+        cli->json = true;
+        return -1;
+    case OPT_NO_COLOR:
+        cli->color = false;
+        return -1;
+    case OPT_IN_DOUBT:
+        cli->in_doubt = true;
+        return -1;
+    case OPT_ABSENT:
+        cli->absent = true;
+        return -1;
+    case OPT_OUTCOME:
+        return take_outcome(cli);
+    case OPT_EXPECT:
+        cli->expect = optarg;
+        return -1;
+    case OPT_FROM:
+        cli->from = optarg;
+        return -1;
+    case OPT_TO:
+        cli->to = optarg;
+        return -1;
+    case OPT_TX:
+        cli->txid = optarg;
+        return -1;
+    case OPT_LIMIT:
+        return take_count(cli, "limit", 1000000, &cli->limit);
+    case OPT_OPEN_MS:
+        return take_count(cli, "open-ms", 3600000, &cli->open_ms);
+    case OPT_MINIMUM:
+        return take_minimum(cli);
+    default:
+        return CLI_ERROR;
+    }
+}
+
+/* Which command the first arguments name; *used is how many of them. */
+static const struct cli_command *find_command(int argc, char **argv, int *used) {
+    for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
+        bool grouped = command->group[0] != '\0';
+        int n = grouped ? 2 : 1;
+        if (argc >= n && (!grouped || strcmp(argv[0], command->group) == 0) &&
+            strcmp(argv[n - 1], command->name) == 0) {
+            *used = n;
+            return command;
+        }
+    }
+    return NULL;
+}
+
+static bool is_group(const char *name) {
+    for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
+        if (command->group[0] != '\0' && strcmp(command->group, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* getopt would take the -10 of `add alice -10` for options: it is hidden behind this mark. */
+#define HIDDEN '\1'
+
+static void hide_numbers(int argc, char **argv, char *room) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9') {
+            char *hidden = room;
+            room += snprintf(room, strlen(argv[i]) + 2, "%c%s", HIDDEN, argv[i]) + 1;
+            argv[i] = hidden;
+        }
+    }
+}
+
+static char *shown(char *argument) {
+    return argument != NULL && argument[0] == HIDDEN ? argument + 1 : argument;
+}
+
+/* Finds the command and checks that options and arguments are its own. */
+static int settle(struct cli *cli, int *argc, char **argv, bool help, const uint32_t *given) {
+    int used = 0;
+    cli->command = find_command(*argc, argv, &used);
+    const char *group = *argc > 0 && is_group(argv[0]) ? argv[0] : NULL;
+    if (cli->command != NULL) {
+        snprintf(cli->path, sizeof cli->path, "troth %s%s%s", cli->command->group,
+                 cli->command->group[0] == '\0' ? "" : " ", cli->command->name);
+    }
+    if (help) {
+        return print_help(group, cli->command);
+    }
+    if (cli->command == NULL) {
+        if (*argc == 0) {
+            return cli_usage(cli, "no command is given");
+        }
+        if (group != NULL) {
+            snprintf(cli->path, sizeof cli->path, "troth %s", group);
+            return *argc == 1 ? cli_usage(cli, "no command is given")
+                              : cli_usage(cli, "there is no command \"%s\"", argv[1]);
+        }
+        return cli_usage(cli, "there is no command \"%s\"", argv[0]);
+    }
+    for (const struct option *option = long_options; option->name != NULL; option++) {
+        if (option->val >= OPT_OWN && (*given >> (option->val - OPT_OWN) & 1) != 0 &&
+            !takes(cli->command, option->name)) {
+            return cli_usage(cli, "--%s is no option of this command", option->name);
+        }
+    }
+    *argc -= used;
+    memmove(argv, argv + used, (size_t)(*argc + 1) * sizeof *argv);
+    if (*argc < cli->command->arguments_min ||
+        (cli->command->arguments_max >= 0 && *argc > cli->command->arguments_max)) {
+        return cli_usage(cli, "%s arguments are given; it takes: %s %s",
+                         *argc < cli->command->arguments_min ? "too few" : "too many", cli->path,
+                         cli->command->arguments);
+    }
+    return -1;
+}
+
+int cli_parse(struct cli *cli, int *argc, char **argv) {
+    const char *no_color = getenv("NO_COLOR");
+    *cli = (struct cli){.path = "troth",
+                        .color = isatty(STDOUT_FILENO) && (no_color == NULL || *no_color == '\0')};
+    static char room[65536];
+    size_t bytes = 0;
+    for (int i = 1; i < *argc; i++) {
+        bytes += strlen(argv[i]) + 2;
+    }
+    if (bytes > sizeof room) {
+        return cli_usage(cli, "the arguments are longer than %zu bytes; use standard input",
+                         sizeof room);
+    }
+    hide_numbers(*argc, argv, room);
+
+    bool help = false;
+    uint32_t given = 0;
+    int status = -1;
+    opterr = 0;
+    optind = 0;
+    for (int option;
+         status < 0 && (option = getopt_long(*argc, argv, "h", long_options, NULL)) != -1;) {
+        optarg = shown(optarg);
+        if (option == OPT_HELP || option == 'h') {
+            help = true;
+        } else if (option == OPT_VERSION) {
+            printf("troth %s\n", TROTH_VERSION);
+            return CLI_DONE;
+        } else if (option == '?') {
+            status = cli_usage(cli, "%s is no option, or lacks its value", argv[optind - 1]);
+        } else {
+            given |= option >= OPT_OWN ? 1u << (option - OPT_OWN) : 0;
+            status = take_option(cli, option);
+        }
+    }
+    if (status >= 0) {
+        return status;
+    }
+    *argc -= optind;
+    memmove(argv, argv + optind, (size_t)(*argc + 1) * sizeof *argv);
+    for (int i = 0; i < *argc; i++) {
+        argv[i] = shown(argv[i]);
+    }
+    return settle(cli, argc, argv, help, &given);
+}
