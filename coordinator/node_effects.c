@@ -1,0 +1,197 @@
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "coordinator/node_internal.h"
+#include "shell/logline.h"
+
+/* ---- Frames as batches --------------------------------------------------------------------- */
+
+static int push(struct message **items, size_t *n, size_t *capacity, struct message *message) {
+    if (*n == *capacity) {
+        size_t more = *capacity == 0 ? 8 : 2 * *capacity;
+        struct message *grown = realloc(*items, more * sizeof *grown);
+        if (grown == NULL) {
+            return TROTH_ERR_NO_MEMORY;
+        }
+        *items = grown;
+        *capacity = more;
+    }
+    (*items)[(*n)++] = *message;
+    *message = (struct message){0};
+    return 0;
+}
+
+int node_batch_add(void *arg, struct message *message) {
+    struct node_batch *batch = arg;
+    return push(&batch->items, &batch->n, &batch->capacity, message);
+}
+
+struct node_batch *node_batch_decode(enum wire_frame frame, const uint8_t *bytes, size_t n,
+                                     int *err) {
+    struct node_batch *batch = calloc(1, sizeof *batch);
+    if (batch == NULL) {
+        *err = TROTH_ERR_NO_MEMORY;
+        return NULL;
+    }
+    *err = wire_decode(frame, bytes, n, node_batch_add, batch);
+    if (*err != 0 || batch->n == 0) {
+        node_batch_free(batch);
+        return NULL;
+    }
+    return batch;
+}
+
+void node_batch_free(struct node_batch *batch) {
+    if (batch == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < batch->n; i++) {
+        message_release(&batch->items[i]);
+    }
+    free(batch->items);
+    free(batch);
+}
+
+/* ---- Effects ------------------------------------------------------------------------------- */
+
+static void check_stored(const struct node *node, int err) {
+    if (err != 0) {
+        node_die(
+            NODE_EXIT_STORAGE,
+            "cannot write %s: %s; nothing that depends on it was sent. Free or repair the disk "
+            "and start this node again",
+            node_log_path(node->log), troth_err_text(err));
+    }
+}
+
+static void store(struct node *node, const struct engine_effect *effect) {
+    int err = TROTH_ERR_INVALID;
+    switch (effect->type) {
+    case ENGINE_STORE:
+        err = node_log_store(node->log, effect->txid, effect->record);
+        break;
+    case ENGINE_STORE_MARK:
+        err = node_log_store_mark(node->log, effect->txid);
+        break;
+    case ENGINE_DELETE_BELOW:
+        err = node_log_delete_below(node->log, effect->txid);
+        break;
+    case ENGINE_DELETE:
+        err = node_log_delete(node->log, effect->txid);
+        break;
+    case ENGINE_SEND_NODE:
+    case ENGINE_SEND_PARTICIPANT:
+    case ENGINE_REFUSE_SESSION:
+    case ENGINE_REPLY:
+    case ENGINE_ALARM:
+        break;
+    }
+    check_stored(node, err);
+    if (!effect->lazy) {
+        node->urgent = true;
+    } else if (node->lazy_since_ms == 0) {
+        node->lazy_since_ms = node->now_ms;
+    }
+}
+
+static int send_self(struct node *node, struct engine_effect *effect) {
+    struct node_pending *pending =
+        effect->after_store || node->self_held.n > 0 ? &node->self_held : &node->self_free;
+    return push(&pending->items, &pending->n, &pending->capacity, &effect->message);
+}
+
+static void carry_out(struct node *node, struct engine_effect *effect) {
+    int err = 0;
+    switch (effect->type) {
+    case ENGINE_STORE:
+    case ENGINE_STORE_MARK:
+    case ENGINE_DELETE_BELOW:
+    case ENGINE_DELETE:
+        store(node, effect);
+        break;
+    case ENGINE_SEND_NODE:
+        err = effect->node == node->membership.self
+                  ? send_self(node, effect)
+                  : peers_send(node->peers, effect->node, &effect->message, effect->after_store);
+        break;
+    case ENGINE_SEND_PARTICIPANT:
+        err = sessions_send(node->sessions, effect->session, &effect->message, effect->after_store);
+        break;
+    case ENGINE_REFUSE_SESSION:
+        sessions_refuse(node->sessions, effect->session, effect->error, effect->detail);
+        break;
+    case ENGINE_REPLY:
+        err = calls_reply(node->calls, effect, effect->after_store);
+        break;
+    case ENGINE_ALARM:
+        logline(LOGLINE_ERROR, "%s", effect->detail);
+        break;
+    }
+    node->holds = node->holds || effect->after_store;
+    if (err != 0) {
+        node_die(NODE_EXIT_FAILED, "cannot go on: %s", troth_err_text(err));
+    }
+}
+
+void node_step(struct node *node, struct engine_event *event) {
+    event->now_ms = node->now_ms;
+    int err = engine_step(node->engine, event, &node->effects);
+    if (err == TROTH_ERR_CORRUPT) {
+        node_die(NODE_EXIT_FAILED, "two outcomes were seen for one transaction; this node stops so "
+                                   "that it spreads neither. Keep its data folder for analysis");
+    }
+    if (err != 0) {
+        node_die(NODE_EXIT_FAILED, "cannot go on: %s", troth_err_text(err));
+    }
+    for (size_t i = 0; i < node->effects.n; i++) {
+        carry_out(node, &node->effects.items[i]);
+    }
+}
+
+bool node_is_damaged(const struct node *node, struct troth_txid txid) {
+    for (size_t i = 0; i < node->damaged_n; i++) {
+        if (troth_txid_equal(node->damaged[i], txid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- Messages to ourselves ----------------------------------------------------------------- */
+
+void node_effects_run_self(struct node *node) {
+    struct node_pending *pending = &node->self_free;
+    /* Steps may add to it and move it. */
+    for (size_t i = 0; i < pending->n; i++) {
+        struct message message = pending->items[i];
+        pending->items[i] = (struct message){0};
+        struct engine_event event = {
+            .type = ENGINE_NODE_MESSAGE, .node = node->membership.self, .message = &message};
+        node_step(node, &event);
+        message_release(&message);
+    }
+    pending->n = 0;
+}
+
+void node_effects_stored(struct node *node) {
+    assert(node->self_free.n == 0);
+    struct node_pending held = node->self_held;
+    node->self_held = node->self_free;
+    node->self_free = held;
+}
+
+static void release_pending(struct node_pending *pending) {
+    for (size_t i = 0; i < pending->n; i++) {
+        message_release(&pending->items[i]);
+    }
+    free(pending->items);
+    *pending = (struct node_pending){0};
+}
+
+void node_effects_release(struct node *node) {
+    release_pending(&node->self_free);
+    release_pending(&node->self_held);
+    engine_effects_release(&node->effects);
+}

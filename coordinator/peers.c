@@ -1,0 +1,334 @@
+/* peers: our streams to the other nodes, theirs to us, and how much we trust each.
+ *
+ * Each node dials every other and sends on the stream that it dialled. Both ends greet: the
+ * dialler's hello comes first on its stream, the other's hello is the answer. A peer is trusted
+ * when both streams are greeted and its heartbeats come.
+ */
+#include "coordinator/peers_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "shell/clock.h"
+#include "shell/logline.h"
+
+/* ---- Greeting ------------------------------------------------------------------------------ */
+
+static void log_once(struct peer *peer, enum logline_level level, const char *text) {
+    if (strncmp(peer->logged, text, sizeof peer->logged - 1) != 0) {
+        snprintf(peer->logged, sizeof peer->logged, "%s", text);
+        logline(level, "%s", text);
+    }
+}
+
+static int send_hello(struct node *node, struct rpc_stream *stream, bool reply) {
+    struct wire_peer_hello hello;
+    struct wire_buffer buffer = {0};
+    membership_hello(&node->membership, &hello);
+    int err = wire_encode_peer_hello(&hello, reply, &buffer);
+    if (err == 0) {
+        err = rpc_stream_send_bytes(stream, buffer.bytes, buffer.n);
+    }
+    wire_buffer_release(&buffer);
+    return err;
+}
+
+/* A start of the peer was greeted: the new one, or the same anew. */
+static void note_start(struct peer *peer, uint64_t incarnation) {
+    if (peer->incarnation != incarnation) {
+        peers_distrust(peer, "it has started anew");
+        detector_reset(&peer->detector);
+        peer->incarnation = incarnation;
+    }
+    peer->leaving = false;
+}
+
+/* The answer to our hello, on the stream that we dialled. */
+void peers_on_welcome(struct node *node, struct node_item *item) {
+    struct peer *peer = item->object;
+    struct wire_peer_hello *hello = item->data;
+    struct membership_answer answer;
+    if (!node->ended && peer->out != NULL && !peer->out_greeted) {
+        membership_greet(&node->membership, peer->id, hello, &answer);
+        switch (answer.verdict) {
+        case MEMBERSHIP_ADMIT:
+            node_remember(node, answer.changed);
+            membership_admitted_by(&node->membership, peer->id);
+            peer->out_greeted = true;
+            peer->logged[0] = '\0';
+            note_start(peer, hello->incarnation);
+            logline(LOGLINE_INFO, "node %u has admitted us (its start %llu)", peer->id,
+                    (unsigned long long)hello->incarnation);
+            break;
+        case MEMBERSHIP_REFUSE:
+            membership_refused_by(&node->membership, peer->id, answer.text);
+            log_once(peer, LOGLINE_ERROR, answer.text);
+            rpc_stream_finish(peer->out, RPC_FAILED_PRECONDITION, answer.text);
+            break;
+        case MEMBERSHIP_AMNESIA:
+            node_amnesia(node, answer.text);
+        }
+    }
+    free(hello);
+}
+
+static void admit(struct node *node, struct peer *peer, struct rpc_stream *stream, uint64_t id,
+                  uint64_t incarnation) {
+    if (peer->in != NULL) {
+        rpc_stream_finish(peer->in, RPC_ABORTED, "replaced by a newer stream of the same node");
+        rpc_stream_release(peer->in);
+    }
+    peer->in = stream;
+    peer->in_id = id;
+    note_start(peer, incarnation);
+    if (send_hello(node, stream, true) != 0) {
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "the hello can't be sent");
+    }
+}
+
+/* The hello of a node that dialled us. */
+void peers_on_hello(struct node *node, struct node_item *item) {
+    struct rpc_stream *stream = item->object;
+    struct wire_peer_hello *hello = item->data;
+    struct membership_answer answer = {.verdict = MEMBERSHIP_REFUSE};
+    if (node->ended || node->leaving) {
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "this node is stopping");
+    } else {
+        membership_greet(&node->membership, 0, hello, &answer);
+        switch (answer.verdict) {
+        case MEMBERSHIP_ADMIT:
+            node_remember(node, answer.changed);
+            admit(node, &node->peers->items[hello->node], stream, item->number, hello->incarnation);
+            break;
+        case MEMBERSHIP_REFUSE:
+            if (hello->node >= 1 && hello->node <= node->membership.nodes) {
+                log_once(&node->peers->items[hello->node], LOGLINE_ERROR, answer.text);
+            }
+            if (answer.tell) {
+                send_hello(node, stream, true);
+            }
+            rpc_stream_finish(stream, RPC_FAILED_PRECONDITION, answer.text);
+            break;
+        case MEMBERSHIP_AMNESIA:
+            node_amnesia(node, answer.text);
+        }
+    }
+    if (answer.verdict != MEMBERSHIP_ADMIT) {
+        rpc_stream_release(stream);
+    }
+    free(hello);
+}
+
+/* ---- Streams on the loop ------------------------------------------------------------------- */
+
+void peers_on_link_opened(struct node *node, struct node_item *item) {
+    struct peer *peer = item->object;
+    struct rpc_stream *stream = item->data;
+    if (node->ended || node->leaving) {
+        rpc_stream_finish(stream, RPC_OK, "");
+        rpc_stream_release(stream);
+        return;
+    }
+    if (peer->out != NULL) {
+        rpc_stream_release(peer->out);
+    }
+    peer->out = stream;
+    peer->out_greeted = false;
+    if (send_hello(node, stream, false) != 0) {
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "the hello can't be sent");
+    }
+}
+
+void peers_on_link_closed(struct node *node, struct node_item *item) {
+    struct peer *peer = item->object;
+    char *text = item->data;
+    if (peer->out != NULL) {
+        rpc_stream_release(peer->out);
+        peer->out = NULL;
+        peer->out_greeted = false;
+        outbox_clear(&peer->outbox);
+    }
+    if (!node->ended && text != NULL && item->status == RPC_FAILED_PRECONDITION) {
+        membership_refused_by(&node->membership, peer->id, text);
+        log_once(peer, LOGLINE_ERROR, text);
+    }
+    free(text);
+}
+
+void peers_on_in_closed(struct node *node, struct node_item *item) {
+    for (uint32_t id = 1; id <= node->membership.nodes; id++) {
+        struct peer *peer = &node->peers->items[id];
+        if (peer->in != NULL && peer->in_id == item->number) {
+            rpc_stream_release(peer->in);
+            peer->in = NULL;
+        }
+    }
+}
+
+static struct peer *find_in(struct peers *peers, uint64_t in_id) {
+    for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
+        struct peer *peer = &peers->items[id];
+        if (peer->in != NULL && peer->in_id == in_id) {
+            return peer;
+        }
+    }
+    return NULL; /* refused, or replaced by a newer one */
+}
+
+static void take_message(struct node *node, struct peer *peer, struct message *message,
+                         int64_t at_ms) {
+    if (message->type == MESSAGE_HEARTBEAT) {
+        detector_heartbeat(&peer->detector, at_ms);
+        peer->in_flight = message->in_flight;
+    } else {
+        detector_sign(&peer->detector, at_ms);
+    }
+    bool is_damaged = node->damaged_n > 0 && node_is_damaged(node, message->txid);
+    if (node->started && !is_damaged) {
+        node_step(node, &(struct engine_event){
+                            .type = ENGINE_NODE_MESSAGE, .node = peer->id, .message = message});
+    }
+    if (message->type == MESSAGE_LEAVING) {
+        peer->leaving = true;
+        peers_distrust(peer, "it is stopping");
+    }
+}
+
+void peers_on_frame(struct node *node, struct node_item *item) {
+    struct node_batch *batch = item->data;
+    struct peer *peer = node->ended ? NULL : find_in(node->peers, item->number);
+    if (peer != NULL) {
+        for (size_t i = 0; i < batch->n; i++) {
+            take_message(node, peer, &batch->items[i], item->at_ms);
+        }
+    }
+    node_batch_free(batch);
+}
+
+/* ---- Sending ------------------------------------------------------------------------------- */
+
+int peers_send(struct peers *peers, uint32_t node, const struct message *message, bool hold) {
+    struct peer *peer = &peers->items[node];
+    if (!peer->out_greeted) {
+        return 0; /* lost, as messages are: the engine repeats what matters */
+    }
+    return outbox_add(&peer->outbox, WIRE_NODE_TO_NODE, message, hold);
+}
+
+void peers_flush(struct peers *peers, bool stored) {
+    for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
+        struct peer *peer = &peers->items[id];
+        if (outbox_is_empty(&peer->outbox)) {
+            continue;
+        }
+        int err = outbox_flush(&peer->outbox, peer->out, stored);
+        if (err == TROTH_ERR_FULL && !peer->full) {
+            logline(LOGLINE_WARN, "node %u takes nothing: messages to it are dropped", id);
+        }
+        peer->full = err == TROTH_ERR_FULL;
+    }
+}
+
+/* ---- Trust --------------------------------------------------------------------------------- */
+
+void peers_distrust(struct peer *peer, const char *why) {
+    if (!peer->trusted) {
+        return;
+    }
+    peer->trusted = false;
+    logline(LOGLINE_WARN, "node %u is suspected: %s", peer->id, why);
+    node_step(peer->node, &(struct engine_event){.type = ENGINE_NODE_SUSPECTED, .node = peer->id});
+}
+
+static void look(struct peer *peer) {
+    struct node *node = peer->node;
+    char why[96];
+    double phi = detector_phi(&peer->detector, node->now_ms);
+    bool alive = phi < node->config->phi_threshold && !peer->leaving;
+    if (peer->trusted && !alive) {
+        snprintf(why, sizeof why, "nothing came from it for %lld ms (phi %.1f)",
+                 (long long)(node->now_ms - peer->detector.sign_ms), phi);
+        peers_distrust(peer, why);
+    } else if (!peer->trusted && alive && peer->in != NULL && peer->out_greeted) {
+        peer->trusted = true;
+        logline(LOGLINE_INFO, "node %u is trusted (its start %llu)", peer->id,
+                (unsigned long long)peer->incarnation);
+        node_step(node, &(struct engine_event){.type = ENGINE_NODE_TRUSTED,
+                                               .node = peer->id,
+                                               .incarnation = peer->incarnation});
+    }
+}
+
+void peers_beat(struct peers *peers) {
+    struct node *node = peers->node;
+    if (!node->started) {
+        return;
+    }
+    struct message heartbeat = {.type = MESSAGE_HEARTBEAT};
+    engine_heartbeat(node->engine, &heartbeat);
+    for (uint32_t id = 1; id <= node->membership.nodes; id++) {
+        if (id == node->membership.self) {
+            continue;
+        }
+        if (!node->leaving && peers_send(peers, id, &heartbeat, false) != 0) {
+            node_die(NODE_EXIT_FAILED, "out of memory");
+        }
+        look(&peers->items[id]);
+    }
+    message_release(&heartbeat);
+}
+
+void peers_excuse(struct peers *peers, int64_t late_ms) {
+    for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
+        detector_excuse(&peers->items[id].detector, late_ms, peers->node->now_ms);
+    }
+}
+
+/* ---- Leaving ------------------------------------------------------------------------------- */
+
+void peers_leave(struct peers *peers) {
+    const struct message leaving = {.type = MESSAGE_LEAVING};
+    for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
+        struct peer *peer = &peers->items[id];
+        if (peer->out != NULL) {
+            peers_send(peers, id, &leaving, false);
+            outbox_flush(&peer->outbox, peer->out, true);
+            rpc_stream_finish(peer->out, RPC_OK, "");
+        }
+        if (peer->in != NULL) {
+            rpc_stream_finish(peer->in, RPC_UNAVAILABLE, "this node is stopping");
+        }
+    }
+}
+
+bool peers_have_left(const struct peers *peers) {
+    for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
+        if (peers->items[id].out != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- Looking ------------------------------------------------------------------------------- */
+
+void peers_look(const struct peers *peers, uint32_t node, struct peers_view *view) {
+    const struct peer *peer = &peers->items[node];
+    const struct membership *membership = &peers->node->membership;
+    if (node == membership->self) {
+        *view = (struct peers_view){.connected = true, .incarnation = membership->incarnation};
+        return;
+    }
+    int64_t now_ms = peers->node->now_ms;
+    int64_t age_ms = detector_age_ms(&peer->detector, now_ms);
+    *view = (struct peers_view){
+        .connected = peer->out_greeted,
+        .suspected = !peer->trusted,
+        .phi = detector_phi(&peer->detector, now_ms),
+        .heartbeat_age_ms = age_ms < 0 ? 0 : age_ms,
+        .incarnation = membership->peers[node].incarnation,
+        .in_flight = peer->in_flight,
+        .queued_bytes = peer->out == NULL ? 0 : rpc_stream_queued_bytes(peer->out),
+    };
+}

@@ -1,0 +1,107 @@
+/* sessions_streams: participants' streams as gRPC's threads see them: hellos are checked, frames
+ * are decoded, and given to the loop. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "coordinator/sessions_internal.h"
+#include "shell/clock.h"
+
+#define VERSION 1u /* of the protocol with participants */
+
+static void opened(void *arg, struct rpc_stream *stream) {
+    (void)arg;
+    (void)stream; /* waits for its hello */
+}
+
+/* What can be said without the loop. */
+static bool check_hello(const struct node *node, const struct wire_participant_hello *hello,
+                        struct rpc_stream *stream) {
+    char why[256];
+    if (hello->version != VERSION) {
+        snprintf(why, sizeof why,
+                 "participant %s speaks version %u of the protocol, this node version %u: use a "
+                 "library that goes with it",
+                 hello->participant, hello->version, VERSION);
+    } else if (strcmp(hello->cluster, node->config->cluster) != 0) {
+        snprintf(why, sizeof why,
+                 "participant %s is of cluster %s, this node of cluster %s: correct the nodes' "
+                 "addresses or the cluster's name",
+                 hello->participant, hello->cluster, node->config->cluster);
+    } else if (hello->incarnation == 0) {
+        snprintf(why, sizeof why, "participant %s gives no incarnation", hello->participant);
+    } else {
+        return true;
+    }
+    rpc_stream_finish(stream, RPC_FAILED_PRECONDITION, why);
+    return false;
+}
+
+/* The session's name is the stream's data; NULL before its hello. */
+static bool take_hello(struct node *node, struct rpc_stream *stream, const uint8_t *bytes,
+                       size_t n) {
+    struct wire_participant_hello *hello = malloc(sizeof *hello);
+    if (hello == NULL || wire_decode_participant_hello(bytes, n, hello) != 0) {
+        free(hello);
+        rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
+                          "the first message of a participant's stream must be a Hello with the "
+                          "cluster's and the participant's name (1 to 47 of A-Z a-z 0-9 . _ -)");
+        return false;
+    }
+    if (!check_hello(node, hello, stream)) {
+        free(hello);
+        return false;
+    }
+    uint64_t session = node_next_id(node);
+    rpc_stream_set_data(stream, (void *)(uintptr_t)session);
+    rpc_stream_hold(stream);
+    if (!node_post(node, &(struct node_item){.handle = sessions_on_hello,
+                                             .object = stream,
+                                             .data = hello,
+                                             .number = session})) {
+        free(hello);
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "this node is stopping");
+        rpc_stream_release(stream);
+        return false;
+    }
+    return true;
+}
+
+static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
+    struct node *node = arg;
+    int err;
+    if (rpc_stream_data(stream) == NULL && !take_hello(node, stream, bytes, n)) {
+        return;
+    }
+    struct node_item item = {.handle = sessions_on_frame,
+                             .number = (uint64_t)(uintptr_t)rpc_stream_data(stream)};
+    item.data = node_batch_decode(WIRE_PARTICIPANT_TO_NODE, bytes, n, &err);
+    if (err != 0) {
+        rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
+                          err == TROTH_ERR_INVALID
+                              ? "a frame that can't be read: not a ParticipantFrame, or a field "
+                                "is over its limit"
+                              : troth_err_text(err));
+    } else if (item.data != NULL && !node_post(node, &item)) {
+        node_batch_free(item.data);
+    }
+}
+
+static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
+    struct node *node = arg;
+    (void)status;
+    (void)text;
+    if (stream != NULL && rpc_stream_data(stream) != NULL) {
+        node_post(node,
+                  &(struct node_item){.handle = sessions_on_closed,
+                                      .number = (uint64_t)(uintptr_t)rpc_stream_data(stream)});
+    }
+}
+
+int sessions_register(struct sessions *sessions, struct rpc_server *server) {
+    const struct rpc_stream_handler handler = {
+        .opened = opened, .received = received, .closed = closed};
+    return rpc_server_stream(server, "/troth.v1.Participants/Attach", &handler,
+                             sessions_node(sessions));
+}
