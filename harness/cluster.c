@@ -1,7 +1,6 @@
 #include "harness/cluster.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,16 +12,16 @@
 
 #include "base/troth_err.h"
 #include "harness/cluster_internal.h"
+#include "harness/folder.h"
+#include "harness/programs.h"
 
-/* Where a member is in the build folder, and what its database is called. */
 static const struct {
     const char *prefix;
-    const char *folder;
-    const char *program;
+    enum program program;
     const char *database;
 } kinds[] = {
-    [CLUSTER_NODE] = {"node", "coordinator", "trothd", "node.db"},
-    [CLUSTER_SHARD] = {"shard", "participant/shard", "troth-shard", "shard.db"},
+    [CLUSTER_NODE] = {"node", PROGRAM_TROTHD, "node.db"},
+    [CLUSTER_SHARD] = {"shard", PROGRAM_SHARD, "shard.db"},
 };
 
 int cluster_fail(char why[CLUSTER_WHY_BYTES], int err, const char *format, ...) {
@@ -40,61 +39,16 @@ static struct member *member_of(const struct cluster *cluster, enum cluster_role
 
 /* ---- Making ---------------------------------------------------------------------------------- */
 
-/* The program, in `folder` as it is built or as it is installed. */
-static bool program_in(const char *folder, enum cluster_role role, char path[PATH_BYTES]) {
-    const char *const places[] = {kinds[role].folder, "."};
-    for (unsigned i = 0; i < 2; i++) {
-        int n = snprintf(path, PATH_BYTES, "%s/%s/%s", folder, places[i], kinds[role].program);
-        if (n < PATH_BYTES && access(path, X_OK) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Looks in the folder that was given, else in this program's own and in those above it. */
-static int find_program(const char *bin_dir, enum cluster_role role, char path[PATH_BYTES],
-                        char why[CLUSTER_WHY_BYTES]) {
-    if (bin_dir == NULL) {
-        bin_dir = getenv("TROTH_BIN_DIR");
-    }
-    if (bin_dir != NULL && bin_dir[0] != '\0') {
-        return program_in(bin_dir, role, path)
-                   ? 0
-                   : cluster_fail(why, TROTH_ERR_NOT_FOUND,
-                                  "%s is not in %s: build it (./dev build)", kinds[role].program,
-                                  bin_dir);
-    }
-    char folder[PATH_BYTES] = {0};
-    if (readlink("/proc/self/exe", folder, sizeof folder - 1) < 0) {
-        return cluster_fail(why, TROTH_ERR_SYSTEM, "cannot read /proc/self/exe: %s",
-                            strerror(errno));
-    }
-    for (char *slash = strrchr(folder, '/'); slash != NULL; slash = strrchr(folder, '/')) {
-        *slash = '\0';
-        if (program_in(folder, role, path)) {
-            return 0;
-        }
-    }
-    return cluster_fail(
-        why, TROTH_ERR_NOT_FOUND,
-        "%s is not built (./dev build), or set TROTH_BIN_DIR to the folder that has it",
-        kinds[role].program);
-}
-
 static int make_data(struct cluster *cluster, const char *data, char why[CLUSTER_WHY_BYTES]) {
     if (data == NULL) {
-        const char *tmp = getenv("TMPDIR");
-        snprintf(cluster->data, sizeof cluster->data, "%s/troth-XXXXXX",
-                 tmp == NULL || tmp[0] == '\0' ? "/tmp" : tmp);
-        if (mkdtemp(cluster->data) == NULL) {
+        if (folder_make_temporary(cluster->data, sizeof cluster->data) != 0) {
             return cluster_fail(why, TROTH_ERR_SYSTEM, "cannot make the folder %s: %s; set TMPDIR",
                                 cluster->data, strerror(errno));
         }
         cluster->data_is_ours = true;
         return 0;
     }
-    if (mkdir(data, 0755) != 0 && errno != EEXIST) {
+    if (folder_make(data) != 0) {
         return cluster_fail(why, TROTH_ERR_SYSTEM, "cannot make the data folder %s: %s", data,
                             strerror(errno));
     }
@@ -111,7 +65,8 @@ static int make_member(struct cluster *cluster, enum cluster_role role, unsigned
                        const char *bin_dir, char why[CLUSTER_WHY_BYTES]) {
     struct member *member = &cluster->members[role][index];
     snprintf(member->name, sizeof member->name, "%s-%u", kinds[role].prefix, index + 1);
-    int err = find_program(bin_dir, role, member->process.program, why);
+    int err =
+        program_find(bin_dir, kinds[role].program, member->process.program, why, CLUSTER_WHY_BYTES);
     if (err != 0) {
         return err;
     }
@@ -236,13 +191,6 @@ int cluster_new(struct cluster **out, const struct cluster_options *options,
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *info, int flag, struct FTW *walk) {
-    (void)info;
-    (void)flag;
-    (void)walk;
-    return remove(path);
-}
-
 void cluster_free(struct cluster *cluster) {
     if (cluster == NULL) {
         return;
@@ -256,7 +204,7 @@ void cluster_free(struct cluster *cluster) {
     }
     admin_release(cluster->admin);
     if (cluster->data_is_ours) {
-        nftw(cluster->data, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        folder_remove(cluster->data);
     }
     free(cluster);
 }

@@ -1,0 +1,284 @@
+/* troth-demo: Troth's main job on a cluster of its own. See demo_args_help. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/troth_err.h"
+#include "harness/demo_args.h"
+#include "harness/demo_outage.h"
+#include "harness/demo_report.h"
+#include "harness/demo_screen.h"
+#include "harness/demo_stage.h"
+#include "harness/folder.h"
+#include "harness/programs.h"
+
+#define EXIT_NOT_GOOD    1
+#define EXIT_ARGUMENTS   2
+#define EXIT_NOT_RUN     3
+#define EXIT_INTERRUPTED 130
+
+#define SETTLE_MS        1500 /* of transfers between two kills, and after the last */
+#define CLASSIC_LOAD_MS  3000
+#define BLOCKED_MS       1000 /* one that waits longer was not released by what was on its way */
+
+struct demo {
+    struct demo_args args;
+    char folder[2048];
+    bool folder_is_ours;
+    struct stage main_stage;
+    struct stage classic_stage;
+    struct half paxos;
+    struct half classic;
+    char why[STAGE_WHY_BYTES];
+};
+
+static int make_folder(struct demo *demo) {
+    if (demo->args.data == NULL) {
+        if (folder_make_temporary(demo->folder, sizeof demo->folder) != 0) {
+            snprintf(demo->why, sizeof demo->why, "cannot make the folder %.500s: %s; set TMPDIR",
+                     demo->folder, strerror(errno));
+            return TROTH_ERR_SYSTEM;
+        }
+        demo->folder_is_ours = true;
+        return 0;
+    }
+    snprintf(demo->folder, sizeof demo->folder, "%s", demo->args.data);
+    if (folder_make(demo->folder) != 0) {
+        snprintf(demo->why, sizeof demo->why, "cannot make the data folder %.500s: %s",
+                 demo->folder, strerror(errno));
+        return TROTH_ERR_SYSTEM;
+    }
+    if (!folder_is_empty(demo->folder)) {
+        snprintf(demo->why, sizeof demo->why,
+                 "the data folder %.500s is not empty; name another, or empty it", demo->folder);
+        return TROTH_ERR_INVALID;
+    }
+    return 0;
+}
+
+static void tell_outage(const struct outage *outage) {
+    char text[256] = "";
+    for (unsigned node = 1; node <= CLUSTER_MEMBERS_MAX; node++) {
+        size_t n = strlen(text);
+        if (outage->led[node] > 0 && node != outage->victim) {
+            snprintf(text + n, sizeof text - n, "%snode %u took over %u", n == 0 ? "" : ", ", node,
+                     outage->led[node]);
+        }
+    }
+    size_t n = strlen(text);
+    if (outage->led[outage->victim] + outage->led[0] > 0) {
+        snprintf(text + n, sizeof text - n, "%s%u were decided already", n == 0 ? "" : ", ",
+                 outage->led[outage->victim] + outage->led[0]);
+    }
+    double longest = 0;
+    for (size_t i = 0; i < outage->n; i++) {
+        if (outage->branches[i].waited_ms > longest) {
+            longest = outage->branches[i].waited_ms;
+        }
+    }
+    screen_say("%s: %zu committed, %zu aborted; the last branch was released after %.0f ms", text,
+               outage->committed, outage->aborted, longest);
+}
+
+static int kill_once(struct demo *demo, struct stage *stage) {
+    struct outage outage;
+    int err = outage_run(stage, -1, &outage, demo->why);
+    if (err == TROTH_ERR_NOT_FOUND) {
+        screen_say("no branch was in doubt at any good moment; with more --clients there are more");
+        return 0;
+    }
+    if (err == 0) {
+        outage_who(stage, &outage);
+        tell_outage(&outage);
+        err = outage_return(stage, &outage, demo->why);
+    }
+    if (err == 0) {
+        screen_say("node %u is back after %lld ms, and gives the same outcome as the others for "
+                   "%zu of the %zu transactions that it had left",
+                   outage.victim, (long long)outage.return_ms, outage.agreed, outage.asked);
+        err = half_add_outage(&demo->paxos, &outage, 0);
+    }
+    outage_release(&outage);
+    return err;
+}
+
+static void finish_half(struct half *half, const struct stage *stage) {
+    half->ran = true;
+    half->counts = stage->counts;
+    half->bank = stage->report;
+    half->in_doubt_left = stage->in_doubt_left;
+    half->good = stage_good(stage);
+}
+
+static void tell_end(const struct stage *stage) {
+    const struct bank_report *report = &stage->report;
+    screen_say("%zu transfers in the shards' files, %zu half done, %zu lost; money %lld of %lld",
+               report->transfers, report->half_done, report->lost, (long long)report->money_found,
+               (long long)report->money_expected);
+    if (!bank_report_good(report)) {
+        screen_say("WRONG: %s", report->first);
+    }
+    if (stage->counts.unknown > 0) {
+        screen_say("%llu transfers have no outcome", (unsigned long long)stage->counts.unknown);
+    }
+    if (stage->in_doubt_left > 0) {
+        screen_say("%zu branches are left in doubt", stage->in_doubt_left);
+    }
+}
+
+static int run_paxos(struct demo *demo) {
+    struct stage *stage = &demo->main_stage;
+    char folder[sizeof demo->folder + 32];
+    double settle_tps = 0;
+    snprintf(folder, sizeof folder, "%s/paxos-commit", demo->folder);
+    screen_step("Paxos Commit: %u nodes, so that %u may fail", demo->args.nodes,
+                demo->args.nodes / 2);
+    int err = stage_open(stage, folder, demo->args.nodes, demo->args.shards, demo->args.clients,
+                         demo->why);
+    if (err == 0) {
+        err = stage_load(stage, (int64_t)demo->args.seconds * 1000, &demo->paxos.tps);
+    }
+    for (unsigned i = 0; err == 0 && i < demo->args.kills; i++) {
+        err = kill_once(demo, stage);
+        if (err == 0) {
+            err = stage_load(stage, SETTLE_MS, &settle_tps);
+        }
+    }
+    if (err == 0) {
+        err = stage_finish(stage, demo->why);
+    }
+    if (err == 0) {
+        tell_end(stage);
+        finish_half(&demo->paxos, stage);
+    }
+    return err;
+}
+
+static int run_classic(struct demo *demo) {
+    struct stage *stage = &demo->classic_stage;
+    char folder[sizeof demo->folder + 32];
+    struct outage outage = {0};
+    snprintf(folder, sizeof folder, "%s/two-phase-commit", demo->folder);
+    screen_step("The same with one node, which is classic two-phase commit");
+    int err = stage_open(stage, folder, 1, demo->args.shards, demo->args.clients, demo->why);
+    if (err == 0) {
+        err = stage_load(stage, CLASSIC_LOAD_MS, &demo->classic.tps);
+    }
+    if (err == 0) {
+        err = outage_run(stage, (int64_t)demo->args.outage * 1000, &outage, demo->why);
+    }
+    if (err == 0) {
+        err = outage_return(stage, &outage, demo->why);
+    }
+    if (err == 0) {
+        err = half_add_outage(&demo->classic, &outage, BLOCKED_MS);
+    }
+    if (err == 0 || err == TROTH_ERR_NOT_FOUND) {
+        screen_say("%zu branches stayed blocked until it was started again, %u s later",
+                   demo->classic.n_waits, demo->args.outage);
+        err = stage_finish(stage, demo->why);
+    }
+    outage_release(&outage);
+    if (err == 0) {
+        tell_end(stage);
+        finish_half(&demo->classic, stage);
+    }
+    return err;
+}
+
+static void stay_up(const struct stage *stage) {
+    const struct cluster *cluster = stage->cluster;
+    char troth[PROGRAMS_PATH_BYTES] = "/";
+    char why[STAGE_WHY_BYTES];
+    if (program_find(NULL, PROGRAM_TROTH, troth, why, sizeof why) == 0) {
+        *strrchr(troth, '/') = '\0';
+    }
+    screen_step("The cluster stays up. To look around, in another terminal:");
+    printf("  export TROTH_NODES=%s\n  export TROTH_SHARDS=%s\n  export PATH=\"%s:$PATH\"\n\n",
+           cluster_nodes(cluster), cluster_shards(cluster), troth);
+    printf("  troth status\n  troth tx list\n  troth kv get account-0001\n"
+           "  sqlite3 %s 'select * from transactions limit 5'\n\n  Ctrl-C ends it.\n",
+           cluster_database(cluster, CLUSTER_NODE, 0));
+    while (screen_wait_ms(60000)) {
+    }
+    printf("\n");
+}
+
+/* Frees all; the clients that wait for a dead node are not waited for. */
+static int interrupted(struct demo *demo) {
+    screen_say("interrupted");
+    cluster_free(demo->main_stage.cluster);
+    cluster_free(demo->classic_stage.cluster);
+    if (demo->folder_is_ours) {
+        folder_remove(demo->folder);
+    }
+    fflush(stdout);
+    _exit(EXIT_INTERRUPTED);
+}
+
+static int run(struct demo *demo) {
+    demo->paxos.nodes = demo->args.nodes;
+    demo->classic.nodes = 1;
+    int err = make_folder(demo);
+    if (err == 0 && demo->args.nodes > 1) {
+        err = run_paxos(demo);
+    }
+    if (err == 0) {
+        err = run_classic(demo);
+    }
+    if (err == TROTH_ERR_CLOSED && screen_interrupted()) {
+        interrupted(demo);
+    }
+    if (err != 0) {
+        return err;
+    }
+    screen_step("Side by side");
+    report_table(&demo->paxos, &demo->classic, stdout);
+    if (demo->args.json != NULL &&
+        report_json(&demo->args, &demo->paxos, &demo->classic, demo->args.json) != 0) {
+        snprintf(demo->why, sizeof demo->why, "cannot write %.500s: %s", demo->args.json,
+                 strerror(errno));
+        return TROTH_ERR_SYSTEM;
+    }
+    if (!demo->args.once) {
+        if (demo->args.nodes > 1) {
+            stage_release(&demo->classic_stage);
+        }
+        stay_up(demo->args.nodes > 1 ? &demo->main_stage : &demo->classic_stage);
+    }
+    return 0;
+}
+
+int main(int argc, char *argv[]) {
+    static struct demo demo;
+    if (demo_args_read(&demo.args, argc, argv, demo.why) != 0) {
+        fprintf(stderr, "troth-demo: %s\n", demo.why);
+        return EXIT_ARGUMENTS;
+    }
+    if (demo.args.help) {
+        demo_args_help(stdout);
+        return 0;
+    }
+    screen_setup();
+    int err = run(&demo);
+    bool good = (!demo.paxos.ran || demo.paxos.good) && (!demo.classic.ran || demo.classic.good);
+    if (err != 0) {
+        screen_live_end();
+        fprintf(stderr, "troth-demo: %s\n", demo.why[0] == '\0' ? troth_err_text(err) : demo.why);
+    }
+    stage_release(&demo.main_stage);
+    stage_release(&demo.classic_stage);
+    half_release(&demo.paxos);
+    half_release(&demo.classic);
+    if (demo.folder_is_ours && err == 0 && good) {
+        folder_remove(demo.folder);
+    } else if (demo.folder[0] != '\0' && demo.folder_is_ours) {
+        fprintf(stderr, "the files, with the logs of all processes, are in %s\n", demo.folder);
+    }
+    if (err != 0) {
+        return EXIT_NOT_RUN;
+    }
+    return good ? 0 : EXIT_NOT_GOOD;
+}
