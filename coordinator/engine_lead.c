@@ -142,17 +142,31 @@ static void step(struct engine *engine, struct tx *tx, const struct leader_event
  * --------------------------------------------------------------------------------------------------
  */
 
+/* The leader itself stores nothing: what it must not forget over a crash, the ballots that it led,
+ * is what its own acceptor has promised. Told before each ballot, it never leads one twice. */
+static void tell_own_promise(struct engine *engine, struct tx *tx) {
+    step(engine, tx,
+         &(struct leader_event){.type = LEADER_REFUSED,
+                                .from = engine->options.self,
+                                .promised = tx->record.promised});
+}
+
 void lead_take_over(struct engine *engine, struct tx *tx) {
+    if (tx->leader == NULL && tx->record.promised == 0 && tx->record.set == NULL &&
+        marks_forgotten(engine, tx->txid)) {
+        coordinate_forgotten(engine, tx); /* no ballot may be opened for it (S6) */
+        return;
+    }
     if (tx->leader == NULL) {
         int error = lead_begin(engine, tx, tx->record.set);
         if (error != 0) {
             engine_fail(engine, error);
             return;
         }
-        tx->leader->highest_seen = tx->record.promised;
     }
     engine->counters.takeovers += tx->leader->phase != LEADER_ENTRUSTED;
     tx_timer(engine, tx, engine->now_ms + engine->options.repeat_ms);
+    tell_own_promise(engine, tx);
     step(engine, tx, &(struct leader_event){.type = LEADER_TAKE_OVER});
 }
 

@@ -339,6 +339,11 @@ static void serve_foreign(struct engine *engine, struct tx *tx, struct troth_txi
 static void serve(struct engine *engine, struct troth_txid txid, const struct waiter *waiter) {
     struct tx *tx;
     int error = locate(engine, txid, &tx);
+    uint32_t node = troth_txid_node(txid);
+    if (error == TROTH_ERR_FORGOTTEN && waiter->node == 0 && node != engine->options.self &&
+        watch_is_trusted(engine, node)) {
+        error = 0; /* its origin may still keep what was aborted without a record */
+    }
     if (error != 0) {
         answer_waiter(engine, waiter, txid, (struct answer){.error = error});
     } else if (tx != NULL && tx_outcome(tx) != PAXOS_OUTCOME_NONE) {

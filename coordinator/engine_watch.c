@@ -43,8 +43,23 @@ void watch_kept(struct engine *engine, struct tx *tx) {
     }
 }
 
+/* What this node promised and accepted can't be read, so it must neither answer nor lead; the
+ * others can, and tell (DESIGN 4.10). */
+static void ask_everyone(struct engine *engine, struct tx *tx) {
+    for (uint32_t node = 1; node <= engine->options.nodes; node++) {
+        if (node != engine->options.self) {
+            effect_to_node(engine, node, MESSAGE_ASK, tx->txid)->ask = MESSAGE_ASK_RESOLVE;
+        }
+    }
+    tx_timer(engine, tx, engine->now_ms + engine->options.resolve_ms);
+}
+
 void watch_due(struct engine *engine, struct tx *tx) {
     uint32_t node = watch_leading_node(engine, tx);
+    if (tx->damaged) {
+        ask_everyone(engine, tx);
+        return;
+    }
     bool lost = !watch_is_trusted(engine, node) || leads_by_itself(engine, tx) ||
                 tx->unanswered >= ENGINE_UNANSWERED_MAX;
     if (lost) {

@@ -200,6 +200,11 @@ static void on_decision(struct world *world, uint32_t participant, uint32_t node
     if (message->forgotten) {
         return;
     }
+    if (p->branches[index].vote == PAXOS_VOTE_READ_ONLY) {
+        /* Out of it already; a leader that has not heard of the vote may still tell. */
+        participant_send(world, participant, node, &ack);
+        return;
+    }
     /* The participant's own view of S1 and S2. */
     ck_assert(!(committed && *state == BRANCH_ABORTED));
     ck_assert(!(!committed && *state == BRANCH_COMMITTED));

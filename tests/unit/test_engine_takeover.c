@@ -1,0 +1,495 @@
+/* engine: nodes, participants and messages that fail. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "tests/lib/engine_world.h"
+#include "tests/lib/suite.h"
+
+static struct world w;
+
+static struct troth_txid two_branches(uint32_t node) {
+    struct troth_txid txid = world_begin(&w, node);
+    world_work(&w, 1, txid);
+    world_work(&w, 2, txid);
+    world_run(&w);
+    return txid;
+}
+
+/* Loses what goes to or comes from the nodes of a mask. */
+static bool to_or_from_mask(struct world *world, const struct world_message *message) {
+    uint32_t mask = *(uint32_t *)world->lose_arg;
+    return (mask >> message->to_node & 1 && message->to_node != 0) ||
+           (mask >> message->from_node & 1 && message->from_node != 0);
+}
+
+static bool is_type(struct world *world, const struct world_message *message) {
+    return message->message.type == *(enum message_type *)world->lose_arg;
+}
+
+START_TEST(L1_all_prepared_and_the_coordinator_dies_commits) {
+    world_init(&w, 3, 2);
+    enum message_type phase2b = MESSAGE_PHASE2B;
+    struct troth_txid txid = two_branches(1);
+    w.lose = is_type;
+    w.lose_arg = &phase2b;
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    /* Votes are stored everywhere; the coordinator hears of its own only. */
+    world_run(&w);
+    ck_assert(!world_replied(&w, commit));
+    w.lose = NULL;
+    world_lose_node(&w, 1);
+    world_advance(&w, 1000);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_COMMITTED);
+    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_COMMITTED);
+    uint64_t again = world_ask(&w, 2, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, again), PAXOS_OUTCOME_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(L1_a_vote_is_missing_and_the_coordinator_dies_aborts) {
+    world_init(&w, 3, 2);
+    w.participant[2].votes = PAXOS_VOTE_NONE;
+    struct troth_txid txid = two_branches(3);
+    world_ask(&w, 3, ENGINE_COMMIT, txid);
+    world_run(&w);
+    world_lose_node(&w, 3);
+    world_advance(&w, 1000);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
+    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(S1_a_void_decision_outlives_votes_that_come_late) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    world_crash(&w, 1); /* before Commit: no votes anywhere */
+    world_suspect(&w, 2, 1);
+    world_suspect(&w, 3, 1);
+    uint64_t aborted = world_ask(&w, 2, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, aborted), PAXOS_OUTCOME_ABORTED);
+    /* A prepare of the dead coordinator arrives late; both vote prepared. */
+    struct paxos_participant pair[] = {w.participant[1].id, w.participant[2].id};
+    struct message vote = {.type = MESSAGE_VOTE,
+                           .txid = txid,
+                           .vote = PAXOS_VOTE_PREPARED,
+                           .set = paxos_set_new(pair, 2)};
+    for (uint32_t i = 1; i <= 2; i++) {
+        world_step(&w, 3,
+                   (struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,
+                                         .session = w.participant[i].session[3],
+                                         .message = &vote});
+    }
+    message_release(&vote);
+    world_advance(&w, 10000);
+    uint64_t get = world_ask(&w, 3, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, get), PAXOS_OUTCOME_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(a_client_whose_node_dies_asks_another_and_gets_the_one_outcome) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    uint64_t first = world_ask(&w, 2, ENGINE_COMMIT, txid);
+    world_crash(&w, 1); /* the question that node 2 passed on is lost with it */
+    world_run(&w);
+    ck_assert(!world_replied(&w, first));
+    world_suspect(&w, 2, 1);
+    world_suspect(&w, 3, 1);
+    world_advance(&w, 2000);
+    ck_assert_int_eq(world_outcome(&w, first), PAXOS_OUTCOME_ABORTED);
+    world_restart(&w, 1);
+    uint64_t second = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_advance(&w, 2000);
+    ck_assert_int_eq(world_outcome(&w, second), PAXOS_OUTCOME_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(without_a_majority_nothing_is_decided_and_with_it_everything_is) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    for (int i = 0; i < 2; i++) {
+        ck_assert(world_deliver_one(&w)); /* the prepares */
+    }
+    world_lose_node(&w, 1);
+    world_lose_node(&w, 2);
+    uint64_t elsewhere = world_ask(&w, 3, ENGINE_COMMIT, txid);
+    world_advance(&w, 60000);
+    ck_assert(!world_replied(&w, commit));
+    ck_assert(!world_replied(&w, elsewhere));
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_VOTED);
+    world_restart(&w, 2);
+    world_advance(&w, 10000);
+    enum paxos_outcome outcome = world_outcome(&w, elsewhere);
+    enum world_branch expected =
+        outcome == PAXOS_OUTCOME_COMMITTED ? BRANCH_COMMITTED : BRANCH_ABORTED;
+    ck_assert_int_ne(outcome, PAXOS_OUTCOME_NONE);
+    ck_assert_int_eq(world_branch(&w, 1, txid), expected);
+    ck_assert_int_eq(world_branch(&w, 2, txid), expected);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(one_node_blocks_until_it_is_back_and_then_ends_all) {
+    world_init(&w, 1, 2);
+    struct troth_txid txid = two_branches(1);
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    while (world_branch(&w, 2, txid) != BRANCH_VOTED) {
+        ck_assert(world_deliver_one(&w));
+    }
+    world_crash(&w, 1);
+    world_advance(&w, 100000);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_VOTED);
+    world_restart(&w, 1);
+    world_advance(&w, 5000);
+    enum world_branch state = world_branch(&w, 1, txid);
+    ck_assert(state == BRANCH_COMMITTED || state == BRANCH_ABORTED);
+    ck_assert_int_eq(world_branch(&w, 2, txid), state);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(S4_a_single_node_that_dies_after_the_last_vote_commits_on_return) {
+    world_init(&w, 1, 2);
+    struct troth_txid txid = two_branches(1);
+    enum message_type decision = MESSAGE_DECISION;
+    w.lose = is_type;
+    w.lose_arg = &decision;
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    w.lose = NULL;
+    world_crash(&w, 1);
+    world_restart(&w, 1);
+    world_advance(&w, 5000);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_COMMITTED);
+    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(L2_a_participant_that_was_away_finishes_its_branch) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    enum message_type decision = MESSAGE_DECISION;
+    w.lose = is_type;
+    w.lose_arg = &decision;
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    world_participant_crash(&w, 2);
+    w.lose = NULL;
+    world_advance(&w, 600000);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_VOTED);
+    world_participant_restart(&w, 2);
+    world_run(&w);
+    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(L2_it_finishes_though_its_coordinator_is_gone_for_good) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    while (world_branch(&w, 2, txid) != BRANCH_VOTED) {
+        ck_assert(world_deliver_one(&w));
+    }
+    world_participant_crash(&w, 2);
+    world_run(&w);
+    world_lose_node(&w, 1);
+    world_advance(&w, 600000);
+    world_participant_restart(&w, 2);
+    world_run(&w);
+    ck_assert_int_eq(world_branch(&w, 2, txid), world_branch(&w, 1, txid));
+    ck_assert_int_ne(world_branch(&w, 2, txid), BRANCH_VOTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(a_paused_coordinator_wakes_up_into_a_world_that_moved_on) {
+    world_init(&w, 3, 2);
+    w.participant[2].votes = PAXOS_VOTE_NONE;
+    struct troth_txid txid = two_branches(1);
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    world_suspect(&w, 2, 1);
+    world_suspect(&w, 3, 1);
+    uint32_t paused = 1u << 1;
+    w.lose = to_or_from_mask;
+    w.lose_arg = &paused;
+    world_advance(&w, 900);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
+    w.lose = NULL;
+    world_trust(&w, 2, 1);
+    world_trust(&w, 3, 1);
+    w.participant[2].votes = PAXOS_VOTE_PREPARED;
+    world_advance(&w, 40000);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_ABORTED);
+    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(duelling_leaders_come_to_one_outcome) {
+    world_init(&w, 5, 2);
+    w.participant[2].votes = PAXOS_VOTE_NONE;
+    struct troth_txid txid = two_branches(1);
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    world_lose_node(&w, 1);
+    uint64_t asked[4];
+    for (uint32_t node = 2; node <= 5; node++) {
+        asked[node - 2] = world_ask(&w, node, ENGINE_ABORT, txid);
+    }
+    world_advance(&w, 20000);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(world_outcome(&w, asked[i]), PAXOS_OUTCOME_ABORTED);
+    }
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
+START_TEST(one_phase_and_the_coordinator_dies_the_participant_still_decides_once) {
+    for (int when = 0; when < 12; when++) {
+        world_init(&w, 3, 1);
+        struct troth_txid txid = world_begin(&w, 1);
+        world_work(&w, 1, txid);
+        world_run(&w);
+        world_ask(&w, 1, ENGINE_COMMIT, txid);
+        for (int i = 0; i < when; i++) {
+            world_deliver_one(&w);
+        }
+        world_lose_node(&w, 1);
+        uint64_t commit = world_ask(&w, 2, ENGINE_COMMIT, txid);
+        world_advance(&w, 20000);
+        enum paxos_outcome outcome = world_outcome(&w, commit);
+        ck_assert_int_eq(world_branch(&w, 1, txid) == BRANCH_COMMITTED,
+                         outcome == PAXOS_OUTCOME_COMMITTED);
+        world_restart(&w, 1);
+        uint64_t again = world_ask(&w, 1, ENGINE_COMMIT, txid);
+        world_advance(&w, 20000);
+        ck_assert_int_eq(world_outcome(&w, again), outcome);
+        world_release(&w);
+    }
+}
+END_TEST
+
+/* A branch that was never asked to prepare may still be active after an abort: nobody knows of
+ * it any more, and its participant gives it up by itself. None is left in doubt. */
+static void check_branches(struct troth_txid txid, enum paxos_outcome outcome) {
+    for (uint32_t i = 1; i <= 2; i++) {
+        enum world_branch branch = world_branch(&w, i, txid);
+        ck_assert_int_eq(branch == BRANCH_COMMITTED, outcome == PAXOS_OUTCOME_COMMITTED);
+        ck_assert_int_ne(branch, BRANCH_VOTED);
+    }
+}
+
+START_TEST(a_crash_after_any_message_leaves_one_outcome) {
+    for (uint32_t victim = 1; victim <= 3; victim++) {
+        for (int when = 0; when < 40; when++) {
+            world_init(&w, 3, 2);
+            struct troth_txid txid = two_branches(1);
+            uint64_t first = world_ask(&w, 1, ENGINE_COMMIT, txid);
+            for (int i = 0; i < when; i++) {
+                world_deliver_one(&w);
+            }
+            world_lose_node(&w, victim);
+            uint32_t other = victim == 2 ? 3 : 2;
+            uint64_t second = world_ask(&w, other, ENGINE_COMMIT, txid);
+            world_advance(&w, 20000);
+            enum paxos_outcome outcome = world_outcome(&w, second);
+            ck_assert(!world_replied(&w, first) || world_outcome(&w, first) == outcome);
+            check_branches(txid, outcome);
+            world_restart(&w, victim);
+            world_advance(&w, 20000);
+            uint64_t third = world_ask(&w, victim, ENGINE_COMMIT, txid);
+            world_advance(&w, 20000);
+            ck_assert_int_eq(world_outcome(&w, third), outcome);
+            ck_assert_uint_eq(w.alarms, 0);
+            world_release(&w);
+        }
+    }
+}
+END_TEST
+
+/* Random worlds: everything that can go wrong goes wrong, then heals; then all must be over, in
+ * one way. What participants and clients see on the way is checked in engine_world.c and here. */
+static void random_fault(uint32_t *down) {
+    uint32_t node = 1 + world_random(&w, w.nodes);
+    uint32_t participant = 1 + world_random(&w, w.participants);
+    uint32_t other = 1 + world_random(&w, w.nodes);
+    switch (world_random(&w, 7)) {
+    case 0:
+        if (w.node[node].engine != NULL && *down < w.nodes) {
+            world_crash(&w, node);
+            ++*down;
+        }
+        break;
+    case 1:
+        if (w.node[node].engine == NULL) {
+            world_restart(&w, node);
+            --*down;
+        }
+        break;
+    case 2:
+        if (w.node[node].engine != NULL && node != other) {
+            world_suspect(&w, node, other);
+        }
+        break;
+    case 3:
+        if (w.node[node].engine != NULL && node != other && w.node[other].engine != NULL) {
+            world_trust(&w, node, other);
+        }
+        break;
+    case 4:
+        if (w.participant[participant].up) {
+            world_participant_crash(&w, participant);
+        }
+        break;
+    case 5:
+        if (!w.participant[participant].up) {
+            world_participant_restart(&w, participant);
+        }
+        break;
+    default:
+        world_advance(&w, world_random(&w, 3000));
+        break;
+    }
+}
+
+#define TXS      12
+#define REQUESTS 64
+
+static void heal(void) {
+    w.lose_percent = w.double_percent = 0;
+    for (uint32_t node = 1; node <= w.nodes; node++) {
+        if (w.node[node].engine == NULL) {
+            world_restart(&w, node);
+        }
+    }
+    for (uint32_t a = 1; a <= w.nodes; a++) {
+        for (uint32_t b = 1; b <= w.nodes; b++) {
+            if (a != b) {
+                world_trust(&w, a, b);
+            }
+        }
+    }
+    for (uint32_t i = 1; i <= w.participants; i++) {
+        if (!w.participant[i].up) {
+            world_participant_restart(&w, i);
+        }
+    }
+    world_advance(&w, 200000);
+}
+
+static void check_over(const struct troth_txid *txids, int n, const uint64_t *requests,
+                       const int *about, int n_requests) {
+    for (int i = 0; i < n; i++) {
+        enum paxos_outcome one = PAXOS_OUTCOME_NONE;
+        for (uint32_t node = 1; node <= w.nodes; node++) {
+            uint64_t request = world_ask(&w, node, ENGINE_COMMIT, txids[i]);
+            world_advance(&w, 30000);
+            ck_assert(world_replied(&w, request));
+            if (w.replies[request].error == TROTH_ERR_FORGOTTEN) {
+                continue; /* aborted without a record, by a node that restarted since */
+            }
+            enum paxos_outcome outcome = world_outcome(&w, request);
+            ck_assert_int_ne(outcome, PAXOS_OUTCOME_NONE);
+            ck_assert(one == PAXOS_OUTCOME_NONE || one == outcome);
+            one = outcome;
+        }
+        for (uint32_t p = 1; p <= w.participants; p++) {
+            enum world_branch branch = world_branch(&w, p, txids[i]);
+            ck_assert_int_ne(branch, BRANCH_VOTED);
+            ck_assert(branch != BRANCH_COMMITTED || one == PAXOS_OUTCOME_COMMITTED);
+        }
+        for (int r = 0; r < n_requests; r++) {
+            if (about[r] == i && world_replied(&w, requests[r]) &&
+                w.replies[requests[r]].error == 0 &&
+                w.replies[requests[r]].outcome != PAXOS_OUTCOME_NONE) {
+                ck_assert_int_eq(w.replies[requests[r]].outcome,
+                                 one == PAXOS_OUTCOME_NONE ? PAXOS_OUTCOME_ABORTED : one);
+            }
+        }
+    }
+}
+
+static void random_world(uint64_t seed) {
+    w.random = seed * 7919 + 13;
+    w.shuffle = true;
+    struct troth_txid txids[TXS];
+    uint64_t requests[REQUESTS];
+    int about[REQUESTS];
+    int n = 0;
+    int n_requests = 0;
+    uint32_t down = 0;
+    w.lose_percent = world_random(&w, 20);
+    w.double_percent = world_random(&w, 20);
+    static const enum paxos_vote votes[] = {PAXOS_VOTE_PREPARED, PAXOS_VOTE_PREPARED,
+                                            PAXOS_VOTE_PREPARED, PAXOS_VOTE_READ_ONLY,
+                                            PAXOS_VOTE_ABORTED};
+    for (int step = 0; step < 400; step++) {
+        uint32_t node = 1 + world_random(&w, w.nodes);
+        uint32_t participant = 1 + world_random(&w, w.participants);
+        uint32_t dice = world_random(&w, 100);
+        if (dice < 5 && n < TXS && w.node[node].engine != NULL) {
+            txids[n++] = world_begin(&w, node);
+        } else if (dice < 15 && n > 0) {
+            world_work(&w, participant, txids[world_random(&w, (uint32_t)n)]);
+        } else if (dice < 20 && n > 0 && n_requests < REQUESTS && w.node[node].engine != NULL) {
+            about[n_requests] = (int)world_random(&w, (uint32_t)n);
+            enum engine_event_type type = world_random(&w, 4) == 0 ? ENGINE_ABORT : ENGINE_COMMIT;
+            requests[n_requests] = world_ask(&w, node, type, txids[about[n_requests]]);
+            n_requests++;
+        } else if (dice < 22) {
+            random_fault(&down);
+        } else if (dice < 24) {
+            w.participant[participant].votes = votes[world_random(&w, 5)];
+        } else {
+            world_deliver_one(&w);
+        }
+    }
+    heal();
+    check_over(txids, n, requests, about, n_requests);
+}
+
+START_TEST(S1_S2_L1_L2_in_random_worlds) {
+    uint64_t worlds =
+        getenv("TROTH_WORLDS") != NULL ? strtoull(getenv("TROTH_WORLDS"), NULL, 10) : 150;
+    for (uint64_t seed = 1; seed <= worlds; seed++) {
+        world_init(&w, seed % 3 == 0 ? 1 : seed % 3 == 1 ? 3 : 5, 1 + (uint32_t)(seed % 4));
+        random_world(seed);
+        world_release(&w);
+    }
+}
+END_TEST
+
+int main(void) {
+    return suite_run(
+        "engine_takeover",
+        (const TTest *[]){L1_all_prepared_and_the_coordinator_dies_commits,
+                          L1_a_vote_is_missing_and_the_coordinator_dies_aborts,
+                          S1_a_void_decision_outlives_votes_that_come_late,
+                          a_client_whose_node_dies_asks_another_and_gets_the_one_outcome,
+                          without_a_majority_nothing_is_decided_and_with_it_everything_is,
+                          one_node_blocks_until_it_is_back_and_then_ends_all,
+                          S4_a_single_node_that_dies_after_the_last_vote_commits_on_return,
+                          L2_a_participant_that_was_away_finishes_its_branch,
+                          L2_it_finishes_though_its_coordinator_is_gone_for_good,
+                          a_paused_coordinator_wakes_up_into_a_world_that_moved_on,
+                          duelling_leaders_come_to_one_outcome,
+                          one_phase_and_the_coordinator_dies_the_participant_still_decides_once,
+                          a_crash_after_any_message_leaves_one_outcome,
+                          S1_S2_L1_L2_in_random_worlds, NULL});
+}
