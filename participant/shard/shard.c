@@ -1,0 +1,383 @@
+/* An operation's way: submitted -> (enlisted) -> waits for its lock -> ready -> done, answered. */
+#include "participant/shard/shard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "participant/shard/shard_state.h"
+#include "participant/shard/work.h"
+#include "shell/clock.h"
+#include "shell/logline.h"
+
+/* ---- Lists ---------------------------------------------------------------------------------- */
+
+static void leave_lists(struct shard *shard, struct op *op) {
+    switch (op->place) {
+    case OP_WAITING:
+        DL_DELETE(shard->waiting, op);
+        shard->waiting_n--;
+        break;
+    case OP_READY:
+        DL_DELETE(shard->ready, op);
+        break;
+    case OP_NOWHERE:
+        break;
+    }
+    op->place = OP_NOWHERE;
+    if (op->branch != NULL) {
+        DL_DELETE2(op->branch->ops, op, branch_prev, branch_next);
+        op->branch = NULL;
+    }
+}
+
+static void make_ready(struct shard *shard, struct op *op) {
+    DL_DELETE(shard->waiting, op);
+    shard->waiting_n--;
+    op->waits = NULL;
+    op->place = OP_READY;
+    DL_APPEND(shard->ready, op);
+}
+
+/* ---- Answers -------------------------------------------------------------------------------- */
+
+static void release_op(struct op *op) {
+    if (op->answered && !op->enlisting) {
+        op_clear(op);
+        op->release(op);
+    }
+}
+
+static void answer_now(void *arg) {
+    struct op *op = arg;
+    op->answered = true;
+    op->answer(op);
+    release_op(op);
+}
+
+void shard_answer(struct shard *shard, struct op *op) {
+    struct lock_request *waits = op->waits;
+    op->waits = NULL;
+    leave_lists(shard, op);
+    if (waits != NULL) {
+        const struct lock_effects *effects;
+        lock_table_cancel(shard->locks, waits, &effects);
+        shard_obey(shard, effects);
+    }
+    answer_now(op);
+}
+
+/* The answer to a single operation that was done; it may rest on what this batch writes. */
+static void answer_after_batch(struct shard *shard, struct op *op) {
+    leave_lists(shard, op);
+    if (troth_participant_after_batch(shard->participant, answer_now, op) != 0) {
+        op_clear(op);
+        op_fail(op, RPC_UNKNOWN, "the shard is out of memory; whether it was done is not known");
+        answer_now(op);
+    }
+}
+
+/* ---- Locks ---------------------------------------------------------------------------------- */
+
+void shard_obey(struct shard *shard, const struct lock_effects *effects) {
+    for (size_t i = 0; i < effects->granted_n; i++) {
+        make_ready(shard, effects->granted[i].arg);
+    }
+    for (size_t i = 0; i < effects->victims_n; i++) {
+        struct branch *victim = shard_find_branch(shard, effects->victims[i]);
+        victim->wounded = true;
+        DL_APPEND2(shard->victims, victim, victim_prev, victim_next);
+    }
+}
+
+static void lock(struct shard *shard, struct op *op) {
+    const struct lock_effects *effects;
+    struct lock_target target = op_lock_target(op);
+    int err = lock_table_acquire(shard->locks, op->owner, op_lock_mode(op), &target, op, &op->waits,
+                                 &effects);
+    shard_obey(shard, effects);
+    if (err == LOCK_GRANTED) {
+        make_ready(shard, op);
+    } else if (err != LOCK_WAITING) {
+        op->waits = NULL;
+        if (err == TROTH_ERR_CONFLICT) {
+            op_fail(op, RPC_ABORTED,
+                    "the transaction lost a lock to an older one; run the whole transaction again");
+        } else if (err == TROTH_ERR_STATE) {
+            op_fail(op, RPC_FAILED_PRECONDITION,
+                    "commit has begun, so no more work is taken; nothing was done");
+        } else {
+            op_fail(op, RPC_RESOURCE_EXHAUSTED, "the shard is out of memory; try again later");
+        }
+        shard_answer(shard, op);
+    }
+}
+
+static void do_ready(struct shard *shard, struct op *op) {
+    struct branch *branch = op->branch;
+    shard_check_write(work_do(op, shard->store, branch != NULL ? branch->writes : NULL));
+    if (branch != NULL) {
+        shard_answer(shard, op);
+        return;
+    }
+    const struct lock_effects *effects;
+    lock_table_release(shard->locks, op->owner, &effects);
+    shard_obey(shard, effects);
+    answer_after_batch(shard, op);
+}
+
+void shard_drain(struct shard *shard) {
+    if (shard->draining) {
+        return; /* the caller up the stack goes on with it */
+    }
+    shard->draining = true;
+    while (shard->ready != NULL || shard->victims != NULL) {
+        if (shard->ready != NULL) {
+            do_ready(shard, shard->ready);
+            continue;
+        }
+        struct branch *victim = shard->victims;
+        struct troth_txid txid = victim->txid;
+        DL_DELETE2(shard->victims, victim, victim_prev, victim_next);
+        victim->victim_prev = NULL;
+        troth_participant_give_up(shard->participant, txid, TROTH_REASON_CONFLICT,
+                                  "lost a lock to an older transaction");
+    }
+    shard->draining = false;
+}
+
+/* ---- Time ----------------------------------------------------------------------------------- */
+
+static void on_timer(void *arg);
+
+/* One timer at a time, for the operation whose time is over first. */
+static void arm_timer(struct shard *shard, int64_t deadline_ms) {
+    int64_t now_ms = clock_monotonic_ms();
+    if (deadline_ms >= shard->timer_ms) {
+        return;
+    }
+    int64_t delay_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+    if (troth_participant_after_ms(shard->participant, (uint32_t)delay_ms, on_timer, shard) == 0) {
+        shard->timer_ms = deadline_ms;
+    }
+}
+
+static void on_timer(void *arg) {
+    struct shard *shard = arg;
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t next_ms = INT64_MAX;
+    shard->timer_ms = INT64_MAX;
+    struct op *op = shard->waiting;
+    while (op != NULL) {
+        struct op *next = op->next;
+        if (op->deadline_ms > now_ms) {
+            next_ms = op->deadline_ms < next_ms ? op->deadline_ms : next_ms;
+        } else {
+            op_fail(op, RPC_DEADLINE_EXCEEDED,
+                    op->waits != NULL
+                        ? "another transaction holds the lock; nothing was done, try again later"
+                        : "the transaction's coordinator did not answer in time; nothing was done, "
+                          "try again later");
+            shard_answer(shard, op);
+            next = shard->waiting; /* others may have left the list with it */
+        }
+        op = next;
+    }
+    if (next_ms != INT64_MAX) {
+        arm_timer(shard, next_ms);
+    }
+    shard_drain(shard);
+}
+
+/* ---- From submitted to locked -----------------------------------------------------------------
+ */
+
+static void fail_enlist(struct op *op, int err, const char *detail) {
+    const char *more = detail != NULL && detail[0] != '\0' ? detail : troth_err_text(err);
+    if (err == TROTH_ERR_UNAVAILABLE) {
+        op_fail(op, RPC_UNAVAILABLE,
+                "the transaction's coordinator cannot be reached (%s); try again later", more);
+    } else if (err == TROTH_ERR_CLOSED) {
+        op_fail(op, RPC_UNAVAILABLE, "the shard is stopping; try again later");
+    } else if (err == TROTH_ERR_ABORTED) {
+        op_fail(op, RPC_ABORTED,
+                "the transaction is over or this shard lost its work (%s); run the whole "
+                "transaction again",
+                more);
+    } else if (err == TROTH_ERR_STATE) {
+        op_fail(op, RPC_FAILED_PRECONDITION,
+                "commit has begun, so no more work is taken; begin another transaction");
+    } else if (err == TROTH_ERR_NOT_FOUND) {
+        op_fail(op, RPC_NOT_FOUND, "no node has given out this txid; take one from Begin");
+    } else if (err == TROTH_ERR_FORGOTTEN) {
+        op_fail(op, RPC_OUT_OF_RANGE,
+                "the transaction finished so long ago that its outcome is forgotten; begin "
+                "another one");
+    } else if (err == TROTH_ERR_TOO_MANY) {
+        op_fail(op, RPC_RESOURCE_EXHAUSTED, "too many participants or branches (%s)", more);
+    } else {
+        op_fail(op, RPC_INTERNAL, "cannot join the transaction: %s", more);
+    }
+}
+
+static void on_enlisted(void *arg, struct troth_txid txid, int err, const char *detail) {
+    struct op *op = arg;
+    struct shard *shard = op->shard;
+    op->enlisting = false;
+    /* Also when the caller has given up: prepare or abort will come for the branch. */
+    struct branch *branch = err == 0 ? shard_find_or_make_branch(shard, txid) : NULL;
+    if (op->answered) {
+        release_op(op);
+        return;
+    }
+    if (err != 0) {
+        fail_enlist(op, err, detail);
+        shard_answer(shard, op);
+    } else if (branch == NULL) {
+        op_fail(op, RPC_RESOURCE_EXHAUSTED, "the shard is out of memory; try again later");
+        shard_answer(shard, op);
+    } else if (branch->writes == NULL) {
+        op_fail(op, RPC_FAILED_PRECONDITION,
+                "commit has begun, so no more work is taken; begin another transaction");
+        shard_answer(shard, op);
+    } else {
+        op->branch = branch;
+        DL_APPEND2(branch->ops, op, branch_prev, branch_next);
+        lock(shard, op);
+    }
+    shard_drain(shard);
+}
+
+static bool refuse(struct shard *shard, struct op *op) {
+    if (shard->stopping) {
+        op_fail(op, RPC_UNAVAILABLE, "the shard is stopping; try again later");
+    } else if (shard->waiting_n >= SHARD_WAITING_MAX) {
+        op_fail(op, RPC_RESOURCE_EXHAUSTED,
+                "%u operations wait for locks on this shard; try again later", SHARD_WAITING_MAX);
+    } else if (op_check(op)) {
+        return false;
+    }
+    answer_now(op);
+    return true;
+}
+
+static void on_submitted(void *arg) {
+    struct op *op = arg;
+    struct shard *shard = op->shard;
+    if (refuse(shard, op)) {
+        return;
+    }
+    op->place = OP_WAITING;
+    DL_APPEND(shard->waiting, op);
+    shard->waiting_n++;
+    arm_timer(shard, op->deadline_ms);
+    if (!op_in_transaction(op)) {
+        op->owner = lock_table_single(shard->locks);
+        lock(shard, op);
+    } else {
+        op->owner = op->txid;
+        op->enlisting = true;
+        int err = troth_participant_enlist(shard->participant, op->txid, on_enlisted, op);
+        if (err != 0) {
+            op->enlisting = false;
+            fail_enlist(op, err, NULL);
+            shard_answer(shard, op);
+        }
+    }
+    shard_drain(shard);
+}
+
+int shard_submit(struct shard *shard, struct op *op) {
+    op->shard = shard;
+    return troth_participant_run(shard->participant, on_submitted, op);
+}
+
+/* ---- Start and end -------------------------------------------------------------------------- */
+
+int shard_need_store(struct shard *shard) {
+    return shard->store != NULL
+               ? 0
+               : store_open(&shard->store, troth_participant_db(shard->participant));
+}
+
+static void make_tables(void *arg) {
+    struct shard *shard = arg;
+    shard->tables_err = shard_need_store(shard);
+    sem_post(&shard->tables_made);
+}
+
+int shard_open(struct shard **out, const struct troth_participant_options *options, char *why,
+               size_t why_bytes) {
+    struct shard *shard = calloc(1, sizeof *shard);
+    if (shard == NULL || lock_table_new(&shard->locks) != 0) {
+        free(shard);
+        snprintf(why, why_bytes, "out of memory");
+        return TROTH_ERR_NO_MEMORY;
+    }
+    shard->timer_ms = INT64_MAX;
+    sem_init(&shard->tables_made, 0, 0);
+    struct troth_participant_options own = *options;
+    own.callbacks = &shard_callbacks;
+    own.arg = shard;
+    int err = troth_participant_open(&shard->participant, &own, why, why_bytes);
+    if (err == 0) {
+        err = troth_participant_run(shard->participant, make_tables, shard);
+        while (err == 0 && sem_wait(&shard->tables_made) != 0) {
+        }
+        err = err != 0 ? err : shard->tables_err;
+        if (err != 0) {
+            snprintf(why, why_bytes, "cannot make the shard's tables in %s: %s; see the log",
+                     options->log_path, troth_err_text(err));
+        }
+    } else {
+        shard->participant = NULL;
+    }
+    if (err != 0) {
+        shard_close(shard);
+        return err;
+    }
+    *out = shard;
+    return 0;
+}
+
+static void stop_on_loop(void *arg) {
+    struct shard *shard = arg;
+    shard->stopping = true;
+    while (shard->waiting != NULL) {
+        op_fail(shard->waiting, RPC_UNAVAILABLE, "the shard is stopping; nothing was done");
+        shard_answer(shard, shard->waiting);
+    }
+    shard_drain(shard);
+}
+
+void shard_stop(struct shard *shard) {
+    if (troth_participant_run(shard->participant, stop_on_loop, shard) != 0) {
+        logline(LOGLINE_WARN, "operations that wait for locks are not told that the shard stops");
+    }
+}
+
+void shard_close(struct shard *shard) {
+    if (shard == NULL) {
+        return;
+    }
+    store_close(shard->store);
+    if (shard->participant != NULL) {
+        troth_participant_close(shard->participant);
+    }
+    struct branch *branch, *next;
+    HASH_ITER(hh, shard->branches, branch, next) {
+        HASH_DEL(shard->branches, branch);
+        writes_free(branch->writes);
+        free(branch);
+    }
+    lock_table_free(shard->locks);
+    sem_destroy(&shard->tables_made);
+    free(shard);
+}
+
+uint64_t shard_incarnation(const struct shard *shard) {
+    return troth_participant_incarnation(shard->participant);
+}
+
+void shard_counters(struct shard *shard, struct troth_participant_counters *counters) {
+    troth_participant_counters(shard->participant, counters);
+}

@@ -1,0 +1,60 @@
+/* shard_state: what shard.c (operations) and shard_branch.c (callbacks) share. On the loop only. */
+#ifndef SHARD_SHARD_STATE_H
+#define SHARD_SHARD_STATE_H
+
+#include <semaphore.h>
+
+#include "participant/shard/shard.h"
+#include "participant/shard/store.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+struct branch {
+    struct troth_txid txid;
+    struct writes *writes; /* NULL once prepared: then they are intents in the store */
+    struct op *ops;        /* not done yet: they wait for a lock, or are ready */
+    bool wounded;
+    struct branch *victim_prev, *victim_next;
+    UT_hash_handle hh;
+};
+
+struct shard {
+    struct troth_participant *participant;
+    struct store *store; /* opened by the first that comes to the loop */
+    struct lock_table *locks;
+    struct branch *branches;
+    struct op *waiting;     /* for the coordinator or for a lock; the longest-waiting first */
+    struct op *ready;       /* have their lock */
+    struct branch *victims; /* wounded, to be given up */
+    size_t waiting_n;
+    int64_t timer_ms; /* when the next timer comes; INT64_MAX: none is set */
+    bool draining;
+    bool stopping;
+    sem_t tables_made; /* posted when the loop has made the tables */
+    int tables_err;
+};
+
+extern const struct troth_participant_callbacks shard_callbacks;
+
+/* Opens the store if it is not; 0 or its error. */
+int shard_need_store(struct shard *shard);
+/* Ends the process if `err` is TROTH_ERR_STORAGE, which must not be committed. */
+void shard_check_write(int err);
+/* Takes in what a call of the lock table says; the work itself is done by shard_drain. */
+void shard_obey(struct shard *shard, const struct lock_effects *effects);
+/* Does what is ready and gives up victims, until nothing of that is left. */
+void shard_drain(struct shard *shard);
+/* The operation, which op_fail or work_do has given its answer, leaves the shard. */
+void shard_answer(struct shard *shard, struct op *op);
+
+struct branch *shard_find_branch(const struct shard *shard, struct troth_txid txid);
+/* NULL when there is no memory. */
+struct branch *shard_find_or_make_branch(struct shard *shard, struct troth_txid txid);
+/* Forgets it and its locks; its operations must be gone. */
+void shard_end_branch(struct shard *shard, struct branch *branch);
+/* All operations of the branch that are not done fail. */
+void shard_fail_ops(struct shard *shard, struct branch *branch, int status, const char *text);
+
+#endif
