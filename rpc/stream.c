@@ -212,7 +212,7 @@ static int send_frame(struct rpc_stream *stream, const ProtobufCMessage *message
         } else {
             if (message != NULL) {
                 protobuf_c_message_pack(message, place);
-            } else if (n > 0) {
+            } else if (bytes != NULL && n > 0) {
                 memcpy(place, bytes, n);
             }
             write_next(stream);
