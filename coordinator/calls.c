@@ -235,12 +235,14 @@ static void answer(struct node *node, struct call *call, const struct engine_rep
         service_answer(node, call, reply, detail);
         return;
     }
-    const char *words = detail[0] != '\0' ? detail : advice_for(reply->error);
-    if (call->kind == CALL_BEGIN) {
-        call_fail(call, status_of(reply->error), "cannot begin a transaction: %s", words);
+    if (detail[0] != '\0') {
+        call_fail(call, status_of(reply->error), "%s", detail);
+    } else if (call->kind == CALL_BEGIN) {
+        call_fail(call, status_of(reply->error), "cannot begin a transaction: %s",
+                  advice_for(reply->error));
     } else {
         call_fail(call, status_of(reply->error), "transaction %s: %s",
-                  troth_txid_format(call->txid, text), words);
+                  troth_txid_format(call->txid, text), advice_for(reply->error));
     }
 }
 

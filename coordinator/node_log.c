@@ -43,6 +43,7 @@ static const char schema[] =
     "    WHEN 2 THEN 'read-only' WHEN 3 THEN 'aborted' WHEN 4 THEN 'delegated' END AS vote,"
     "  json_extract(j.value, '$[2]') AS ballot"
     "  FROM record, json_each(CASE WHEN participants = '' THEN '[]' ELSE participants END) AS j;"
+    "CREATE VIEW marks AS SELECT substr(lower(hex(origin)), 1, 16) AS origin, sequence FROM mark;"
     "CREATE VIEW in_doubt AS SELECT t.* FROM transactions AS t"
     "  WHERE t.outcome = 'undecided' AND EXISTS (SELECT 1 FROM votes AS v"
     "    WHERE v.txid = t.txid AND v.vote <> 'none');";
