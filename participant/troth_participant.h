@@ -8,12 +8,12 @@
  * It never decides an outcome, never forgets a branch in doubt, and never takes "no such branch"
  * for success (DESIGN 4.7).
  *
- *     static const struct troth_participant_callbacks callbacks = {prepare, commit, abort_, recover};
- *     struct troth_participant *p;
- *     troth_participant_open(&p, &(struct troth_participant_options){
- *         .cluster = "troth", .name = "stock", .nodes = "127.0.0.1:7101,127.0.0.1:7102",
- *         .log_path = "stock.db", .callbacks = &callbacks, .arg = my_state});
- *     troth_participant_enlist(p, txid, enlisted, request);   // with the first work of each txid
+ *     static const struct troth_participant_callbacks callbacks = {prepare, commit, abort_,
+ * recover}; struct troth_participant *p; troth_participant_open(&p, &(struct
+ * troth_participant_options){ .cluster = "troth", .name = "stock", .nodes =
+ * "127.0.0.1:7101,127.0.0.1:7102", .log_path = "stock.db", .callbacks = &callbacks, .arg =
+ * my_state}); troth_participant_enlist(p, txid, enlisted, request);   // with the first work of
+ * each txid
  *     ...
  *     troth_participant_close(p);
  *
@@ -32,6 +32,7 @@
 #ifndef TROTH_PARTICIPANT_H
 #define TROTH_PARTICIPANT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/troth_err.h"
@@ -49,10 +50,10 @@ enum troth_vote {
 #define TROTH_DETAIL_BYTES      200 /* texts for humans, with the NUL */
 
 enum troth_branch_reason { /* why a branch can't commit; the numbers are troth.v1.AbortReason */
-    TROTH_REASON_VOTE = 2,
-    TROTH_REASON_DEADLINE = 3,
-    TROTH_REASON_LOST_WORK = 4,
-    TROTH_REASON_CONFLICT = 7,
+                           TROTH_REASON_VOTE = 2,
+                           TROTH_REASON_DEADLINE = 3,
+                           TROTH_REASON_LOST_WORK = 4,
+                           TROTH_REASON_CONFLICT = 7,
 };
 
 struct troth_participant_callbacks {

@@ -42,8 +42,7 @@ static int read_number(struct db *db, const char *sql, int64_t *number) {
     return rc == SQLITE_ROW ? 0 : TROTH_ERR_STORAGE;
 }
 
-static int make_schema(struct db *db, int32_t application_id, int32_t version,
-                       const char *schema) {
+static int make_schema(struct db *db, int32_t application_id, int32_t version, const char *schema) {
     char pragmas[128];
     snprintf(pragmas, sizeof pragmas, "PRAGMA application_id=%d; PRAGMA user_version=%d;",
              application_id, version);
@@ -55,6 +54,20 @@ static int make_schema(struct db *db, int32_t application_id, int32_t version,
         err = db_exec(db, pragmas);
     }
     return err != 0 ? err : db_commit(db);
+}
+
+static int add_schema(struct db *db, const char *schema, char why[DB_WHY_BYTES]) {
+    int err = db_begin(db);
+    if (err == 0) {
+        err = db_exec(db, schema);
+    }
+    if (err == 0) {
+        err = db_commit(db);
+    }
+    if (err != 0) {
+        snprintf(why, DB_WHY_BYTES, "cannot write %s: %s", db->path, sqlite3_errmsg(db->sqlite));
+    }
+    return err;
 }
 
 static int check_owner(struct db *db, int32_t application_id, int32_t version, const char *schema,
@@ -95,9 +108,9 @@ static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
     static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
                                   "PRAGMA locking_mode=NORMAL; PRAGMA foreign_keys=OFF;"
                                   "PRAGMA wal_autocheckpoint=4000;";
-    int rc = sqlite3_open_v2(db->path, &db->sqlite,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
-                             NULL);
+    int rc =
+        sqlite3_open_v2(db->path, &db->sqlite,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL);
     if (rc == SQLITE_OK) {
         /* Readers with the sqlite3 shell are welcome; they may hold a checkpoint for a moment. */
         sqlite3_busy_timeout(db->sqlite, 5000);
@@ -106,8 +119,7 @@ static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
     if (rc != SQLITE_OK) {
         snprintf(why, DB_WHY_BYTES, "cannot open %s: %s", db->path,
                  db->sqlite != NULL ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(rc));
-        return rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT ? TROTH_ERR_CORRUPT
-                                                           : TROTH_ERR_STORAGE;
+        return rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT ? TROTH_ERR_CORRUPT : TROTH_ERR_STORAGE;
     }
     return 0;
 }
@@ -124,7 +136,9 @@ int db_open(struct db *db, const char *path, int32_t application_id, int32_t ver
     if (err == 0) {
         err = open_sqlite(db, why);
     }
-    if (err == 0) {
+    if (err == 0 && application_id == 0) {
+        err = add_schema(db, schema, why);
+    } else if (err == 0) {
         err = check_owner(db, application_id, version, schema, why);
     }
     if (err != 0) {
@@ -159,8 +173,7 @@ int db_exec(struct db *db, const char *sql) {
     if (sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL) == SQLITE_OK) {
         return 0;
     }
-    logline(LOGLINE_ERROR, "%s: cannot run \"%s\": %s", db->path, sql,
-            sqlite3_errmsg(db->sqlite));
+    logline(LOGLINE_ERROR, "%s: cannot run \"%s\": %s", db->path, sql, sqlite3_errmsg(db->sqlite));
     return TROTH_ERR_STORAGE;
 }
 

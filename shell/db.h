@@ -23,7 +23,9 @@ struct db {
 
 /* Opens or makes the database and takes its lock (path + ".lock"). `application_id` (SQLite's, a
  * 32-bit number) tells whose it is, `schema` is run on a new database, `version` is its
- * user_version. TROTH_ERR_STORAGE (can't be opened or written), _EXISTS (another process has it),
+ * user_version. With an application_id of 0 the database may be shared with another program:
+ * neither number is looked at or written, and `schema` is run each time, so it must bear that.
+ * TROTH_ERR_STORAGE (can't be opened or written), _EXISTS (another process has it),
  * _MISMATCH (another application's, or of a newer version), _CORRUPT. On an error `why` says
  * what failed, on what and what to do; nothing is left open. */
 int db_open(struct db *db, const char *path, int32_t application_id, int32_t version,

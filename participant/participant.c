@@ -1,0 +1,245 @@
+/* The participant library's functions for any thread, and its opening and closing. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "participant/participant_internal.h"
+#include "shell/clock.h"
+
+static_assert((int)TROTH_VOTE_PREPARED == (int)PAXOS_VOTE_PREPARED &&
+                  (int)TROTH_VOTE_READ_ONLY == (int)PAXOS_VOTE_READ_ONLY &&
+                  (int)TROTH_VOTE_ABORTED == (int)PAXOS_VOTE_ABORTED,
+              "votes have the same numbers everywhere");
+static_assert((int)TROTH_REASON_VOTE == (int)PAXOS_REASON_VOTE &&
+                  (int)TROTH_REASON_DEADLINE == (int)PAXOS_REASON_DEADLINE &&
+                  (int)TROTH_REASON_LOST_WORK == (int)PAXOS_REASON_LOST_WORK &&
+                  (int)TROTH_REASON_CONFLICT == (int)PAXOS_REASON_CONFLICT,
+              "reasons have the same numbers everywhere");
+static_assert(TROTH_DETAIL_BYTES == MESSAGE_DETAIL_BYTES, "a detail fits into a message");
+
+/* ---- Opening and closing ------------------------------------------------------------------------
+ */
+
+static int check_options(const struct troth_participant_options *options, char *why,
+                         size_t why_bytes) {
+    const char *cluster = options->cluster == NULL ? "troth" : options->cluster;
+    if (!paxos_name_valid(options->name)) {
+        snprintf(why, why_bytes, "\"%s\" is no participant name: 1 to 47 of A-Z a-z 0-9 . _ -",
+                 options->name == NULL ? "" : options->name);
+    } else if (!paxos_name_valid(cluster)) {
+        snprintf(why, why_bytes, "\"%s\" is no cluster name: 1 to 47 of A-Z a-z 0-9 . _ -",
+                 cluster);
+    } else if (options->endpoint != NULL &&
+               strlen(options->endpoint) >= sizeof((struct troth_participant *)0)->endpoint) {
+        snprintf(why, why_bytes, "the endpoint is longer than 127 bytes: %s", options->endpoint);
+    } else if (options->log_path == NULL || options->log_path[0] == '\0') {
+        snprintf(why, why_bytes, "no path is given for the branch log");
+    } else if (options->callbacks == NULL || options->callbacks->prepare == NULL ||
+               options->callbacks->commit == NULL || options->callbacks->abort == NULL) {
+        snprintf(why, why_bytes, "the callbacks prepare, commit and abort are needed");
+    } else {
+        return 0;
+    }
+    return TROTH_ERR_INVALID;
+}
+
+static int open_log(struct troth_participant *p, const struct troth_participant_options *options,
+                    char *why, size_t why_bytes) {
+    char detail[DB_WHY_BYTES];
+    int err = branch_log_open(&p->log, options->log_path, p->cluster, p->name, detail);
+    if (err != 0) {
+        snprintf(why, why_bytes, "%s", detail);
+        return err;
+    }
+    p->db = branch_log_db(p->log);
+    p->incarnation = branch_log_incarnation(p->log);
+    struct branches_options core = {.name = p->name,
+                                    .incarnation = p->incarnation,
+                                    .idle_timeout_ms = options->idle_timeout_ms,
+                                    .separate_storage = options->separate_storage != 0};
+    clock_random(&core.seed, sizeof core.seed);
+    err = branches_new(&p->branches, &core);
+    err = err != 0 ? err : participant_recover(p);
+    if (err != 0) {
+        snprintf(why, why_bytes, "the branches in %s can't be recovered: %s", options->log_path,
+                 troth_err_text(err));
+    }
+    return err;
+}
+
+static int start(struct troth_participant *p, const char *nodes, char *why, size_t why_bytes) {
+    int err = inbox_new(&p->inbox, sizeof(struct item), ITEMS_MAX);
+    if (err != 0) {
+        return err;
+    }
+    err = sessions_open(&p->sessions, p, nodes, why, why_bytes);
+    if (err != 0) {
+        return err;
+    }
+    if (pthread_create(&p->thread, NULL, participant_loop, p) != 0) {
+        snprintf(why, why_bytes, "no thread could be started");
+        return TROTH_ERR_SYSTEM;
+    }
+    p->thread_started = true;
+    return 0;
+}
+
+int troth_participant_open(struct troth_participant **out,
+                           const struct troth_participant_options *options, char *why,
+                           size_t why_bytes) {
+    if (why_bytes > 0) {
+        why[0] = '\0';
+    }
+    int err = check_options(options, why, why_bytes);
+    if (err != 0) {
+        return err;
+    }
+    struct troth_participant *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        snprintf(why, why_bytes, "out of memory");
+        return TROTH_ERR_NO_MEMORY;
+    }
+    snprintf(p->cluster, sizeof p->cluster, "%s",
+             options->cluster == NULL ? "troth" : options->cluster);
+    snprintf(p->name, sizeof p->name, "%s", options->name);
+    snprintf(p->endpoint, sizeof p->endpoint, "%s",
+             options->endpoint == NULL ? "" : options->endpoint);
+    p->callbacks = *options->callbacks;
+    p->arg = options->arg;
+    pthread_mutex_init(&p->mutex, NULL);
+    err = open_log(p, options, why, why_bytes);
+    if (err == 0) {
+        err = start(p, options->nodes, why, why_bytes);
+    }
+    if (err != 0) {
+        if (why_bytes > 0 && why[0] == '\0') {
+            snprintf(why, why_bytes, "%s", troth_err_text(err));
+        }
+        troth_participant_close(p);
+        return err;
+    }
+    *out = p;
+    return 0;
+}
+
+/* The loop first, since it uses everything: nothing can be put any more, and what was is done. */
+void troth_participant_close(struct troth_participant *p) {
+    if (p == NULL) {
+        return;
+    }
+    if (p->inbox != NULL) {
+        inbox_close(p->inbox);
+    }
+    if (p->thread_started) {
+        pthread_join(p->thread, NULL);
+    } else if (p->inbox != NULL) {
+        void *items = NULL;
+        size_t n = 0;
+        sessions_drop_all(p->sessions);
+        if (inbox_take(p->inbox, 0, &items, &n) == 0) {
+            for (size_t i = 0; i < n; i++) {
+                struct item *item = &((struct item *)items)[i];
+                if (item->stream != NULL) {
+                    rpc_stream_release(item->stream);
+                }
+                item_release(item);
+            }
+        }
+    }
+    sessions_close(p->sessions);
+    inbox_free(p->inbox);
+    branches_free(p->branches);
+    branches_effects_release(&p->effects);
+    branch_log_close(p->log);
+    free(p->local);
+    free(p->after_batch.items);
+    free(p->running.items);
+    free(p->timers.items);
+    free(p->held_calls);
+    pthread_mutex_destroy(&p->mutex);
+    free(p);
+}
+
+/* ---- From any thread ----------------------------------------------------------------------------
+ */
+
+static int put(struct troth_participant *p, const struct item *item) {
+    return participant_on_loop(p) ? participant_put_local(p, item) : inbox_put(p->inbox, item);
+}
+
+int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid,
+                             troth_enlisted_fn *done, void *arg) {
+    struct request *request = malloc(sizeof *request);
+    if (request == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    *request = (struct request){.txid = txid, .done = done, .arg = arg};
+    int err = put(p, &(struct item){.kind = ITEM_ENLIST, .request = request});
+    if (err != 0) {
+        free(request);
+    }
+    return err;
+}
+
+int troth_participant_done(struct troth_participant *p, struct troth_txid txid, int result,
+                           const char *detail) {
+    struct item item = {.kind = ITEM_RESULT, .txid = txid, .number = result};
+    if (detail != NULL && detail[0] != '\0') {
+        item.detail = strdup(detail);
+        if (item.detail == NULL) {
+            return TROTH_ERR_NO_MEMORY;
+        }
+    }
+    int err = put(p, &item);
+    if (err != 0) {
+        free(item.detail);
+    }
+    return err;
+}
+
+int troth_participant_run(struct troth_participant *p, void (*fn)(void *arg), void *arg) {
+    struct item item = {.kind = ITEM_RUN, .fn = fn, .arg = arg};
+    if (!participant_on_loop(p)) {
+        return inbox_try_put(p->inbox, &item);
+    }
+    return p->n_local - p->local_at >= ITEMS_MAX ? TROTH_ERR_FULL : participant_put_local(p, &item);
+}
+
+uint64_t troth_participant_incarnation(const struct troth_participant *p) {
+    return p->incarnation;
+}
+
+void troth_participant_counters(struct troth_participant *p,
+                                struct troth_participant_counters *counters) {
+    pthread_mutex_lock(&p->mutex);
+    *counters = p->counters;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* ---- On the loop --------------------------------------------------------------------------------
+ */
+
+void troth_participant_give_up(struct troth_participant *p, struct troth_txid txid,
+                               enum troth_branch_reason reason, const char *detail) {
+    struct item item = {.kind = ITEM_GIVE_UP, .txid = txid, .number = (int)reason};
+    if (detail != NULL && detail[0] != '\0') {
+        item.detail = strdup(detail); /* without memory it goes without the text */
+    }
+    int err = participant_put_local(p, &item);
+    if (err != 0) {
+        participant_die(p, "a branch can't be given up", err);
+    }
+}
+
+int troth_participant_after_batch(struct troth_participant *p, void (*fn)(void *arg), void *arg) {
+    return functions_add(&p->after_batch, fn, arg);
+}
+
+int troth_participant_after_ms(struct troth_participant *p, uint32_t delay_ms,
+                               void (*fn)(void *arg), void *arg) {
+    return timers_add(&p->timers, clock_monotonic_ms() + delay_ms, fn, arg);
+}
+
+struct sqlite3 *troth_participant_db(struct troth_participant *p) {
+    return p->db->sqlite;
+}

@@ -1,0 +1,151 @@
+/* participant_internal: what the files of the participant's shell share; for nobody else. */
+#ifndef PARTICIPANT_PARTICIPANT_INTERNAL_H
+#define PARTICIPANT_PARTICIPANT_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "participant/branch_log.h"
+#include "participant/branches.h"
+#include "participant/troth_participant.h"
+#include "proto/wire.h"
+#include "rpc/rpc.h"
+#include "shell/inbox.h"
+
+#define ITEMS_MAX 131072u /* events that wait for the loop */
+
+enum item_kind {
+    ITEM_START,
+    ITEM_NODE_UP,   /* node, session, incarnation, disk, stream (held) */
+    ITEM_NODE_DOWN, /* session */
+    ITEM_MESSAGE,   /* session, message */
+    ITEM_ENLIST,    /* request */
+    ITEM_RUN,       /* fn, arg */
+    ITEM_GIVE_UP,   /* txid, number (a reason), detail */
+    ITEM_RESULT,    /* txid, number, detail */
+};
+struct item {
+    enum item_kind kind;
+    int number;
+    struct troth_txid txid;
+    uint64_t session;
+    uint64_t incarnation;
+    uint32_t node;
+    uint8_t disk[BRANCHES_DISK_BYTES];
+    struct rpc_stream *stream;
+    struct message *message; /* the item's, malloc'd */
+    struct request *request;
+    void (*fn)(void *arg);
+    void *arg;
+    char *detail; /* the item's, malloc'd; may be NULL */
+};
+
+/* Somebody waits for an enlistment. */
+struct request {
+    struct request *next, *prev;
+    struct troth_txid txid;
+    troth_enlisted_fn *done;
+    void *arg;
+};
+
+struct function {
+    void (*fn)(void *arg);
+    void *arg;
+};
+struct functions {
+    struct function *items;
+    size_t n;
+    size_t capacity;
+};
+
+struct timed_function {
+    int64_t due_ms;
+    uint64_t order; /* of two that are due together, the first one asked for */
+    struct function function;
+};
+struct timed_functions { /* a heap */
+    struct timed_function *items;
+    size_t n;
+    size_t capacity;
+    uint64_t orders;
+};
+
+struct held_call {
+    struct troth_txid txid;
+    enum branches_call call;
+};
+
+struct troth_participant {
+    char cluster[PAXOS_NAME_BYTES];
+    char name[PAXOS_NAME_BYTES];
+    char endpoint[128];
+    struct troth_participant_callbacks callbacks;
+    void *arg;
+    uint64_t incarnation;
+    struct inbox *inbox;
+    pthread_t thread;
+    bool thread_started;
+    struct sessions *sessions;
+
+    /* The loop's only. */
+    struct branch_log *log;
+    struct db *db;
+    struct branches *branches;
+    struct branches_effects effects;
+    int64_t now_ms;
+    struct item *local; /* items from the loop to itself: a ring is not needed, it empties often */
+    size_t local_at, n_local, local_capacity;
+    struct functions after_batch;
+    struct functions running; /* the after_batch functions of the batch before */
+    struct timed_functions timers;
+    struct held_call *held_calls;
+    size_t n_held_calls, held_calls_capacity;
+    struct request *requests; /* utlist */
+
+    pthread_mutex_t mutex;
+    struct troth_participant_counters counters; /* under the mutex */
+};
+
+/* ---- participant_loop.c -----------------------------------------------------------------------
+ */
+
+/* Loads the log and recovers the branches, before there is a loop. */
+int participant_recover(struct troth_participant *p);
+void *participant_loop(void *participant);
+/* Frees what an item owns that nobody will handle. */
+void item_release(struct item *item);
+/* From the loop to itself. TROTH_ERR_NO_MEMORY. */
+int participant_put_local(struct troth_participant *p, const struct item *item);
+bool participant_on_loop(const struct troth_participant *p);
+/* The process can't go on: nothing of the batch may leave (DESIGN 4.9). */
+_Noreturn void participant_die(const struct troth_participant *p, const char *what, int err);
+
+/* ---- participant_queues.c -----------------------------------------------------------------------
+ */
+
+int functions_add(struct functions *functions, void (*fn)(void *arg), void *arg);
+int timers_add(struct timed_functions *timers, int64_t due_ms, void (*fn)(void *arg), void *arg);
+/* The earliest, taken out, if it is due; else false. */
+bool timers_pop(struct timed_functions *timers, int64_t now_ms, struct function *function);
+/* INT64_MAX: none. */
+int64_t timers_due_ms(const struct timed_functions *timers);
+
+/* ---- sessions.c ---------------------------------------------------------------------------------
+ */
+
+/* Dials every node of the list; what comes goes to the participant's inbox. `why` as in open. */
+int sessions_open(struct sessions **out, struct troth_participant *p, const char *nodes, char *why,
+                  size_t why_bytes);
+/* After the loop has ended. NULL is let be. */
+void sessions_close(struct sessions *sessions);
+/* The rest is for the loop. */
+void sessions_up(struct sessions *sessions, const struct item *item);
+void sessions_down(struct sessions *sessions, uint64_t session);
+void sessions_refuse(struct sessions *sessions, uint64_t session, const char *why);
+int sessions_send(struct sessions *sessions, const struct branches_effect *effect);
+/* What may leave leaves; with `stored` also what waited for the batch. */
+void sessions_flush(struct sessions *sessions, bool stored);
+/* Lets go of all streams, at the end of the loop. */
+void sessions_drop_all(struct sessions *sessions);
+
+#endif

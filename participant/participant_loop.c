@@ -1,0 +1,354 @@
+/* The participant's loop: take what waits, step it, carry out the effects, commit the batch in one
+ * SQLite transaction, then let out what depends on it (DESIGN 5). */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include "participant/participant_internal.h"
+#include "shell/clock.h"
+#include "shell/logline.h"
+
+#define EXIT_FAILED 1
+
+static _Thread_local const struct troth_participant *loop_of;
+
+bool participant_on_loop(const struct troth_participant *p) {
+    return loop_of == p;
+}
+
+_Noreturn void participant_die(const struct troth_participant *p, const char *what, int err) {
+    logline(LOGLINE_ERROR,
+            "participant %s: %s: %s (%s). The process ends, so that nothing leaves that is not on "
+            "disk; when the cause is removed, start it again and it will recover",
+            p->name, what, troth_err_text(err), p->db->path);
+    _exit(EXIT_FAILED);
+}
+
+static void check(const struct troth_participant *p, const char *what, int err) {
+    if (err != 0) {
+        participant_die(p, what, err);
+    }
+}
+
+void item_release(struct item *item) {
+    if (item->message != NULL) {
+        message_release(item->message);
+        free(item->message);
+    }
+    free(item->detail);
+}
+
+int participant_put_local(struct troth_participant *p, const struct item *item) {
+    if (p->local_at == p->n_local) {
+        p->local_at = p->n_local = 0;
+    }
+    if (p->n_local == p->local_capacity) {
+        size_t capacity = p->local_capacity == 0 ? 64 : 2 * p->local_capacity;
+        struct item *items = realloc(p->local, capacity * sizeof *items);
+        if (items == NULL) {
+            return TROTH_ERR_NO_MEMORY;
+        }
+        p->local = items;
+        p->local_capacity = capacity;
+    }
+    p->local[p->n_local++] = *item;
+    return 0;
+}
+
+/* ---- Callbacks ----------------------------------------------------------------------------------
+ */
+
+/* Runs a callback; its result is an event of its own, unless it comes later. */
+static void call(struct troth_participant *p, struct troth_txid txid, enum branches_call call) {
+    char detail[TROTH_DETAIL_BYTES] = "";
+    int result = TROTH_PARTICIPANT_LATER;
+    switch (call) {
+    case BRANCHES_CALL_PREPARE:
+        result = p->callbacks.prepare(p->arg, txid, detail);
+        break;
+    case BRANCHES_CALL_COMMIT:
+        result = p->callbacks.commit(p->arg, txid, 0);
+        break;
+    case BRANCHES_CALL_COMMIT_ONE_PHASE:
+        result = p->callbacks.commit(p->arg, txid, 1);
+        break;
+    case BRANCHES_CALL_ABORT:
+        result = p->callbacks.abort(p->arg, txid);
+        break;
+    case BRANCHES_CALL_RECOVER:
+        result = p->callbacks.recover != NULL ? p->callbacks.recover(p->arg, txid) : 0;
+        break;
+    case BRANCHES_CALL_NONE:
+        break;
+    }
+    if (result == TROTH_PARTICIPANT_LATER) {
+        return;
+    }
+    detail[sizeof detail - 1] = '\0';
+    struct item item = {.kind = ITEM_RESULT, .txid = txid, .number = result};
+    if (detail[0] != '\0') {
+        item.detail = strdup(detail);
+    }
+    check(p, "a callback's result is lost", participant_put_local(p, &item));
+}
+
+static void hold_call(struct troth_participant *p, const struct branches_effect *effect) {
+    if (p->n_held_calls == p->held_calls_capacity) {
+        size_t capacity = p->held_calls_capacity == 0 ? 64 : 2 * p->held_calls_capacity;
+        struct held_call *calls = realloc(p->held_calls, capacity * sizeof *calls);
+        if (calls == NULL) {
+            participant_die(p, "a callback can't be called", TROTH_ERR_NO_MEMORY);
+        }
+        p->held_calls = calls;
+        p->held_calls_capacity = capacity;
+    }
+    p->held_calls[p->n_held_calls++] =
+        (struct held_call){.txid = effect->txid, .call = effect->call};
+}
+
+/* ---- Effects ------------------------------------------------------------------------------------
+ */
+
+static void enlisted(struct troth_participant *p, const struct branches_effect *effect) {
+    struct request *request = (struct request *)(uintptr_t)effect->request;
+    DL_DELETE(p->requests, request);
+    request->done(request->arg, effect->txid, effect->error, effect->detail);
+    free(request);
+}
+
+static void alarm_operator(struct troth_participant *p, const struct branches_effect *effect) {
+    char text[TROTH_TXID_TEXT] = "";
+    if (!troth_txid_is_zero(effect->txid)) {
+        troth_txid_format(effect->txid, text);
+    }
+    logline(LOGLINE_ERROR, "participant %s: %s%s%s", p->name, text, text[0] == '\0' ? "" : ": ",
+            effect->detail);
+}
+
+static void carry_out(struct troth_participant *p, const struct branches_effect *effect) {
+    switch (effect->type) {
+    case BRANCHES_STORE:
+    case BRANCHES_DELETE:
+    case BRANCHES_STORE_NODE:
+    case BRANCHES_STORE_MARK:
+        check(p, "the branch log can't be written", branch_log_write(p->log, effect));
+        return;
+    case BRANCHES_SEND:
+        check(p, "a message can't be sent", sessions_send(p->sessions, effect));
+        return;
+    case BRANCHES_CALL:
+        if (effect->after_store) {
+            hold_call(p, effect);
+        } else {
+            call(p, effect->txid, effect->call);
+        }
+        return;
+    case BRANCHES_ENLISTED:
+        enlisted(p, effect);
+        return;
+    case BRANCHES_REFUSE:
+        sessions_refuse(p->sessions, effect->session, effect->detail);
+        return;
+    case BRANCHES_ALARM:
+        alarm_operator(p, effect);
+        return;
+    }
+}
+
+/* The functions and callbacks that run in here put what they want into the local queue, so that
+ * no step begins before this one's effects are carried out. */
+static void step(struct troth_participant *p, struct branches_event *event) {
+    event->now_ms = p->now_ms;
+    check(p, "an event can't be handled", branches_step(p->branches, event, &p->effects));
+    for (size_t i = 0; i < p->effects.n; i++) {
+        carry_out(p, &p->effects.items[i]);
+    }
+}
+
+/* ---- Items --------------------------------------------------------------------------------------
+ */
+
+static void node_up(struct troth_participant *p, const struct item *item) {
+    sessions_up(p->sessions, item);
+    step(p, &(struct branches_event){.type = BRANCHES_NODE_UP,
+                                     .node = item->node,
+                                     .session = item->session,
+                                     .incarnation = item->incarnation,
+                                     .disk = item->disk});
+}
+
+static void handle(struct troth_participant *p, struct item *item) {
+    switch (item->kind) {
+    case ITEM_START:
+        step(p, &(struct branches_event){.type = BRANCHES_START});
+        break;
+    case ITEM_NODE_UP:
+        node_up(p, item);
+        break;
+    case ITEM_NODE_DOWN:
+        step(p, &(struct branches_event){.type = BRANCHES_NODE_DOWN, .session = item->session});
+        sessions_down(p->sessions, item->session);
+        break;
+    case ITEM_MESSAGE:
+        step(p, &(struct branches_event){
+                    .type = BRANCHES_MESSAGE, .session = item->session, .message = item->message});
+        break;
+    case ITEM_ENLIST:
+        DL_APPEND(p->requests, item->request);
+        step(p, &(struct branches_event){.type = BRANCHES_ENLIST,
+                                         .txid = item->request->txid,
+                                         .request = (uintptr_t)item->request});
+        break;
+    case ITEM_RUN:
+        item->fn(item->arg);
+        break;
+    case ITEM_GIVE_UP:
+        step(p, &(struct branches_event){.type = BRANCHES_GIVE_UP,
+                                         .txid = item->txid,
+                                         .reason = (enum paxos_reason)item->number,
+                                         .detail = item->detail});
+        break;
+    case ITEM_RESULT:
+        step(p, &(struct branches_event){.type = BRANCHES_RESULT,
+                                         .txid = item->txid,
+                                         .result = item->number,
+                                         .detail = item->detail});
+        break;
+    }
+    item_release(item);
+}
+
+static void handle_local(struct troth_participant *p) {
+    while (p->local_at < p->n_local) {
+        struct item item = p->local[p->local_at++];
+        handle(p, &item);
+    }
+}
+
+/* ---- The loop -----------------------------------------------------------------------------------
+ */
+
+static void run_due(struct troth_participant *p) {
+    struct function due;
+    while (timers_pop(&p->timers, p->now_ms, &due)) {
+        due.fn(due.arg);
+        handle_local(p);
+    }
+    if (branches_deadline_ms(p->branches) <= p->now_ms) {
+        step(p, &(struct branches_event){.type = BRANCHES_TICK});
+        handle_local(p);
+    }
+}
+
+static void publish_counters(struct troth_participant *p) {
+    struct branches_counters now;
+    branches_counters(p->branches, &now);
+    pthread_mutex_lock(&p->mutex);
+    p->counters = (struct troth_participant_counters){.nodes_attached = now.nodes_attached,
+                                                      .active = now.active,
+                                                      .in_doubt = now.in_doubt,
+                                                      .committed = now.committed,
+                                                      .aborted = now.aborted,
+                                                      .hazards = now.hazards};
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* What waited for the batch to be on disk. What it begins belongs to the next batch. */
+static void let_out(struct troth_participant *p) {
+    sessions_flush(p->sessions, true);
+    struct functions functions = p->after_batch;
+    p->after_batch = p->running;
+    p->after_batch.n = 0;
+    p->running = functions;
+    for (size_t i = 0; i < functions.n; i++) {
+        functions.items[i].fn(functions.items[i].arg);
+    }
+    size_t n = p->n_held_calls;
+    p->n_held_calls = 0; /* a callback holds none: only a step does */
+    for (size_t i = 0; i < n; i++) {
+        call(p, p->held_calls[i].txid, p->held_calls[i].call);
+    }
+}
+
+static void run_batch(struct troth_participant *p, struct item *items, size_t n) {
+    p->now_ms = clock_monotonic_ms();
+    /* A batch that writes nothing costs no sync: SQLite commits it without one. */
+    check(p, "the branch log can't be written", db_begin(p->db));
+    handle_local(p);
+    for (size_t i = 0; i < n; i++) {
+        handle(p, &items[i]);
+        handle_local(p);
+    }
+    run_due(p);
+    sessions_flush(p->sessions, false);
+    check(p, "the batch can't be stored", db_commit(p->db)); /* S4 */
+    publish_counters(p);
+    let_out(p);
+}
+
+static bool has_more(const struct troth_participant *p) {
+    return p->local_at < p->n_local || p->after_batch.n > 0 || p->n_held_calls > 0;
+}
+
+static void end(struct troth_participant *p) {
+    while (has_more(p)) {
+        run_batch(p, NULL, 0);
+    }
+    struct request *request, *next;
+    DL_FOREACH_SAFE(p->requests, request, next) {
+        DL_DELETE(p->requests, request);
+        request->done(request->arg, request->txid, TROTH_ERR_CLOSED, "the participant was closed");
+        free(request);
+    }
+    while (has_more(p)) {
+        run_batch(p, NULL, 0);
+    }
+    sessions_drop_all(p->sessions);
+}
+
+void *participant_loop(void *participant) {
+    struct troth_participant *p = participant;
+    loop_of = p;
+    for (;;) {
+        int64_t until_ms = branches_deadline_ms(p->branches);
+        int64_t timer_ms = timers_due_ms(&p->timers);
+        until_ms = has_more(p) ? 0 : timer_ms < until_ms ? timer_ms : until_ms;
+        void *items;
+        size_t n;
+        if (inbox_take(p->inbox, until_ms, &items, &n) != 0) {
+            end(p);
+            return NULL;
+        }
+        run_batch(p, items, n);
+    }
+}
+
+/* ---- Start-up -----------------------------------------------------------------------------------
+ */
+
+static int load(void *arg, struct branches_event *event) {
+    struct troth_participant *p = arg;
+    event->now_ms = p->now_ms;
+    int err = branches_step(p->branches, event, &p->effects);
+    for (size_t i = 0; err == 0 && i < p->effects.n; i++) {
+        carry_out(p, &p->effects.items[i]);
+    }
+    while (err == 0 && p->local_at < p->n_local) { /* what recover returned */
+        struct item item = p->local[p->local_at++];
+        assert(item.kind == ITEM_RESULT);
+        handle(p, &item);
+    }
+    return err;
+}
+
+int participant_recover(struct troth_participant *p) {
+    p->now_ms = clock_monotonic_ms();
+    int err = db_begin(p->db);
+    err = err != 0 ? err : branch_log_load(p->log, load, p);
+    err = err != 0 ? err : db_commit(p->db);
+    return err != 0 ? err : participant_put_local(p, &(struct item){.kind = ITEM_START});
+}

@@ -1,0 +1,321 @@
+/* The sessions with the nodes: one link each, that is dialled again for ever. gRPC's threads greet,
+ * decode and queue; the loop sends. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "participant/participant_internal.h"
+#include "shell/logline.h"
+
+#define METHOD           "/troth.v1.Participants/Attach"
+#define VERSION          1u
+#define ADDRESS_BYTES    256
+#define FRAME_BYTES_GOOD (1u << 20) /* larger ones are cut here; one message is far smaller */
+
+struct frames {
+    struct wire_buffer buffer;
+    size_t cuts[64]; /* where a frame ends and the next begins */
+    size_t n_cuts;
+};
+
+/* A session that the loop knows: at most one for each node. */
+struct live {
+    uint64_t session; /* 0: none */
+    struct rpc_stream *stream;
+    struct frames free; /* may leave at once */
+    struct frames held; /* leaves when the batch is on disk */
+};
+
+struct node_link {
+    struct sessions *sessions;
+    struct rpc_link *link;
+    char address[ADDRESS_BYTES];
+    int last_status; /* said once, not at every attempt */
+};
+
+struct sessions {
+    struct troth_participant *p;
+    struct rpc *rpc;
+    atomic_uint_fast64_t ids;
+    struct live live[PAXOS_NODES_MAX + 1];
+    struct node_link links[PAXOS_NODES_MAX];
+    uint32_t n_links;
+};
+
+/* ---- gRPC's threads -----------------------------------------------------------------------------
+ */
+
+static void opened(void *arg, struct rpc_stream *stream) {
+    struct node_link *link = arg;
+    struct troth_participant *p = link->sessions->p;
+    struct wire_participant_hello hello = {.incarnation = p->incarnation, .version = VERSION};
+    snprintf(hello.cluster, sizeof hello.cluster, "%s", p->cluster);
+    snprintf(hello.participant, sizeof hello.participant, "%s", p->name);
+    snprintf(hello.endpoint, sizeof hello.endpoint, "%s", p->endpoint);
+    struct wire_buffer buffer = {0};
+    if (wire_encode_participant_hello(&hello, &buffer) != 0 ||
+        rpc_stream_send_bytes(stream, buffer.bytes, buffer.n) != 0) {
+        rpc_stream_finish(stream, RPC_INTERNAL, "no memory for a greeting");
+    }
+    wire_buffer_release(&buffer);
+}
+
+static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8_t *bytes,
+                  size_t n) {
+    struct sessions *sessions = link->sessions;
+    struct wire_welcome welcome;
+    if (wire_decode_welcome(bytes, n, &welcome) != 0) {
+        logline(LOGLINE_ERROR, "participant %s: %s does not greet as a node of Troth",
+                sessions->p->name, link->address);
+        rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "the first message must be Welcome");
+        return false;
+    }
+    struct item item = {.kind = ITEM_NODE_UP,
+                        .node = welcome.node,
+                        .session = atomic_fetch_add(&sessions->ids, 1) + 1,
+                        .incarnation = welcome.node_incarnation,
+                        .stream = stream};
+    memcpy(item.disk, welcome.disk, sizeof item.disk);
+    rpc_stream_hold(stream);
+    if (inbox_put(sessions->p->inbox, &item) != 0) {
+        rpc_stream_release(stream);
+        return false;
+    }
+    rpc_stream_set_data(stream, (void *)(uintptr_t)item.session);
+    link->last_status = RPC_OK;
+    logline(LOGLINE_INFO, "participant %s: attached to node %u at %s", sessions->p->name,
+            welcome.node, link->address);
+    return true;
+}
+
+struct receiving {
+    struct troth_participant *p;
+    uint64_t session;
+};
+
+static int receive_one(void *arg, struct message *message) {
+    const struct receiving *receiving = arg;
+    if (message->type == MESSAGE_PING) {
+        return 0;
+    }
+    struct item item = {.kind = ITEM_MESSAGE,
+                        .session = receiving->session,
+                        .message = malloc(sizeof *item.message)};
+    if (item.message == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    *item.message = *message;
+    *message = (struct message){0};
+    int err = inbox_put(receiving->p->inbox, &item);
+    if (err != 0) {
+        item_release(&item);
+    }
+    return err;
+}
+
+static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
+    struct node_link *link = arg;
+    if (rpc_stream_data(stream) == NULL && !greet(link, stream, bytes, n)) {
+        return;
+    }
+    struct receiving receiving = {.p = link->sessions->p,
+                                  .session = (uint64_t)(uintptr_t)rpc_stream_data(stream)};
+    int err = wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, receive_one, &receiving);
+    if (err != 0 && err != TROTH_ERR_CLOSED) {
+        logline(LOGLINE_ERROR, "participant %s: a frame from %s can't be taken: %s",
+                receiving.p->name, link->address, troth_err_text(err));
+        rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "a frame that can't be read");
+    }
+}
+
+static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
+    struct node_link *link = arg;
+    struct troth_participant *p = link->sessions->p;
+    if (status != link->last_status && status != RPC_CANCELLED) {
+        logline(status == RPC_UNAVAILABLE || status == RPC_OK ? LOGLINE_WARN : LOGLINE_ERROR,
+                "participant %s: no session with %s: %s: %s; dialling on", p->name, link->address,
+                rpc_status_name(status), text);
+    }
+    link->last_status = status;
+    uint64_t session = stream == NULL ? 0 : (uint64_t)(uintptr_t)rpc_stream_data(stream);
+    if (session != 0) {
+        /* Closed: the loop has let go of all streams by itself. */
+        inbox_put(p->inbox, &(struct item){.kind = ITEM_NODE_DOWN, .session = session});
+    }
+}
+
+/* ---- Opening and closing ------------------------------------------------------------------------
+ */
+
+static int add_link(struct sessions *sessions, const char *address, size_t n, char *why,
+                    size_t why_bytes) {
+    static const struct rpc_stream_handler handler = {
+        .opened = opened, .received = received, .closed = closed};
+    struct node_link *link = &sessions->links[sessions->n_links];
+    const char *colon = memrchr(address, ':', n);
+    if (n >= sizeof link->address || colon == NULL || colon == address ||
+        colon + 1 == address + n) {
+        snprintf(why, why_bytes, "\"%.*s\" is no address of a node: host:port is needed", (int)n,
+                 address);
+        return TROTH_ERR_INVALID;
+    }
+    if (sessions->n_links == PAXOS_NODES_MAX) {
+        snprintf(why, why_bytes, "more than %u nodes are given", PAXOS_NODES_MAX);
+        return TROTH_ERR_INVALID;
+    }
+    link->sessions = sessions;
+    memcpy(link->address, address, n);
+    sessions->n_links++;
+    return rpc_link_new(&link->link, sessions->rpc, link->address, METHOD, &handler, link);
+}
+
+static int add_links(struct sessions *sessions, const char *nodes, char *why, size_t why_bytes) {
+    int err = 0;
+    const char *at = nodes == NULL ? "" : nodes;
+    while (err == 0 && *at != '\0') {
+        at += strspn(at, ", ");
+        size_t n = strcspn(at, ", ");
+        if (n > 0) {
+            err = add_link(sessions, at, n, why, why_bytes);
+        }
+        at += n;
+    }
+    if (err == 0 && sessions->n_links == 0) {
+        snprintf(why, why_bytes, "no nodes are given: \"host:port,host:port,...\" is needed");
+        err = TROTH_ERR_INVALID;
+    }
+    return err;
+}
+
+int sessions_open(struct sessions **out, struct troth_participant *p, const char *nodes, char *why,
+                  size_t why_bytes) {
+    struct sessions *sessions = calloc(1, sizeof *sessions);
+    if (sessions == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    sessions->p = p;
+    *out = sessions; /* also on an error: close frees it */
+    int err = rpc_new(&sessions->rpc, &(struct rpc_options){.threads = 1});
+    return err != 0 ? err : add_links(sessions, nodes, why, why_bytes);
+}
+
+void sessions_close(struct sessions *sessions) {
+    if (sessions == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < sessions->n_links; i++) {
+        rpc_link_free(sessions->links[i].link);
+    }
+    rpc_free(sessions->rpc);
+    for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
+        wire_buffer_release(&sessions->live[node].free.buffer);
+        wire_buffer_release(&sessions->live[node].held.buffer);
+    }
+    free(sessions);
+}
+
+/* ---- The loop -----------------------------------------------------------------------------------
+ */
+
+static void frames_clear(struct frames *frames) {
+    frames->buffer.n = 0;
+    frames->n_cuts = 0;
+}
+
+static void drop(struct live *live) {
+    if (live->session != 0) {
+        rpc_stream_release(live->stream);
+        live->session = 0;
+        live->stream = NULL;
+        frames_clear(&live->free);
+        frames_clear(&live->held);
+    }
+}
+
+void sessions_up(struct sessions *sessions, const struct item *item) {
+    /* An id that is none goes to slot 0, from where the core has it refused. */
+    struct live *live = &sessions->live[item->node <= PAXOS_NODES_MAX ? item->node : 0];
+    drop(live);
+    live->session = item->session;
+    live->stream = item->stream;
+}
+
+static struct live *find(struct sessions *sessions, uint64_t session) {
+    for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
+        if (sessions->live[node].session == session) {
+            return &sessions->live[node];
+        }
+    }
+    return NULL;
+}
+
+void sessions_down(struct sessions *sessions, uint64_t session) {
+    struct live *live = find(sessions, session);
+    if (live != NULL) {
+        drop(live);
+    }
+}
+
+void sessions_refuse(struct sessions *sessions, uint64_t session, const char *why) {
+    struct live *live = find(sessions, session);
+    if (live != NULL) {
+        rpc_stream_finish(live->stream, RPC_FAILED_PRECONDITION, why);
+        drop(live);
+    }
+}
+
+static void frames_send(struct sessions *sessions, struct live *live, struct frames *frames) {
+    size_t from = 0;
+    for (size_t i = 0; i <= frames->n_cuts; i++) {
+        size_t to = i < frames->n_cuts ? frames->cuts[i] : frames->buffer.n;
+        int err = to == from
+                      ? 0
+                      : rpc_stream_send_bytes(live->stream, frames->buffer.bytes + from, to - from);
+        if (err != 0 && err != TROTH_ERR_CLOSED) {
+            /* All that is asked and told here is asked and told again. */
+            logline(LOGLINE_WARN, "participant %s: messages to a node are dropped: %s",
+                    sessions->p->name, troth_err_text(err));
+        }
+        from = to;
+    }
+    frames_clear(frames);
+}
+
+static int frames_add(struct frames *frames, const struct message *message) {
+    size_t last = frames->n_cuts == 0 ? 0 : frames->cuts[frames->n_cuts - 1];
+    if (frames->buffer.n - last >= FRAME_BYTES_GOOD) {
+        if (frames->n_cuts == sizeof frames->cuts / sizeof frames->cuts[0]) {
+            return 0; /* more than a stream's queue takes: dropped as such */
+        }
+        frames->cuts[frames->n_cuts++] = frames->buffer.n;
+    }
+    return wire_encode(WIRE_PARTICIPANT_TO_NODE, message, &frames->buffer);
+}
+
+int sessions_send(struct sessions *sessions, const struct branches_effect *effect) {
+    struct live *live = &sessions->live[effect->node];
+    if (live->session != effect->session) {
+        return 0;
+    }
+    /* The order is kept: behind a message that waits for the disk everything waits. */
+    bool hold = effect->after_store || live->held.buffer.n > 0;
+    return frames_add(hold ? &live->held : &live->free, &effect->message);
+}
+
+void sessions_flush(struct sessions *sessions, bool stored) {
+    for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
+        struct live *live = &sessions->live[node];
+        if (live->session != 0 && live->free.buffer.n > 0) {
+            frames_send(sessions, live, &live->free);
+        }
+        if (live->session != 0 && stored && live->held.buffer.n > 0) {
+            frames_send(sessions, live, &live->held);
+        }
+    }
+}
+
+void sessions_drop_all(struct sessions *sessions) {
+    for (uint32_t node = 0; sessions != NULL && node <= PAXOS_NODES_MAX; node++) {
+        drop(&sessions->live[node]);
+    }
+}
