@@ -53,7 +53,9 @@ static int advance(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard, st
     if (from == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    memcpy(from, last->data, last->len);
+    if (last->len > 0) {
+        memcpy(from, last->data, last->len);
+    }
     from[last->len] = 0;
     request.from = (ProtobufCBinaryData){.data = from, .len = last->len + 1};
     int err = read_page(kv, tx, shard, cursor, &request, why);
