@@ -1,0 +1,309 @@
+/* A cluster of three as three struct membership that greet each other; what is remembered is
+ * durable by nature here, a lost or older disk is a struct made anew or copied before. */
+#include "coordinator/membership.h"
+
+#include <string.h>
+
+#include "tests/lib/suite.h"
+
+static struct membership node(uint32_t id, uint8_t disk, uint64_t incarnation) {
+    struct membership m = {.self = id, .nodes = 3, .incarnation = incarnation, .fresh = true};
+    strcpy(m.cluster, "troth");
+    memset(m.disk, disk, sizeof m.disk);
+    return m;
+}
+
+/* Starts the same disk again. */
+static void restart(struct membership *m) {
+    m->incarnation++;
+    for (uint32_t id = 0; id <= PAXOS_NODES_MAX; id++) {
+        m->peers[id].admitted_us = false;
+    }
+}
+
+/* `from` dials `to`: what `to` says to its hello. */
+static struct membership_answer greet(const struct membership *from, struct membership *to) {
+    struct wire_peer_hello hello;
+    struct membership_answer answer;
+    membership_hello(from, &hello);
+    membership_greet(to, 0, &hello, &answer);
+    return answer;
+}
+
+/* The whole dialogue. True when both are content; *refused tells what `from` learns otherwise. */
+static bool dial(struct membership *from, struct membership *to, struct membership_answer *at_to,
+                 struct membership_answer *at_from) {
+    struct wire_peer_hello reply;
+    *at_from = (struct membership_answer){.verdict = MEMBERSHIP_REFUSE};
+    *at_to = greet(from, to);
+    if (at_to->verdict != MEMBERSHIP_ADMIT && !at_to->tell) {
+        return false;
+    }
+    membership_hello(to, &reply);
+    membership_greet(from, to->self, &reply, at_from);
+    if (at_to->verdict == MEMBERSHIP_ADMIT && at_from->verdict == MEMBERSHIP_ADMIT) {
+        membership_admitted_by(from, to->self);
+        return true;
+    }
+    return false;
+}
+
+static bool joins(struct membership *from, struct membership *to) {
+    struct membership_answer a;
+    struct membership_answer b;
+    return dial(from, to, &a, &b);
+}
+
+static void form(struct membership *a, struct membership *b, struct membership *c) {
+    struct membership *all[] = {a, b, c};
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 3; k++) {
+            if (i != k) {
+                ck_assert(joins(all[i], all[k]));
+            }
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        ck_assert(membership_is_ready(all[i]));
+        all[i]->fresh = false;
+    }
+}
+
+START_TEST(a_single_node_is_ready_at_once) {
+    struct membership m = node(1, 1, 1);
+    char text[MEMBERSHIP_TEXT_BYTES];
+    m.nodes = 1;
+    ck_assert(membership_is_ready(&m));
+    membership_waiting_for(&m, text);
+    ck_assert_str_eq(text, "");
+}
+END_TEST
+
+START_TEST(a_fresh_node_needs_all_others_since_its_disk_may_be_a_lost_one) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    char text[MEMBERSHIP_TEXT_BYTES];
+    ck_assert(joins(&a, &b));
+    ck_assert(!membership_is_ready(&a));
+    membership_waiting_for(&a, text);
+    ck_assert_ptr_nonnull(strstr(text, "node 3 (not reached)"));
+    ck_assert_ptr_null(strstr(text, "node 2"));
+    ck_assert(joins(&a, &c));
+    ck_assert(membership_is_ready(&a));
+}
+END_TEST
+
+START_TEST(a_node_that_took_part_needs_a_majority_only) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    restart(&a);
+    ck_assert(!membership_is_ready(&a));
+    ck_assert(joins(&a, &b));
+    ck_assert(membership_is_ready(&a));
+}
+END_TEST
+
+START_TEST(the_same_start_may_connect_anew_and_changes_nothing) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1);
+    ck_assert_uint_eq(greet(&a, &b).changed, 1u << 1);
+    struct membership_answer again = greet(&a, &b);
+    ck_assert_int_eq(again.verdict, MEMBERSHIP_ADMIT);
+    ck_assert_uint_eq(again.changed, 0);
+}
+END_TEST
+
+START_TEST(a_new_start_of_the_same_disk_is_remembered) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1);
+    greet(&a, &b);
+    restart(&a);
+    ck_assert_uint_eq(greet(&a, &b).changed, 1u << 1);
+    ck_assert_uint_eq(b.peers[1].incarnation, 2);
+}
+END_TEST
+
+START_TEST(amnesia_an_empty_disk_is_refused_and_its_node_learns_it) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership lost = node(2, 22, 1);
+    struct membership_answer at_a;
+    struct membership_answer at_lost;
+    ck_assert(!dial(&lost, &a, &at_a, &at_lost));
+    ck_assert_int_eq(at_a.verdict, MEMBERSHIP_REFUSE);
+    ck_assert_ptr_nonnull(strstr(at_a.text, "node 2 came back with an empty disk"));
+    ck_assert_int_eq(at_lost.verdict, MEMBERSHIP_AMNESIA);
+    ck_assert_ptr_nonnull(strstr(at_lost.text, "another disk"));
+    ck_assert(!membership_is_ready(&lost));
+    /* And nothing of it is remembered. */
+    ck_assert_uint_eq(a.peers[2].disk[0], 2);
+}
+END_TEST
+
+START_TEST(amnesia_an_older_copy_of_the_disk_is_refused_and_its_node_learns_it) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership copy = b;
+    restart(&b);
+    restart(&b);
+    ck_assert(joins(&b, &a));
+    restart(&copy); /* start 2; a has seen 3 */
+    struct membership_answer at_a;
+    struct membership_answer at_copy;
+    ck_assert(!dial(&copy, &a, &at_a, &at_copy));
+    ck_assert_int_eq(at_a.verdict, MEMBERSHIP_REFUSE);
+    ck_assert_ptr_nonnull(strstr(at_a.text, "older copy"));
+    ck_assert_int_eq(at_copy.verdict, MEMBERSHIP_AMNESIA);
+}
+END_TEST
+
+START_TEST(amnesia_is_learnt_from_the_hello_of_one_that_dials_us) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership lost = node(2, 22, 1);
+    ck_assert_int_eq(greet(&a, &lost).verdict, MEMBERSHIP_AMNESIA);
+}
+END_TEST
+
+START_TEST(amnesia_of_two_at_once_forms_no_new_cluster_while_one_remembers) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership lost_b = node(2, 22, 1), lost_c = node(3, 33, 1);
+    ck_assert(joins(&lost_b, &lost_c));
+    ck_assert(joins(&lost_c, &lost_b));
+    ck_assert(!joins(&lost_b, &a));
+    ck_assert(!joins(&lost_c, &a));
+    ck_assert(!membership_is_ready(&lost_b));
+    ck_assert(!membership_is_ready(&lost_c));
+}
+END_TEST
+
+START_TEST(what_a_peer_remembers_of_third_nodes_is_merged_by_the_higher_incarnation) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 5);
+    greet(&c, &b);
+    ck_assert_uint_eq(greet(&b, &a).changed, 1u << 2 | 1u << 3);
+    ck_assert_uint_eq(a.peers[3].incarnation, 5);
+    /* So a refuses an older copy of node 3 that it never met. */
+    struct membership copy = node(3, 3, 4);
+    ck_assert_int_eq(greet(&copy, &a).verdict, MEMBERSHIP_REFUSE);
+    /* A lower one changes nothing. */
+    b.peers[3].incarnation = 2;
+    ck_assert_uint_eq(greet(&b, &a).changed, 0);
+    ck_assert_uint_eq(a.peers[3].incarnation, 5);
+}
+END_TEST
+
+START_TEST(another_disk_told_of_a_third_node_does_not_replace_the_remembered_one) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1);
+    struct membership c = node(3, 3, 1), other_c = node(3, 33, 9);
+    greet(&c, &a);
+    greet(&other_c, &b);
+    ck_assert_uint_eq(greet(&b, &a).changed, 1u << 2);
+    ck_assert_uint_eq(a.peers[3].disk[0], 3);
+}
+END_TEST
+
+/* ---- Not of our cluster -------------------------------------------------------------------- */
+
+static void refused(struct wire_peer_hello hello, uint32_t dialled, const char *words) {
+    struct membership a = node(1, 1, 1);
+    struct membership before = a;
+    struct membership_answer answer;
+    membership_greet(&a, dialled, &hello, &answer);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_REFUSE);
+    ck_assert_msg(strstr(answer.text, words) != NULL, "\"%s\" lacks \"%s\"", answer.text, words);
+    ck_assert(!answer.tell);
+    ck_assert_uint_eq(answer.changed, 0);
+    ck_assert_mem_eq(&a, &before, sizeof a);
+}
+
+static struct wire_peer_hello good_hello(void) {
+    struct membership b = node(2, 2, 1);
+    struct wire_peer_hello hello;
+    membership_hello(&b, &hello);
+    return hello;
+}
+
+START_TEST(a_node_of_another_cluster_is_refused) {
+    struct wire_peer_hello hello = good_hello();
+    strcpy(hello.cluster, "other");
+    refused(hello, 0, "cluster other");
+}
+END_TEST
+
+START_TEST(a_node_that_counts_other_nodes_is_refused) {
+    struct wire_peer_hello hello = good_hello();
+    hello.nodes = 5;
+    refused(hello, 0, "5 nodes");
+}
+END_TEST
+
+START_TEST(a_node_of_an_unknown_version_is_refused) {
+    struct wire_peer_hello hello = good_hello();
+    hello.version = 2;
+    refused(hello, 0, "version 2");
+}
+END_TEST
+
+START_TEST(another_node_than_dialled_is_refused) {
+    refused(good_hello(), 3, "at the address of node 3 there is node 2");
+}
+END_TEST
+
+START_TEST(a_node_with_our_own_number_is_refused) {
+    struct wire_peer_hello hello = good_hello();
+    hello.node = 1;
+    refused(hello, 0, "two processes say that they are node 1");
+}
+END_TEST
+
+START_TEST(a_node_that_there_can_not_be_is_refused) {
+    struct wire_peer_hello hello = good_hello();
+    hello.node = 4;
+    refused(hello, 0, "no node 4");
+    hello.node = 0;
+    refused(hello, 0, "no node 0");
+}
+END_TEST
+
+START_TEST(a_node_without_incarnation_is_refused) {
+    struct wire_peer_hello hello = good_hello();
+    hello.incarnation = 0;
+    refused(hello, 0, "no incarnation");
+}
+END_TEST
+
+START_TEST(who_refused_us_and_why_is_said_while_waiting) {
+    struct membership a = node(1, 1, 1);
+    char text[MEMBERSHIP_TEXT_BYTES];
+    membership_refused_by(&a, 2, "node 1 is of cluster other");
+    membership_waiting_for(&a, text);
+    ck_assert_ptr_nonnull(strstr(text, "node 2 (node 1 is of cluster other)"));
+    membership_admitted_by(&a, 2);
+    membership_waiting_for(&a, text);
+    ck_assert_ptr_null(strstr(text, "node 2"));
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        a_single_node_is_ready_at_once,
+        a_fresh_node_needs_all_others_since_its_disk_may_be_a_lost_one,
+        a_node_that_took_part_needs_a_majority_only,
+        the_same_start_may_connect_anew_and_changes_nothing,
+        a_new_start_of_the_same_disk_is_remembered,
+        amnesia_an_empty_disk_is_refused_and_its_node_learns_it,
+        amnesia_an_older_copy_of_the_disk_is_refused_and_its_node_learns_it,
+        amnesia_is_learnt_from_the_hello_of_one_that_dials_us,
+        amnesia_of_two_at_once_forms_no_new_cluster_while_one_remembers,
+        what_a_peer_remembers_of_third_nodes_is_merged_by_the_higher_incarnation,
+        another_disk_told_of_a_third_node_does_not_replace_the_remembered_one,
+        a_node_of_another_cluster_is_refused,
+        a_node_that_counts_other_nodes_is_refused,
+        a_node_of_an_unknown_version_is_refused,
+        another_node_than_dialled_is_refused,
+        a_node_with_our_own_number_is_refused,
+        a_node_that_there_can_not_be_is_refused,
+        a_node_without_incarnation_is_refused,
+        who_refused_us_and_why_is_said_while_waiting,
+        NULL,
+    };
+    return suite_run("membership", tests);
+}
