@@ -147,6 +147,9 @@ static bool matches(const struct entry *entries, size_t n, size_t n_databases) {
 /* Sums the entries into `sums`, and counts the transfers. */
 static void check_transfers(struct check *check, int64_t *sums, size_t n_databases) {
     char text[TROTH_TXID_TEXT];
+    if (check->n == 0) {
+        return;
+    }
     qsort(check->entries, check->n, sizeof *check->entries, compare_entries);
     for (size_t i = 0, end = 0; i < check->n; i = end) {
         struct troth_txid txid = check->entries[i].txid;

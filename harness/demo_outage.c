@@ -142,6 +142,19 @@ static int kill_and_look(struct stage *stage, struct outage *outage, int64_t *ki
     return err;
 }
 
+/* Starts what does not run, and waits until all are ready. */
+static int bring_back(struct stage *stage, char why[STAGE_WHY_BYTES]) {
+    for (unsigned i = 0; i < cluster_count(stage->cluster, CLUSTER_NODE); i++) {
+        if (!cluster_running(stage->cluster, CLUSTER_NODE, i, NULL)) {
+            int err = cluster_start(stage->cluster, CLUSTER_NODE, i, why);
+            if (err != 0) {
+                return err;
+            }
+        }
+    }
+    return cluster_wait_ready(stage->cluster, STAGE_READY_MS, why);
+}
+
 int outage_run(struct stage *stage, int64_t down_ms, struct outage *outage,
                char why[STAGE_WHY_BYTES]) {
     for (int i = 0; i < TRIES; i++) {
@@ -164,17 +177,8 @@ int outage_run(struct stage *stage, int64_t down_ms, struct outage *outage,
                        outage->n_at_kill);
             return watch(stage, down_ms, outage, killed_us, why);
         }
-        /* All were decided between the look and the kill. Bring it back and try again. */
-        outage_release(outage);
-        outage->victim = 0;
-        for (unsigned k = 0; err == 0 && k < cluster_count(stage->cluster, CLUSTER_NODE); k++) {
-            if (!cluster_running(stage->cluster, CLUSTER_NODE, k, NULL)) {
-                err = cluster_start(stage->cluster, CLUSTER_NODE, k, why);
-            }
-        }
-        if (err == 0) {
-            err = cluster_wait_ready(stage->cluster, STAGE_READY_MS, why);
-        }
+        /* All were decided between the look and the kill. */
+        err = bring_back(stage, why);
         if (err != 0) {
             return err;
         }
@@ -240,13 +244,7 @@ static bool agrees(struct stage *stage, const struct outage *outage,
 
 int outage_return(struct stage *stage, struct outage *outage, char why[STAGE_WHY_BYTES]) {
     int64_t began_ms = clock_monotonic_ms();
-    int err = 0;
-    if (!cluster_running(stage->cluster, CLUSTER_NODE, outage->victim - 1, NULL)) {
-        err = cluster_start(stage->cluster, CLUSTER_NODE, outage->victim - 1, why);
-    }
-    if (err == 0) {
-        err = cluster_wait_ready(stage->cluster, STAGE_READY_MS, why);
-    }
+    int err = bring_back(stage, why);
     outage->return_ms = clock_monotonic_ms() - began_ms;
     for (size_t i = 0; err == 0 && i < outage->n; i++) {
         if (!seen_before(outage, i)) {

@@ -13,8 +13,6 @@
 #include "base/troth_err.h"
 #include "shell/clock.h"
 
-extern char **environ;
-
 static int add(char **strings, unsigned *n, const char *text) {
     if (*n == PROCESS_STRINGS_MAX) {
         return TROTH_ERR_TOO_MANY;
