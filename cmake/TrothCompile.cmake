@@ -31,10 +31,21 @@ pkg_check_modules(JSON_C REQUIRED IMPORTED_TARGET json-c)
 pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 
+if(TROTH_SANITIZE)
+  set(crash_points ON)
+else()
+  set(crash_points OFF)
+endif()
+option(TROTH_CRASH_POINTS "Named places at which tests kill a process (shell/crash_point.h)"
+       ${crash_points})
+
 # What every target of ours is compiled with; generated code takes it without the warnings.
 add_library(troth_flags INTERFACE)
 target_include_directories(troth_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(troth_flags INTERFACE _GNU_SOURCE TROTH_VERSION="${PROJECT_VERSION}")
+if(TROTH_CRASH_POINTS)
+  target_compile_definitions(troth_flags INTERFACE TROTH_CRASH_POINTS)
+endif()
 if(TROTH_SANITIZE STREQUAL "address")
   target_compile_options(troth_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all
                                                -fno-omit-frame-pointer)

@@ -9,6 +9,7 @@
 #include "base/troth_err.h"
 #include "coordinator/node_internal.h"
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 #define TELL_WAITING_MS 5000
@@ -357,11 +358,14 @@ static void end_batch(struct node *node) {
     peers_flush(node->peers, false);
     sessions_flush(node->sessions, false);
     if (node->urgent || lazy_is_due || (node->holds && node_log_has_batch(node->log))) {
+        CRASH_POINT_HERE(CRASH_BEFORE_STORE);
         node_commit(node);
+        CRASH_POINT_HERE(CRASH_AFTER_STORE);
     }
     peers_flush(node->peers, true);
     sessions_flush(node->sessions, true);
     calls_flush(node->calls);
+    CRASH_POINT_HERE(CRASH_AFTER_SEND);
     node_effects_stored(node);
     node->holds = false;
 }

@@ -4,6 +4,7 @@
 
 #include "base/troth_err.h"
 #include "coordinator/node_internal.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 /* ---- Frames as batches --------------------------------------------------------------------- */
@@ -96,6 +97,75 @@ static void store(struct node *node, const struct engine_effect *effect) {
     }
 }
 
+/* ---- Crash points (see shell/crash_point.h) ------------------------------------------------ */
+
+#ifdef TROTH_CRASH_POINTS
+static const char *record_kind(const struct acceptor *record) {
+    if (record->finished) {
+        return "finished";
+    }
+    if (record->outcome != PAXOS_OUTCOME_NONE) {
+        return "outcome";
+    }
+    return record->set != NULL || record->void_ballot != 0 ? "votes" : "promise";
+}
+
+static const char *reply_kind(const struct engine_reply *reply) {
+    static const char *const outcomes[] = {
+        [PAXOS_OUTCOME_NONE] = "none",
+        [PAXOS_OUTCOME_COMMITTED] = "committed",
+        [PAXOS_OUTCOME_ABORTED] = "aborted",
+    };
+    return reply->error != 0 ? "error" : outcomes[reply->outcome];
+}
+
+static void pass_store(const char *record) {
+    CRASH_POINT_AT(CRASH_BEFORE_STORE, "before.store.", record);
+    CRASH_POINT_AT(CRASH_AFTER_STORE, "after.store.", record);
+}
+
+static void pass_crash_points(const struct node *node, const struct engine_effect *effect) {
+    const char *message = message_type_name(effect->message.type);
+    switch (effect->type) {
+    case ENGINE_STORE:
+        pass_store(record_kind(effect->record));
+        break;
+    case ENGINE_STORE_MARK:
+        pass_store("mark");
+        break;
+    case ENGINE_DELETE_BELOW:
+    case ENGINE_DELETE:
+        pass_store("deletion");
+        break;
+    case ENGINE_SEND_NODE:
+        if (effect->node == node->membership.self) {
+            break;
+        }
+        CRASH_POINT("before.send.", message);
+        CRASH_POINT_AT(CRASH_AFTER_SEND, "after.send.", message);
+        break;
+    case ENGINE_SEND_PARTICIPANT:
+        CRASH_POINT("before.send.", message);
+        CRASH_POINT_AT(CRASH_AFTER_SEND, "after.send.", message);
+        break;
+    case ENGINE_REPLY:
+        CRASH_POINT("before.reply.", reply_kind(&effect->reply));
+        CRASH_POINT_AT(CRASH_AFTER_SEND, "after.reply.", reply_kind(&effect->reply));
+        break;
+    case ENGINE_REFUSE_SESSION:
+    case ENGINE_ALARM:
+        break;
+    }
+}
+#else
+static void pass_crash_points(const struct node *node, const struct engine_effect *effect) {
+    (void)node;
+    (void)effect;
+}
+#endif
+
+/* ---- Carrying out -------------------------------------------------------------------------- */
+
 static int send_self(struct node *node, struct engine_effect *effect) {
     struct node_pending *pending =
         effect->after_store || node->self_held.n > 0 ? &node->self_held : &node->self_free;
@@ -104,6 +174,7 @@ static int send_self(struct node *node, struct engine_effect *effect) {
 
 static void carry_out(struct node *node, struct engine_effect *effect) {
     int err = 0;
+    pass_crash_points(node, effect);
     switch (effect->type) {
     case ENGINE_STORE:
     case ENGINE_STORE_MARK:

@@ -10,6 +10,7 @@
 
 #include "participant/participant_internal.h"
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 #define EXIT_FAILED 1
@@ -59,6 +60,47 @@ int participant_put_local(struct troth_participant *p, const struct item *item) 
     return 0;
 }
 
+/* ---- Crash points (see shell/crash_point.h) -----------------------------------------------------
+ */
+
+#ifdef TROTH_CRASH_POINTS
+static const char *call_name(enum branches_call call) {
+    static const char *const names[] = {
+        [BRANCHES_CALL_NONE] = "none",     [BRANCHES_CALL_PREPARE] = "prepare",
+        [BRANCHES_CALL_COMMIT] = "commit", [BRANCHES_CALL_COMMIT_ONE_PHASE] = "commit-one-phase",
+        [BRANCHES_CALL_ABORT] = "abort",   [BRANCHES_CALL_RECOVER] = "recover",
+    };
+    return names[call];
+}
+
+static const char *record_kind(const struct branches_effect *effect) {
+    static const char *const names[] = {
+        [BRANCHES_RECORD_PREPARED] = "prepared",
+        [BRANCHES_RECORD_COMMITTING] = "committing",
+        [BRANCHES_RECORD_COMMITTED] = "committed",
+        [BRANCHES_RECORD_HAZARD] = "hazard",
+    };
+    if (effect->type == BRANCHES_STORE) {
+        return names[effect->record];
+    }
+    return effect->type == BRANCHES_DELETE       ? "deletion"
+           : effect->type == BRANCHES_STORE_NODE ? "node"
+                                                 : "mark";
+}
+#endif
+
+static void pass_store(const struct branches_effect *effect) {
+    CRASH_POINT_AT(CRASH_BEFORE_STORE, "before.store.", record_kind(effect));
+    CRASH_POINT_AT(CRASH_AFTER_STORE, "after.store.", record_kind(effect));
+    (void)effect;
+}
+
+static void pass_send(const struct branches_effect *effect) {
+    CRASH_POINT("before.send.", message_type_name(effect->message.type));
+    CRASH_POINT_AT(CRASH_AFTER_SEND, "after.send.", message_type_name(effect->message.type));
+    (void)effect;
+}
+
 /* ---- Callbacks ----------------------------------------------------------------------------------
  */
 
@@ -66,6 +108,7 @@ int participant_put_local(struct troth_participant *p, const struct item *item) 
 static void call(struct troth_participant *p, struct troth_txid txid, enum branches_call call) {
     char detail[TROTH_DETAIL_BYTES] = "";
     int result = TROTH_PARTICIPANT_LATER;
+    CRASH_POINT("before.call.", call_name(call));
     switch (call) {
     case BRANCHES_CALL_PREPARE:
         result = p->callbacks.prepare(p->arg, txid, detail);
@@ -85,6 +128,7 @@ static void call(struct troth_participant *p, struct troth_txid txid, enum branc
     case BRANCHES_CALL_NONE:
         break;
     }
+    CRASH_POINT("after.call.", call_name(call));
     if (result == TROTH_PARTICIPANT_LATER) {
         return;
     }
@@ -135,9 +179,11 @@ static void carry_out(struct troth_participant *p, const struct branches_effect 
     case BRANCHES_DELETE:
     case BRANCHES_STORE_NODE:
     case BRANCHES_STORE_MARK:
+        pass_store(effect);
         check(p, "the branch log can't be written", branch_log_write(p->log, effect));
         return;
     case BRANCHES_SEND:
+        pass_send(effect);
         check(p, "a message can't be sent", sessions_send(p->sessions, effect));
         return;
     case BRANCHES_CALL:
@@ -260,6 +306,7 @@ static void publish_counters(struct troth_participant *p) {
 /* What waited for the batch to be on disk. What it begins belongs to the next batch. */
 static void let_out(struct troth_participant *p) {
     sessions_flush(p->sessions, true);
+    CRASH_POINT_HERE(CRASH_AFTER_SEND);
     struct functions functions = p->after_batch;
     p->after_batch = p->running;
     p->after_batch.n = 0;
@@ -285,7 +332,9 @@ static void run_batch(struct troth_participant *p, struct item *items, size_t n)
     }
     run_due(p);
     sessions_flush(p->sessions, false);
+    CRASH_POINT_HERE(CRASH_BEFORE_STORE);
     check(p, "the batch can't be stored", db_commit(p->db)); /* S4 */
+    CRASH_POINT_HERE(CRASH_AFTER_STORE);
     publish_counters(p);
     let_out(p);
 }
