@@ -359,10 +359,10 @@ void shard_close(struct shard *shard) {
     if (shard == NULL) {
         return;
     }
-    store_close(shard->store);
     if (shard->participant != NULL) {
-        troth_participant_close(shard->participant);
+        troth_participant_close(shard->participant); /* ends the loop, which uses all the rest */
     }
+    store_close(shard->store); /* SQLite's connection goes with the last statement */
     struct branch *branch, *next;
     HASH_ITER(hh, shard->branches, branch, next) {
         HASH_DEL(shard->branches, branch);
