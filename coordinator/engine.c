@@ -86,6 +86,7 @@ static void load_record(struct engine *engine, const struct engine_event *event)
 static void start(struct engine *engine) {
     assert(!engine->started);
     engine->started = true;
+    engine->started_ms = engine->now_ms;
     engine->housekeeping_ms = engine->now_ms + ENGINE_HOUSEKEEPING_MS;
     struct tx *next;
     for (struct tx *tx = engine->first; tx != NULL; tx = next) {
@@ -129,9 +130,11 @@ bool engine_is_idle(const struct engine *engine) {
  * --------------------------------------------------------------------------------------------- */
 
 static void heartbeat(struct engine *engine, uint32_t node, const struct message *message) {
-    if (engine->nodes[node].incarnation != 0) {
+    /* The mark is of the sender's incarnation: one that comes late must not be taken for the next
+     * one's, whose transactions it would declare forgotten. */
+    if (node != engine->options.self && message->incarnation != 0) {
         struct troth_txid origin = troth_txid_make(engine->options.cell, (uint16_t)node,
-                                                   engine->nodes[node].incarnation, 0);
+                                                   (uint32_t)message->incarnation, 0);
         marks_raise(engine, origin.hi, message->mark);
     }
 }
@@ -257,7 +260,7 @@ static void handle(struct engine *engine, const struct engine_event *event) {
         tick(engine);
         break;
     case ENGINE_NODE_TRUSTED:
-        watch_trusted(engine, event->node, event->incarnation);
+        watch_trusted(engine, event->node);
         break;
     case ENGINE_NODE_SUSPECTED:
         watch_suspected(engine, event->node);

@@ -311,7 +311,7 @@ static void serve_foreign(struct engine *engine, struct tx *tx, struct troth_txi
     uint32_t node = watch_leading_node(engine, tx);
     /* What another node passed on is not passed on again, so that no question goes in circles. */
     bool pass_on = tx->stage == TX_KEPT && waiter->node == 0 && waiter->session == 0 &&
-                   node != engine->options.self && watch_is_trusted(engine, node);
+                   !watch_is_lost(engine, tx);
     if (pass_on) {
         struct waiter *kept = waiter_keep(engine, tx, waiter);
         if (kept != NULL) {
@@ -340,8 +340,8 @@ static void serve(struct engine *engine, struct troth_txid txid, const struct wa
     struct tx *tx;
     int error = locate(engine, txid, &tx);
     uint32_t node = troth_txid_node(txid);
-    if (error == TROTH_ERR_FORGOTTEN && waiter->node == 0 && node != engine->options.self &&
-        watch_is_trusted(engine, node)) {
+    if (error == TROTH_ERR_FORGOTTEN && waiter->node == 0 && waiter->session == 0 &&
+        node != engine->options.self && watch_is_trusted(engine, node)) {
         error = 0; /* its origin may still keep what was aborted without a record */
     }
     if (error != 0) {

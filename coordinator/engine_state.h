@@ -134,7 +134,7 @@ struct origin {
 
 struct node_state {
     bool trusted;
-    uint32_t incarnation; /* 0: not known */
+    bool was_trusted; /* since this node started */
 };
 
 struct engine {
@@ -142,6 +142,7 @@ struct engine {
     bool started;
     bool stopping;
     int64_t now_ms;
+    int64_t started_ms;
     uint64_t random;
     uint64_t origin_hi; /* of this node and incarnation */
     uint64_t sequence_next;
@@ -280,12 +281,14 @@ void lead_resolve(struct engine *engine, uint32_t node, const struct message *me
 /* ---- engine_watch.c: who takes over, and when
  * ------------------------------------------------------- */
 
-void watch_trusted(struct engine *engine, uint32_t node, uint64_t incarnation);
+void watch_trusted(struct engine *engine, uint32_t node);
 void watch_suspected(struct engine *engine, uint32_t node);
 /* Sets the timer of a transaction that is kept here and not decided. */
 void watch_kept(struct engine *engine, struct tx *tx);
 /* The timer of a KEPT transaction is due. */
 void watch_due(struct engine *engine, struct tx *tx);
+/* Nobody drives it as far as this node can tell; of KEPT transactions. */
+bool watch_is_lost(const struct engine *engine, const struct tx *tx);
 bool watch_is_trusted(const struct engine *engine, uint32_t node);
 /* The node that should bring it to its end: the origin, or the last ballot's owner. */
 uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx);

@@ -11,6 +11,7 @@ void engine_counters(const struct engine *engine, struct engine_counters *counte
 void engine_heartbeat(const struct engine *engine, struct message *heartbeat) {
     *heartbeat = (struct message){.type = MESSAGE_HEARTBEAT,
                                   .mark = marks_own(engine),
+                                  .incarnation = engine->options.incarnation,
                                   .in_flight = (uint32_t)engine->counters.in_flight,
                                   .sequence_next = engine->sequence_next};
 }

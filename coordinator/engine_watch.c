@@ -23,21 +23,23 @@ static int64_t takeover_ms(struct engine *engine) {
            (rank > 0 ? engine_random_below(engine, stagger_ms) : 0);
 }
 
-static bool leads_by_itself(const struct engine *engine, const struct tx *tx) {
-    /* This node's from an earlier life: nobody leads it now. */
+/* Nobody drives it: the node that led it is gone, or is this one in an earlier life. A node that
+ * has just started does not know yet who lives, and gives the others time to show. */
+bool watch_is_lost(const struct engine *engine, const struct tx *tx) {
     uint32_t node = watch_leading_node(engine, tx);
-    return node == engine->options.self && tx->stage == TX_KEPT;
+    bool knows = engine->nodes[node].was_trusted ||
+                 engine->now_ms >= engine->started_ms + engine->options.resolve_ms;
+    return node == engine->options.self || (knows && !watch_is_trusted(engine, node));
 }
 
 void watch_kept(struct engine *engine, struct tx *tx) {
     if (tx->stage != TX_KEPT || !engine->started) {
         return;
     }
-    uint32_t node = watch_leading_node(engine, tx);
-    bool lost = !watch_is_trusted(engine, node) || leads_by_itself(engine, tx);
-    int64_t at_ms = lost ? takeover_ms(engine)
-                         : engine->now_ms + (tx->waiters != NULL ? engine->options.repeat_ms
-                                                                 : engine->options.resolve_ms);
+    int64_t at_ms = watch_is_lost(engine, tx)
+                        ? takeover_ms(engine)
+                        : engine->now_ms + (tx->waiters != NULL ? engine->options.repeat_ms
+                                                                : engine->options.resolve_ms);
     if (tx->timer_slot == 0 || at_ms < tx->timer_ms) {
         tx_timer(engine, tx, at_ms);
     }
@@ -60,9 +62,7 @@ void watch_due(struct engine *engine, struct tx *tx) {
         ask_everyone(engine, tx);
         return;
     }
-    bool lost = !watch_is_trusted(engine, node) || leads_by_itself(engine, tx) ||
-                tx->unanswered >= ENGINE_UNANSWERED_MAX;
-    if (lost) {
+    if (watch_is_lost(engine, tx) || tx->unanswered >= ENGINE_UNANSWERED_MAX) {
         lead_take_over(engine, tx);
         return;
     }
@@ -76,9 +76,14 @@ void watch_due(struct engine *engine, struct tx *tx) {
     watch_kept(engine, tx);
 }
 
-void watch_trusted(struct engine *engine, uint32_t node, uint64_t incarnation) {
-    engine->nodes[node] =
-        (struct node_state){.trusted = true, .incarnation = (uint32_t)incarnation};
+void watch_trusted(struct engine *engine, uint32_t node) {
+    engine->nodes[node] = (struct node_state){.trusted = true, .was_trusted = true};
+    /* What was sent while it could not be reached is sent again at once. */
+    for (struct tx *tx = engine->first; tx != NULL; tx = tx->next) {
+        if (tx->stage == TX_LEADING && tx->leader->ballot > 0 && !tx->wants_ballot) {
+            tx_timer(engine, tx, engine->now_ms);
+        }
+    }
 }
 
 void watch_suspected(struct engine *engine, uint32_t node) {

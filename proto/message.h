@@ -36,7 +36,7 @@ enum message_type {
     MESSAGE_KNOWN,     /* txid, outcome, finished, forgotten, reason */
     MESSAGE_ASK,       /* txid, request, ask, set: branches or NULL */
     MESSAGE_ANSWER,    /* txid, request, error, outcome, reason, detail, already */
-    MESSAGE_HEARTBEAT, /* mark, in_flight, sequence_next */
+    MESSAGE_HEARTBEAT, /* mark, in_flight, sequence_next, incarnation */
     MESSAGE_LEAVING,
     /* either way between participant and node: keeps the failure detectors fed */
     MESSAGE_PING,

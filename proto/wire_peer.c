@@ -99,6 +99,7 @@ static void build_heartbeat(const struct message *message, struct wire_scratch *
     part->mark = message->mark;
     part->in_flight = message->in_flight;
     part->sequence_next = message->sequence_next;
+    part->incarnation = message->incarnation;
 }
 
 static void build_leaving(const struct message *message, struct wire_scratch *scratch) {
@@ -227,6 +228,7 @@ static int read_heartbeat(const void *in, struct message *message) {
     message->mark = part->mark;
     message->in_flight = part->in_flight;
     message->sequence_next = part->sequence_next;
+    message->incarnation = part->incarnation;
     return 0;
 }
 

@@ -117,6 +117,7 @@ static inline void wire_sample_fill(struct message *message, enum message_type t
         message->mark = 12;
         message->sequence_next = UINT64_MAX - 1;
         message->in_flight = 3;
+        message->incarnation = 7;
     }
 }
 
