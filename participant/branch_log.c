@@ -11,8 +11,8 @@
 #include "shell/logline.h"
 
 #define VERSION      1
-#define HALF_BYTES   8  /* of a txid */
-#define MEMBER_BYTES 96 /* of one participant in the JSON text: name, 20 digits, the rest */
+#define HALF_BYTES   8   /* of a txid */
+#define MEMBER_BYTES 112 /* of one participant in the JSON text: a name, 20 digits, the keys */
 #define RANDOM_BITS  20
 #define STARTS_MAX   UINT32_MAX
 
