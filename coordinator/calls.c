@@ -130,6 +130,10 @@ static void step_call(struct node *node, const struct call *call) {
     node_step(node, &event);
 }
 
+static void put(struct calls *calls, struct call *call) {
+    HASH_ADD(hh, calls->waiting, request, sizeof call->request, call);
+}
+
 static void ask_engine(struct node *node, struct call *call) {
     char text[TROTH_TXID_TEXT];
     struct calls *calls = node->calls;
@@ -150,7 +154,7 @@ static void ask_engine(struct node *node, struct call *call) {
         return;
     }
     call->request = node_next_id(node);
-    HASH_ADD(hh, calls->waiting, request, sizeof call->request, call);
+    put(calls, call);
     step_call(node, call);
 }
 

@@ -124,7 +124,7 @@ void node_effects_stored(struct node *node);
 void node_effects_release(struct node *node);
 
 /* For wire_decode: collects into a struct node_batch. */
-int node_batch_add(void *batch, struct message *message);
+int node_batch_add(void *arg, struct message *message);
 /* Decodes a frame; NULL with *err: 0 when it holds no message. */
 struct node_batch *node_batch_decode(enum wire_frame frame, const uint8_t *bytes, size_t n,
                                      int *err);
@@ -167,10 +167,10 @@ void sessions_free(struct sessions *sessions);
 /* Ends all streams; what is queued on them is still sent. */
 void sessions_finish(struct sessions *sessions);
 int sessions_register(struct sessions *sessions, struct rpc_server *server);
-int sessions_send(struct sessions *sessions, uint64_t session, const struct message *message,
+int sessions_send(struct sessions *sessions, uint64_t id, const struct message *message,
                   bool hold);
 void sessions_flush(struct sessions *sessions, bool stored);
-void sessions_refuse(struct sessions *sessions, uint64_t session, int error, const char *detail);
+void sessions_refuse(struct sessions *sessions, uint64_t id, int error, const char *detail);
 
 struct sessions_view {
     struct paxos_participant participant;

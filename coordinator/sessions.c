@@ -76,6 +76,10 @@ void sessions_finish(struct sessions *sessions) {
 
 /* ---- Attaching ----------------------------------------------------------------------------- */
 
+static void put(struct sessions *sessions, struct session *session) {
+    HASH_ADD(hh, sessions->by_id, id, sizeof session->id, session);
+}
+
 static struct session *add(struct sessions *sessions, uint64_t id, struct rpc_stream *stream,
                            const struct wire_participant_hello *hello) {
     struct session *session = calloc(1, sizeof *session);
@@ -90,7 +94,7 @@ static struct session *add(struct sessions *sessions, uint64_t id, struct rpc_st
         free(session);
         return NULL;
     }
-    HASH_ADD(hh, sessions->by_id, id, sizeof session->id, session);
+    put(sessions, session);
     return session;
 }
 

@@ -20,7 +20,7 @@ struct views_list {
 };
 /* engine_view_fn, with a views_list. Stops with a positive number when the limit is reached, and
  * with TROTH_ERR_NO_MEMORY. */
-int views_add(void *list, const struct engine_view *view);
+int views_add(void *arg, const struct engine_view *view);
 void views_list_release(struct views_list *list);
 
 /* One, to be freed with troth__v1__transaction__free_unpacked(it, NULL). NULL without memory. */

@@ -1,0 +1,203 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "coordinator/node_log_internal.h"
+#include "shell/clock.h"
+
+/* ---- Meta ---------------------------------------------------------------------------------- */
+
+static int set_meta_int(struct node_log *log, const char *name, int64_t value) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        sqlite3_bind_text(log->set_meta, 1, name, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(log->set_meta, 2, value);
+        err = db_run(&log->db, log->set_meta);
+    }
+    return err;
+}
+
+static int set_meta_bytes(struct node_log *log, const char *name, const void *bytes, int n,
+                          bool is_text) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        sqlite3_bind_text(log->set_meta, 1, name, -1, SQLITE_STATIC);
+        if (is_text) {
+            sqlite3_bind_text(log->set_meta, 2, bytes, n, SQLITE_STATIC);
+        } else {
+            sqlite3_bind_blob(log->set_meta, 2, bytes, n, SQLITE_STATIC);
+        }
+        err = db_run(&log->db, log->set_meta);
+        sqlite3_clear_bindings(log->set_meta);
+    }
+    return err;
+}
+
+struct identity {
+    bool found;
+    char cluster[PAXOS_NAME_BYTES];
+    int64_t node, nodes, incarnation, admitted;
+    uint8_t disk[16];
+    bool has_disk;
+    char amnesia[NODE_LOG_WHY_BYTES / 2];
+};
+
+static void read_meta_row(sqlite3_stmt *rows, struct identity *identity) {
+    const char *name = (const char *)sqlite3_column_text(rows, 0);
+    const char *text = (const char *)sqlite3_column_text(rows, 1);
+    if (name == NULL) {
+        return;
+    }
+    identity->found = true;
+    if (strcmp(name, "cluster") == 0) {
+        snprintf(identity->cluster, sizeof identity->cluster, "%s", text == NULL ? "" : text);
+    } else if (strcmp(name, "amnesia") == 0) {
+        snprintf(identity->amnesia, sizeof identity->amnesia, "%s", text == NULL ? "?" : text);
+    } else if (strcmp(name, "node") == 0) {
+        identity->node = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "nodes") == 0) {
+        identity->nodes = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "incarnation") == 0) {
+        identity->incarnation = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "admitted") == 0) {
+        identity->admitted = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "disk") == 0 && sqlite3_column_bytes(rows, 1) == 16) {
+        memcpy(identity->disk, sqlite3_column_blob(rows, 1), 16);
+        identity->has_disk = true;
+    }
+}
+
+static int read_identity(struct node_log *log, struct identity *identity) {
+    sqlite3_stmt *rows = db_prepare(&log->db, "SELECT name, value FROM meta");
+    if (rows == NULL) {
+        return TROTH_ERR_CORRUPT;
+    }
+    int rc;
+    while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
+        read_meta_row(rows, identity);
+    }
+    sqlite3_finalize(rows);
+    return rc == SQLITE_DONE ? 0 : TROTH_ERR_CORRUPT;
+}
+
+static int make_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
+                         struct identity *identity) {
+    *identity = (struct identity){.node = node, .nodes = nodes, .has_disk = true};
+    snprintf(identity->cluster, sizeof identity->cluster, "%s", cluster);
+    clock_random(identity->disk, sizeof identity->disk);
+    int err = set_meta_bytes(log, "cluster", cluster, -1, true);
+    if (err == 0) {
+        err = set_meta_int(log, "node", node);
+    }
+    if (err == 0) {
+        err = set_meta_int(log, "nodes", nodes);
+    }
+    if (err == 0) {
+        err = set_meta_int(log, "admitted", 0);
+    }
+    return err != 0 ? err : set_meta_bytes(log, "disk", identity->disk, 16, false);
+}
+
+static int check_identity(const struct node_log *log, const struct identity *identity,
+                          const char *cluster, uint32_t node, uint32_t nodes,
+                          char why[NODE_LOG_WHY_BYTES]) {
+    const char *path = log->db.path;
+    if (identity->amnesia[0] != '\0') {
+        snprintf(why, NODE_LOG_WHY_BYTES, "%s must not be used any more: %s", path,
+                 identity->amnesia);
+        return TROTH_ERR_AMNESIA;
+    }
+    if (strcmp(identity->cluster, cluster) != 0) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s belongs to cluster %s, not to %s; give another `data` folder or correct "
+                 "`cluster`",
+                 path, identity->cluster, cluster);
+    } else if (identity->node != node) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s belongs to node %lld, not to node %u; give another `data` folder or correct "
+                 "`node`",
+                 path, (long long)identity->node, node);
+    } else if (identity->nodes != nodes) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s belongs to a cluster of %lld nodes, not of %u; a cluster's size can't be "
+                 "changed: correct `nodes`",
+                 path, (long long)identity->nodes, nodes);
+    } else if (!identity->has_disk || identity->incarnation < 1 ||
+               identity->incarnation >= UINT32_MAX) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s is damaged: its table meta lacks the disk id or the incarnation", path);
+        return TROTH_ERR_CORRUPT;
+    } else {
+        return 0;
+    }
+    return TROTH_ERR_MISMATCH;
+}
+
+static int read_peers(struct node_log *log, struct membership *membership) {
+    sqlite3_stmt *rows = db_prepare(&log->db, "SELECT node, disk, incarnation FROM peer");
+    if (rows == NULL) {
+        return TROTH_ERR_CORRUPT;
+    }
+    int rc;
+    while ((rc = sqlite3_step(rows)) == SQLITE_ROW) {
+        int64_t node = sqlite3_column_int64(rows, 0);
+        if (node >= 1 && node <= membership->nodes && sqlite3_column_bytes(rows, 1) == 16) {
+            struct membership_node *peer = &membership->peers[node];
+            memcpy(peer->disk, sqlite3_column_blob(rows, 1), 16);
+            peer->incarnation = (uint64_t)sqlite3_column_int64(rows, 2);
+        }
+    }
+    sqlite3_finalize(rows);
+    return rc == SQLITE_DONE ? 0 : TROTH_ERR_CORRUPT;
+}
+
+/* ---- Opening and changing ------------------------------------------------------------------- */
+
+int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
+                           struct membership *membership, char why[NODE_LOG_WHY_BYTES]) {
+    struct identity identity = {0};
+    int err = read_identity(log, &identity);
+    if (err == 0 && identity.found) {
+        err = check_identity(log, &identity, cluster, node, nodes, why);
+    } else if (err == 0) {
+        err = make_identity(log, cluster, node, nodes, &identity);
+    }
+    if (err == 0) {
+        err = set_meta_int(log, "incarnation", ++identity.incarnation);
+    }
+    if (err == 0) {
+        err = db_commit(&log->db);
+    }
+    if (err != 0) {
+        return err;
+    }
+    *membership = (struct membership){
+        .self = node,
+        .nodes = nodes,
+        .incarnation = (uint64_t)identity.incarnation,
+        .fresh = identity.admitted == 0,
+    };
+    memcpy(membership->cluster, identity.cluster, sizeof membership->cluster);
+    memcpy(membership->disk, identity.disk, sizeof membership->disk);
+    return read_peers(log, membership);
+}
+
+int node_log_remember(struct node_log *log, uint32_t node, const struct membership_node *peer) {
+    int err = db_begin(&log->db);
+    if (err == 0) {
+        sqlite3_bind_int64(log->remember, 1, node);
+        sqlite3_bind_blob(log->remember, 2, peer->disk, sizeof peer->disk, SQLITE_STATIC);
+        sqlite3_bind_int64(log->remember, 3, (int64_t)peer->incarnation);
+        err = db_run(&log->db, log->remember);
+        sqlite3_clear_bindings(log->remember);
+    }
+    return err;
+}
+
+int node_log_set_admitted(struct node_log *log) {
+    return set_meta_int(log, "admitted", 1);
+}
+
+int node_log_set_amnesia(struct node_log *log, const char *text) {
+    return set_meta_bytes(log, "amnesia", text, -1, true);
+}
