@@ -21,7 +21,6 @@
 
 #define SETTLE_MS        1500 /* of transfers between two kills, and after the last */
 #define CLASSIC_LOAD_MS  3000
-#define BLOCKED_MS       1000 /* one that waits longer was not released by what was on its way */
 
 struct demo {
     struct demo_args args;
@@ -98,7 +97,7 @@ static int kill_once(struct demo *demo, struct stage *stage) {
         screen_say("node %u is back after %lld ms, and gives the same outcome as the others for "
                    "%zu of the %zu transactions that it had left",
                    outage.victim, (long long)outage.return_ms, outage.agreed, outage.asked);
-        err = half_add_outage(&demo->paxos, &outage, 0);
+        err = half_add_outage(&demo->paxos, &outage);
     }
     outage_release(&outage);
     return err;
@@ -173,7 +172,7 @@ static int run_classic(struct demo *demo) {
         err = outage_return(stage, &outage, demo->why);
     }
     if (err == 0) {
-        err = half_add_outage(&demo->classic, &outage, BLOCKED_MS);
+        err = half_add_outage(&demo->classic, &outage);
     }
     if (err == 0 || err == TROTH_ERR_NOT_FOUND) {
         screen_say("%zu branches stayed blocked until it was started again, %u s later",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/troth_err.h"
+#include "client/troth.h"
 #include "harness/admin.h"
 #include "harness/demo_screen.h"
 #include "shell/clock.h"
@@ -102,6 +103,14 @@ static int look(struct stage *stage, struct outage *outage, int64_t killed_us) {
     return take_new(outage, &stage->now);
 }
 
+/* Those that were not released before the victim was started again. */
+static void mark_blocked(struct outage *outage, double down_ms) {
+    for (size_t i = 0; i < outage->n; i++) {
+        outage->branches[i].orphaned = outage->branches[i].waited_ms >= down_ms;
+        outage->orphaned += outage->branches[i].orphaned ? 1 : 0;
+    }
+}
+
 /* Looks until all are released; starts the victim again after `down_ms`, if that is not below 0. */
 static int watch(struct stage *stage, int64_t down_ms, struct outage *outage, int64_t killed_us,
                  char why[STAGE_WHY_BYTES]) {
@@ -115,6 +124,9 @@ static int watch(struct stage *stage, int64_t down_ms, struct outage *outage, in
             down = false;
         }
         bool over = stage->now.n == 0 && (down_ms < 0 || !down);
+        if (down_ms >= 0 && over) {
+            mark_blocked(outage, (double)down_ms);
+        }
         if (err != 0 || over || waited_ms > RELEASE_MS + (down_ms < 0 ? 0 : down_ms)) {
             screen_live_end();
             return err;
@@ -213,44 +225,43 @@ void outage_who(struct stage *stage, struct outage *outage) {
                 break;
             }
         }
+        branch->orphaned = branch->leader != outage->victim;
+        outage->orphaned += branch->orphaned ? 1 : 0;
         if (!seen_before(outage, i)) {
             outage->committed += branch->committed ? 1 : 0;
             outage->aborted += branch->committed ? 0 : 1;
-            outage->moved += branch->leader != outage->victim ? 1 : 0;
             outage->led[branch->leader <= CLUSTER_MEMBERS_MAX ? branch->leader : 0]++;
         }
     }
 }
 
-/* Asks the returned node until it gives the outcome that the others gave. */
-static bool agrees(struct stage *stage, const struct outage *outage,
-                   const struct outage_branch *branch) {
-    int64_t until = clock_monotonic_ms() + AGREE_MS;
-    Troth__V1__Outcome outcome = TROTH__V1__OUTCOME__OUTCOME_NONE;
-    while (outcome == TROTH__V1__OUTCOME__OUTCOME_NONE && clock_monotonic_ms() < until) {
-        Troth__V1__Transaction *transaction = admin_get(
-            cluster_admin(stage->cluster), outage->victim - 1, branch->branch.txid, ADMIN_MS);
-        if (transaction != NULL) {
-            outcome = transaction->outcome;
-        }
-        admin_free(transaction);
-        if (outcome == TROTH__V1__OUTCOME__OUTCOME_NONE && !screen_wait_ms(10)) {
-            return false;
-        }
+/* Asks the returned node, and it alone, to commit what it had left: that is told the one outcome,
+ * since commit can be asked of any node and again. */
+static void ask_returned(struct stage *stage, struct outage *outage) {
+    struct troth *troth = NULL;
+    const char *address = cluster_address(stage->cluster, CLUSTER_NODE, outage->victim - 1);
+    if (troth_open(&troth, &(struct troth_options){.nodes = address}) != 0) {
+        return;
     }
-    return outcome == (branch->committed ? TROTH__V1__OUTCOME__OUTCOME_COMMITTED
-                                         : TROTH__V1__OUTCOME__OUTCOME_ABORTED);
+    for (size_t i = 0; i < outage->n; i++) {
+        struct outage_branch *branch = &outage->branches[i];
+        struct troth_result result;
+        if (seen_before(outage, i)) {
+            continue;
+        }
+        int err = troth_commit(troth, branch->branch.txid, NULL, 0, AGREE_MS, &result);
+        outage->asked++;
+        outage->agreed += err == 0 && (result.outcome == TROTH_COMMITTED) == branch->committed;
+    }
+    troth_close(troth);
 }
 
 int outage_return(struct stage *stage, struct outage *outage, char why[STAGE_WHY_BYTES]) {
     int64_t began_ms = clock_monotonic_ms();
     int err = bring_back(stage, why);
     outage->return_ms = clock_monotonic_ms() - began_ms;
-    for (size_t i = 0; err == 0 && i < outage->n; i++) {
-        if (!seen_before(outage, i)) {
-            outage->asked++;
-            outage->agreed += agrees(stage, outage, &outage->branches[i]) ? 1 : 0;
-        }
+    if (err == 0) {
+        ask_returned(stage, outage);
     }
-    return screen_interrupted() ? TROTH_ERR_CLOSED : err;
+    return err;
 }

@@ -23,6 +23,7 @@ struct outage_branch {
     double waited_ms; /* until released; below 0: not released */
     unsigned leader;  /* the node that led the transaction to its end, 0: not known */
     bool committed;
+    bool orphaned; /* its outcome was not on the way yet: it had to wait for another leader */
 };
 struct outage {
     unsigned victim; /* the node, from 1 */
@@ -30,7 +31,7 @@ struct outage {
     size_t n, room;
     size_t n_at_kill; /* those in doubt at the first look */
     size_t left;      /* not released in time */
-    size_t moved;     /* transactions that another node led to the end */
+    size_t orphaned; /* branches */
     size_t committed; /* transactions */
     size_t aborted;
     unsigned led[CLUSTER_MEMBERS_MAX + 1]; /* transactions, by the node that led them */
@@ -45,7 +46,8 @@ struct outage {
  * interrupted. Others: `why`. */
 int outage_run(struct stage *stage, int64_t down_ms, struct outage *outage,
                char why[STAGE_WHY_BYTES]);
-/* Who led what the victim had left, asked of the nodes that live. */
+/* Who led what the victim had left, asked of the nodes that live; what another node led to its end
+ * is orphaned. */
 void outage_who(struct stage *stage, struct outage *outage);
 /* Starts the victim again, waits until it is ready, and asks it for the outcomes of what it had
  * left. TROTH_ERR_*, `why`. */

@@ -9,19 +9,18 @@
 #include "harness/demo_screen.h"
 #include "harness/stats.h"
 
-int half_add_outage(struct half *half, const struct outage *outage, double at_least_ms) {
+int half_add_outage(struct half *half, const struct outage *outage) {
     double *grown = realloc(half->waits_ms, (half->n_waits + outage->n + 1) * sizeof *grown);
     if (grown == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
     half->waits_ms = grown;
     for (size_t i = 0; i < outage->n; i++) {
-        if (outage->branches[i].waited_ms >= at_least_ms) {
+        if (outage->branches[i].orphaned) {
             half->waits_ms[half->n_waits++] = outage->branches[i].waited_ms;
         }
     }
     half->kills++;
-    half->taken_over += outage->moved;
     if (outage->return_ms > half->return_ms) {
         half->return_ms = outage->return_ms;
     }
@@ -124,8 +123,8 @@ void report_table(struct half *paxos, struct half *classic, FILE *out) {
     row(&table, "transfers committed", cell_committed);
     row(&table, "a second, before the first kill", cell_tps);
     row(&table, "coordinators killed", cell_kills);
-    row(&table, "branches that were left in doubt", cell_branches);
-    row(&table, "  in doubt after the kill, median", cell_median);
+    row(&table, "branches left in doubt by them", cell_branches);
+    row(&table, "  waited from the kill, median", cell_median);
     row(&table, "  99th percentile", cell_p99);
     row(&table, "  longest", cell_longest);
     row(&table, "  until", cell_until);

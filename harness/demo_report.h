@@ -14,10 +14,9 @@
 struct half {
     bool ran;
     unsigned nodes;
-    double *waits_ms; /* of the branches that were in doubt at a kill */
+    double *waits_ms; /* of the branches that were orphaned by a kill */
     size_t n_waits;
     size_t kills;
-    size_t taken_over; /* transactions that another node led to the end */
     int64_t return_ms; /* the longest return of a killed node */
     double tps;        /* before the first kill */
     struct bank_counts counts;
@@ -26,9 +25,8 @@ struct half {
     bool good;
 };
 
-/* Adds the waits of a finished outage: those of all its branches, or of those only that were
- * blocked: that waited longer than `at_least_ms`. TROTH_ERR_NO_MEMORY. */
-int half_add_outage(struct half *half, const struct outage *outage, double at_least_ms);
+/* Adds a finished outage, with the waits of its orphaned branches. TROTH_ERR_NO_MEMORY. */
+int half_add_outage(struct half *half, const struct outage *outage);
 double half_wait(struct half *half, double percent);
 void half_release(struct half *half);
 
