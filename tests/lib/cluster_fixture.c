@@ -1,0 +1,230 @@
+#include "tests/lib/cluster_fixture.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/troth_err.h"
+#include "shell/clock.h"
+
+#define LOG_TAIL_BYTES 3000
+#define STOP_MS        30000
+
+/* Shorter than the defaults, so that repeating and resolving take place within a test, and long
+ * enough for a busy machine under the thread sanitizer. */
+static const char *const quick[] = {"--repeat-ms", "300", "--resolve-ms", "1000", NULL};
+
+int64_t fixture_now_ms(void) {
+    return clock_monotonic_ms();
+}
+
+void fixture_pause(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+}
+
+/* ---- Failing --------------------------------------------------------------------------------- */
+
+static void print_tail(const char *path) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return;
+    }
+    if (fseek(file, -LOG_TAIL_BYTES, SEEK_END) != 0) {
+        rewind(file);
+    }
+    char text[LOG_TAIL_BYTES + 1];
+    size_t n = fread(text, 1, LOG_TAIL_BYTES, file);
+    fclose(file);
+    text[n] = '\0';
+    fprintf(stderr, "---- the end of %s ----\n%s\n", path, text);
+}
+
+void fixture_fail(struct fixture *f, const char *file, int line, const char *format, ...) {
+    char text[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    for (int role = CLUSTER_NODE; f->cluster != NULL && role <= CLUSTER_SHARD; role++) {
+        for (unsigned i = 0; i < cluster_count(f->cluster, (enum cluster_role)role); i++) {
+            print_tail(cluster_log(f->cluster, (enum cluster_role)role, i));
+        }
+    }
+    if (f->cluster != NULL && getenv("TROTH_TEST_KEEP") != NULL) {
+        cluster_keep_data(f->cluster);
+        fprintf(stderr, "kept: %s\n", cluster_data(f->cluster));
+    }
+    cluster_free(f->cluster);
+    ck_abort_msg("%s:%d: %s", file, line, text);
+    abort(); /* never reached, which the compiler can't know */
+}
+
+/* ---- Opening and closing --------------------------------------------------------------------- */
+
+/* The flags for its next start, without those of the start before. */
+static void give_extras(struct fixture *f, enum cluster_role role, unsigned index,
+                        const char *point) {
+    cluster_clear_extras(f->cluster, role, index);
+    const char *const *const lists[] = {quick, f->node_args};
+    for (size_t k = 0; role == CLUSTER_NODE && k < 2; k++) {
+        for (size_t i = 0; lists[k] != NULL && lists[k][i] != NULL; i++) {
+            ck_assert_int_eq(cluster_add_arg(f->cluster, role, index, lists[k][i]), 0);
+        }
+    }
+    if (point != NULL) {
+        char assignment[128];
+        snprintf(assignment, sizeof assignment, "TROTH_CRASH_POINT=%s", point);
+        ck_assert_int_eq(cluster_add_env(f->cluster, role, index, assignment), 0);
+    }
+}
+
+void fixture_prepare(struct fixture *f, const struct fixture_options *options) {
+    char why[CLUSTER_WHY_BYTES];
+    ck_assert(options->nodes <= FIXTURE_NODES_MAX && options->shards <= FIXTURE_SHARDS_MAX);
+    *f = (struct fixture){
+        .nodes = options->nodes, .shards = options->shards, .node_args = options->node_args};
+    int err =
+        cluster_new(&f->cluster,
+                    &(struct cluster_options){
+                        .nodes = options->nodes, .shards = options->shards, .data = options->data},
+                    why);
+    ck_assert_msg(err == 0, "%s", why);
+    struct troth_options client = {.nodes = cluster_nodes(f->cluster), .attempt_ms = 1000};
+    ck_assert_int_eq(troth_open(&f->troth, &client), 0);
+    for (unsigned i = 0; i < f->nodes; i++) {
+        client.nodes = cluster_address(f->cluster, CLUSTER_NODE, i);
+        ck_assert_int_eq(troth_open(&f->at[i], &client), 0);
+    }
+    if (f->shards > 0) {
+        ck_assert_int_eq(
+            troth_kv_open(&f->kv, f->troth,
+                          &(struct troth_kv_options){.shards = cluster_shards(f->cluster)}),
+            0);
+    }
+}
+
+void fixture_open(struct fixture *f, const struct fixture_options *options) {
+    char why[CLUSTER_WHY_BYTES];
+    fixture_prepare(f, options);
+    for (unsigned i = 0; i < f->nodes; i++) {
+        fixture_launch(f, CLUSTER_NODE, i, NULL);
+    }
+    for (unsigned i = 0; i < f->shards; i++) {
+        fixture_launch(f, CLUSTER_SHARD, i, NULL);
+    }
+    int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
+    fixture_must(f, err == 0, "%s", why);
+}
+
+static void check_log(struct fixture *f, enum cluster_role role, unsigned index) {
+    static const char *const reports[] = {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                                          "WARNING: ThreadSanitizer",
+                                          "runtime error:", "Assertion"};
+    for (size_t i = 0; i < sizeof reports / sizeof *reports; i++) {
+        fixture_must(f, !fixture_log_has(f, role, index, reports[i]), "%s: %s in its log",
+                     cluster_member(f->cluster, role, index), reports[i]);
+    }
+}
+
+void fixture_close(struct fixture *f) {
+    troth_kv_close(f->kv);
+    for (unsigned i = 0; i < f->nodes; i++) {
+        troth_close(f->at[i]);
+    }
+    troth_close(f->troth);
+    for (int role = CLUSTER_SHARD; role >= CLUSTER_NODE; role--) {
+        for (unsigned i = 0; i < cluster_count(f->cluster, (enum cluster_role)role); i++) {
+            if (cluster_pid(f->cluster, (enum cluster_role)role, i) != 0) {
+                fixture_stop(f, (enum cluster_role)role, i);
+            }
+            check_log(f, (enum cluster_role)role, i);
+        }
+    }
+    cluster_free(f->cluster);
+}
+
+/* ---- Processes ------------------------------------------------------------------------------- */
+
+void fixture_launch(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
+    char why[CLUSTER_WHY_BYTES];
+    give_extras(f, role, index, point);
+    int err = cluster_start(f->cluster, role, index, why);
+    fixture_must(f, err == 0, "%s", why);
+}
+
+void fixture_start(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
+    char why[CLUSTER_WHY_BYTES];
+    fixture_launch(f, role, index, point);
+    int err = cluster_wait_member_ready(f->cluster, role, index, FIXTURE_PATIENCE_MS, why);
+    fixture_must(f, err == 0, "%s", why);
+}
+
+void fixture_kill(struct fixture *f, enum cluster_role role, unsigned index) {
+    int err = cluster_kill(f->cluster, role, index);
+    fixture_must(f, err == 0, "%s does not run", cluster_member(f->cluster, role, index));
+}
+
+void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
+    if (cluster_pid(f->cluster, role, index) != 0 &&
+        cluster_running(f->cluster, role, index, NULL)) {
+        fixture_kill(f, role, index);
+    }
+    fixture_start(f, role, index, point);
+}
+
+bool fixture_crashed(struct fixture *f, enum cluster_role role, unsigned index) {
+    int status = SIGKILL;
+    if (cluster_running(f->cluster, role, index, &status)) {
+        return false;
+    }
+    fixture_must(f, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+                 "%s ended with status %d, not of a crash point",
+                 cluster_member(f->cluster, role, index), status);
+    return true;
+}
+
+void fixture_wait_crash(struct fixture *f, enum cluster_role role, unsigned index) {
+    fixture_wait(f, fixture_crashed(f, role, index), "%s never reached its crash point",
+                 cluster_member(f->cluster, role, index));
+}
+
+void fixture_stop(struct fixture *f, enum cluster_role role, unsigned index) {
+    int status = cluster_stop(f->cluster, role, index, STOP_MS);
+    fixture_must(f, WIFEXITED(status) && WEXITSTATUS(status) == 0,
+                 "%s did not stop in order: status %d", cluster_member(f->cluster, role, index),
+                 status);
+}
+
+bool fixture_log_has(struct fixture *f, enum cluster_role role, unsigned index, const char *text) {
+    FILE *file = fopen(cluster_log(f->cluster, role, index), "re");
+    bool found = false;
+    char *line = NULL;
+    size_t room = 0;
+    while (file != NULL && !found && getline(&line, &room, file) >= 0) {
+        found = strstr(line, text) != NULL;
+    }
+    free(line);
+    if (file != NULL) {
+        fclose(file);
+    }
+    return found;
+}
+
+int fixture_suite_run(const char *name, const TTest *const *tests) {
+    Suite *suite = suite_create(name);
+    TCase *tcase = tcase_create(name);
+    tcase_set_timeout(tcase, 900);
+    for (; *tests != NULL; tests++) {
+        tcase_add_test(tcase, *tests);
+    }
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
