@@ -1,0 +1,10 @@
+# What programs and services are sent that they must refuse, and what foreign clients send.
+troth_library(
+  troth_scene
+  SOURCES ${CMAKE_SOURCE_DIR}/tests/lib/scene.c
+          ${CMAKE_SOURCE_DIR}/tests/lib/raw_rpc.c
+          ${CMAKE_SOURCE_DIR}/tests/lib/db_dump.c
+          ${CMAKE_SOURCE_DIR}/tests/lib/program_run.c
+  LINKS troth_harness troth_rpc PkgConfig::SQLITE PkgConfig::CHECK)
+
+troth_integration_test(test_bad_input_transactions LINKS troth_scene)
