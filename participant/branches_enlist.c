@@ -146,7 +146,9 @@ void on_enlisted(struct branches *all, uint32_t node, const struct message *mess
         return;
     }
     /* Never bound, so nothing will be asked of it: it needs no tombstone. */
-    int err = message->reason != PAXOS_REASON_NONE ? TROTH_ERR_ABORTED : TROTH_ERR_STATE;
+    int err = message->error < 0                     ? message->error
+              : message->reason != PAXOS_REASON_NONE ? TROTH_ERR_ABORTED
+                                                     : TROTH_ERR_STATE;
     tell_waiters(all, branch, err, message->detail);
     branch_remove(all, branch);
 }

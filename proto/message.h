@@ -22,7 +22,7 @@ enum message_type {
     MESSAGE_ONE_PHASE_RESULT, /* txid, outcome, reason, detail */
     MESSAGE_BRANCH_ABORTED,   /* txid, reason, detail */
     /* node -> participant */
-    MESSAGE_ENLISTED,         /* txid, ok, already, reason, detail */
+    MESSAGE_ENLISTED,         /* txid, ok, already, error, reason, detail */
     MESSAGE_PREPARE,          /* txid, set */
     MESSAGE_COMMIT_ONE_PHASE, /* txid, incarnation */
     MESSAGE_DECISION,         /* txid, outcome, forgotten */

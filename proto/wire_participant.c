@@ -159,6 +159,7 @@ static void build_enlisted(const struct message *message, struct wire_scratch *s
     part->already = message->already;
     part->reason = (Troth__V1__AbortReason)message->reason;
     part->detail = (char *)message->detail;
+    part->error = message->error;
 }
 
 static void build_prepare(const struct message *message, struct wire_scratch *scratch) {
@@ -226,6 +227,7 @@ static int read_enlisted(const void *in, struct message *message) {
     message->type = MESSAGE_ENLISTED;
     message->ok = part->ok;
     message->already = part->already;
+    message->error = part->error;
     wire_get_reason(part->reason, message);
     message_set_detail(message, part->detail);
     return wire_get_txid(&part->txid, message) ? 0 : TROTH_ERR_INVALID;

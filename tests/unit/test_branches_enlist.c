@@ -63,6 +63,11 @@ START_TEST(a_refused_enlistment_leaves_nothing_behind) {
         (struct message){.type = MESSAGE_ENLISTED, .txid = tx(1), .reason = PAXOS_REASON_DEADLINE});
     story_expect_told(&s, 11, TROTH_ERR_ABORTED);
     story_expect_state(&s, tx(1), BRANCH_NONE);
+    story_enlist(&s, tx(1), 12);
+    story_says(
+        &s, 1,
+        (struct message){.type = MESSAGE_ENLISTED, .txid = tx(1), .error = TROTH_ERR_NOT_FOUND});
+    story_expect_told(&s, 12, TROTH_ERR_NOT_FOUND);
     ck_assert_int_eq(branches_deadline_ms(s.branches), INT64_MAX);
     story_end(&s);
 }
