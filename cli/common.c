@@ -14,6 +14,7 @@ static int exit_code(int err) {
     case TROTH_ERR_ABORTED:
     case TROTH_ERR_CONFLICT:
     case TROTH_ERR_STATE:
+    case TROTH_ERR_TOO_LARGE: /* a sum out of its range */
         return CLI_NOT_DONE;
     case TROTH_ERR_UNKNOWN:
     case TROTH_ERR_TIMEOUT:
@@ -25,7 +26,7 @@ static int exit_code(int err) {
     }
 }
 
-static const char *what_next(int err) {
+static const char *what_next(const struct cli *cli, int err) {
     switch (err) {
     case TROTH_ERR_UNAVAILABLE:
         return "Check that the processes run and that --nodes and --shards are right.";
@@ -37,7 +38,9 @@ static const char *what_next(int err) {
     case TROTH_ERR_CONFLICT:
         return "Run the whole transaction again.";
     case TROTH_ERR_NOT_FOUND:
-        return "Check the txid and that --nodes names the cluster that gave it out.";
+        return strcmp(cli->command->group, "tx") == 0
+                   ? "Check the txid and that --nodes names the cluster that gave it out."
+                   : NULL;
     case TROTH_ERR_FORGOTTEN:
         return "It finished so long ago that its outcome is not kept any more.";
     default:
@@ -46,10 +49,11 @@ static const char *what_next(int err) {
 }
 
 int cli_fail(const struct cli *cli, const char *what, int err, const char *detail) {
-    const char *next = what_next(err);
+    const char *next = what_next(cli, err);
+    const char *text = err == TROTH_ERR_TOO_LARGE ? "out of range" : troth_err_text(err);
     bool explained = detail != NULL && detail[0] != '\0';
-    fprintf(stderr, "%s: %s%s%s%s%s\n", cli->path, what, what[0] == '\0' ? "" : ": ",
-            troth_err_text(err), explained ? ": " : "", explained ? detail : "");
+    fprintf(stderr, "%s: %s%s%s%s%s\n", cli->path, what, what[0] == '\0' ? "" : ": ", text,
+            explained ? ": " : "", explained ? detail : "");
     if (next != NULL) {
         fprintf(stderr, "%s\n", next);
     }

@@ -157,19 +157,6 @@ static void print_nodes(const struct cli *cli, const struct status *status) {
     table_free(table);
 }
 
-/* The first node's view of a participant, with the most of what any node says of it. */
-static bool seen_before(const struct status *status, uint32_t node, const char *participant) {
-    for (uint32_t i = 0; i < node; i++) {
-        const Troth__V1__StatusReply *reply = reply_at(status, i);
-        for (size_t k = 0; reply != NULL && k < reply->n_participants; k++) {
-            if (strcmp(reply->participants[k]->participant, participant) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 struct participant_row {
     const Troth__V1__ParticipantStatus *newest;
     unsigned attached;
@@ -201,17 +188,35 @@ static struct participant_row participant_row(const struct status *status, const
 typedef void participant_fn(void *arg, const struct status *status,
                             const struct participant_row *row);
 
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Each participant that any node knows, once, by name. */
 static void each_participant(const struct status *status, participant_fn *each, void *arg) {
+    size_t n = 0;
+    for (uint32_t i = 0; i < status->ask->n; i++) {
+        n += reply_at(status, i) == NULL ? 0 : reply_at(status, i)->n_participants;
+    }
+    const char **names = calloc(n + 1, sizeof *names);
+    if (names == NULL) {
+        return;
+    }
+    n = 0;
     for (uint32_t i = 0; i < status->ask->n; i++) {
         const Troth__V1__StatusReply *reply = reply_at(status, i);
         for (size_t k = 0; reply != NULL && k < reply->n_participants; k++) {
-            const char *name = reply->participants[k]->participant;
-            if (!seen_before(status, i, name)) {
-                struct participant_row row = participant_row(status, name);
-                each(arg, status, &row);
-            }
+            names[n++] = reply->participants[k]->participant;
         }
     }
+    qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || strcmp(names[i], names[i - 1]) != 0) {
+            struct participant_row row = participant_row(status, names[i]);
+            each(arg, status, &row);
+        }
+    }
+    free(names);
 }
 
 static void participant_cells(void *arg, const struct status *status,

@@ -237,9 +237,8 @@ int cli_tx_list(struct cli *cli, int argc, char **argv) {
 }
 
 static void show_table(const struct cli *cli, const struct ask *ask) {
-    static const char *const headers[] = {"ASKED",        "STATE", "PROMISED", "PARTICIPANT",
-                                          ">INCARNATION", "VOTE",  "BALLOT",   "ACKED",
-                                          "ATTACHED",     NULL};
+    static const char *const headers[] = {"ASKED", "STATE",  "PROMISED", "PARTICIPANT", ">START",
+                                          "VOTE",  "BALLOT", "ACKED",    "ATTACHED",    NULL};
     struct table *table = table_new(headers);
     for (uint32_t i = 0; i < ask->n; i++) {
         const Troth__V1__Transaction *view = (Troth__V1__Transaction *)ask->replies[i].reply;
@@ -250,7 +249,8 @@ static void show_table(const struct cli *cli, const struct ask *ask) {
             table_cell(table, color_of(view), "%s", state_name((int)view->state));
             table_cell(table, TABLE_PLAIN, "%u", view->ballot);
             table_cell(table, TABLE_PLAIN, "%s", branch == NULL ? "-" : branch->participant);
-            table_cell(table, TABLE_PLAIN, "%" PRIu64, branch == NULL ? 0 : branch->incarnation);
+            table_cell(table, TABLE_PLAIN, "%" PRIu32,
+                       branch == NULL ? 0 : (uint32_t)branch->incarnation);
             table_cell(table, TABLE_PLAIN, "%s", state == NULL ? "-" : vote_name((int)state->vote));
             table_cell(table, TABLE_PLAIN, "%u", state == NULL ? 0 : state->ballot);
             table_cell(table, TABLE_PLAIN, "%s", state != NULL && state->acked ? "yes" : "no");

@@ -107,6 +107,7 @@ int troth_participant_open(struct troth_participant **out,
     p->callbacks = *options->callbacks;
     p->arg = options->arg;
     pthread_mutex_init(&p->mutex, NULL);
+    *out = p; /* callbacks, recover first of all, run before this returns and may need it */
     err = open_log(p, options, why, why_bytes);
     if (err == 0) {
         err = start(p, options->nodes, why, why_bytes);
@@ -116,9 +117,9 @@ int troth_participant_open(struct troth_participant **out,
             snprintf(why, why_bytes, "%s", troth_err_text(err));
         }
         troth_participant_close(p);
+        *out = NULL;
         return err;
     }
-    *out = p;
     return 0;
 }
 

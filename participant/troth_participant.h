@@ -91,10 +91,11 @@ struct troth_participant_options {
 };
 
 struct troth_participant;
-/* Opens the branch log, raises the incarnation, recovers, starts the loop and the sessions. On an
- * error `why` (of `why_bytes`) says what failed, on what and what to do. TROTH_ERR_INVALID,
- * _NO_MEMORY, _STORAGE, _MISMATCH (another cluster's, another name's or a newer version's log),
- * _EXISTS (another live process has the log open). */
+/* Opens the branch log, raises the incarnation, recovers, starts the loop and the sessions. *out is
+ * set before the first callback runs, so that it may use it, and NULL after an error. On an error
+ * `why` (of `why_bytes`) says what failed, on what and what to do. TROTH_ERR_INVALID, _NO_MEMORY,
+ * _STORAGE, _MISMATCH (another cluster's, another name's or a newer version's log), _EXISTS
+ * (another live process has the log open). */
 int troth_participant_open(struct troth_participant **out,
                            const struct troth_participant_options *options, char *why,
                            size_t why_bytes);
