@@ -127,7 +127,8 @@ void coordinate_send_branch(struct engine *engine, struct tx *tx, struct branch 
     }
     if (tx->stage == TX_LEADING) {
         send_prepare(engine, tx, branch);
-    } else if (tx->stage == TX_DECIDED) {
+    } else if (tx->stage == TX_DECIDED &&
+               (!branch->uncertain || tx->tries >= ENGINE_CERTAIN_TRIES)) {
         effect_to_rm(engine, branch->rm->session, MESSAGE_DECISION, tx->txid)->outcome =
             tx_outcome(tx);
     }
@@ -150,16 +151,26 @@ void coordinate_abort_active(struct engine *engine, struct tx *tx, enum paxos_re
 void coordinate_branch_aborted(struct engine *engine, struct rm *rm,
                                const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
-    if (tx == NULL || tx->stage != TX_ACTIVE || tx_branch_find(tx, rm->participant.name) < 0) {
-        return; /* over, or it will vote for itself when it is asked */
+    int index = tx != NULL ? tx_branch_find(tx, rm->participant.name) : -1;
+    bool undecided = index >= 0 && (tx->stage == TX_ACTIVE || tx->stage == TX_LEADING);
+    if (!undecided) {
+        return;
     }
     char detail[MESSAGE_DETAIL_BYTES];
     snprintf(detail, sizeof detail, "participant %s: %s", rm->participant.name,
              message->detail[0] != '\0' ? message->detail : "gave the branch up");
-    branch_over(tx, &tx->branches[tx_branch_find(tx, rm->participant.name)]);
-    coordinate_abort_active(
-        engine, tx, message->reason != PAXOS_REASON_NONE ? message->reason : PAXOS_REASON_VOTE,
-        detail);
+    enum paxos_reason reason =
+        message->reason != PAXOS_REASON_NONE ? message->reason : PAXOS_REASON_VOTE;
+    if (tx->stage == TX_ACTIVE) {
+        branch_over(tx, &tx->branches[index]);
+        coordinate_abort_active(engine, tx, reason, detail);
+    } else if (tx->leader->phase == LEADER_LEARNING) {
+        /* A participant that lost the branch over a restart can't know how it has voted before,
+         * so it does not vote again: a ballot decides. */
+        tx->reason = reason;
+        tx_set_detail(tx, detail);
+        lead_take_over(engine, tx);
+    }
 }
 
 /* ---- Decided: phase two
@@ -205,16 +216,25 @@ static void deliver(struct engine *engine, struct tx *tx) {
     finish_if_acked(engine, tx);
 }
 
+/* Who needs the decision, as far as this leader knows the votes. When another node decided it may
+ * not know them all. */
+static void find_who_needs_it(struct engine *engine, struct tx *tx) {
+    const struct leader *leader = tx->leader;
+    bool knows_all = leader->phase == LEADER_DECIDED;
+    tx_branches_from_set(engine, tx, leader->set);
+    for (uint32_t i = 0; i < tx->n_branches && leader->votes != NULL; i++) {
+        if (!needs_decision(leader->votes[i], leader->ballot)) {
+            branch_over(tx, &tx->branches[i]);
+        }
+        tx->branches[i].uncertain = !knows_all && leader->votes[i] != PAXOS_VOTE_PREPARED &&
+                                    tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
+    }
+}
+
 void coordinate_decided(struct engine *engine, struct tx *tx) {
     bool drives = tx->stage != TX_KEPT;
-    struct leader *leader = tx->leader;
-    if (leader != NULL && leader->set != NULL) {
-        tx_branches_from_set(engine, tx, leader->set);
-        for (uint32_t i = 0; i < tx->n_branches && leader->votes != NULL; i++) {
-            if (!needs_decision(leader->votes[i], leader->ballot)) {
-                branch_over(tx, &tx->branches[i]);
-            }
-        }
+    if (tx->leader != NULL && tx->leader->set != NULL) {
+        find_who_needs_it(engine, tx);
     }
     tx_move(tx, TX_DECIDED);
     requests_tell(engine, tx, 0);

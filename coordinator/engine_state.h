@@ -30,13 +30,17 @@
 #include "coordinator/engine.h"
 #include "paxos/leader.h"
 
-#define ENGINE_KNOWN_DELAY_MS 100 /* a decision that is not finished by then is told to the nodes  \
-                                   */
+#define ENGINE_KNOWN_DELAY_MS                                                                      \
+    100 /* a decision that is not finished by then is told to the nodes                            \
+         */
 #define ENGINE_HOUSEKEEPING_MS 1000    /* marks are spread and the old is forgotten */
 #define ENGINE_REPEAT_MAX_MS   30000   /* repeats of a decision become as rare as this */
 #define ENGINE_RETAINED_MAX    262144u /* finished outcomes kept in memory, whatever their age */
 #define ENGINE_BACKOFF_MS      50 /* after a lost duel, at least; doubles up to 2^5 times that */
-#define ENGINE_UNANSWERED_MAX  3  /* then a leader that should know counts as lost */
+/* A branch that may have voted read-only, and does not ask, is told of a commit only at this
+ * repeat: it would not know the branch any more, and that is a hazard to whoever voted prepared. */
+#define ENGINE_CERTAIN_TRIES  5
+#define ENGINE_UNANSWERED_MAX 3 /* then a leader that should know counts as lost */
 /* The only member of the set of a transaction in which nobody took part. */
 #define ENGINE_NOBODY "_nobody"
 
@@ -50,7 +54,8 @@ struct branch {
     struct branch *prev;
     struct branch *next;
     uint64_t incarnation;
-    bool acked; /* needs nothing more from us */
+    bool acked;     /* needs nothing more from us */
+    bool uncertain; /* committed, and not known here whether it voted prepared or read-only */
 };
 
 /* A participant that this node has heard of. */

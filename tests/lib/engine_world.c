@@ -181,8 +181,13 @@ static void on_prepare(struct world *world, uint32_t participant, struct message
         p->branches[index].vote = p->votes;
         p->branches[index].state = p->votes == PAXOS_VOTE_PREPARED ? BRANCH_VOTED : BRANCH_ABORTED;
     } else if (p->branches[index].vote == PAXOS_VOTE_NONE) {
-        p->branches[index].vote = PAXOS_VOTE_ABORTED;
+        /* Lost over a restart: it may have voted, so it must not vote again. */
+        struct message gone = {.type = MESSAGE_BRANCH_ABORTED,
+                               .txid = message->txid,
+                               .reason = PAXOS_REASON_LOST_WORK};
         p->branches[index].state = BRANCH_ABORTED;
+        participant_send(world, participant, troth_txid_node(message->txid), &gone);
+        return;
     }
     if (p->branches[index].set == NULL) {
         p->branches[index].set = paxos_set_hold(message->set);
@@ -467,6 +472,9 @@ void world_participant_crash(struct world *world, uint32_t participant) {
     for (size_t i = 0; i < WORLD_TXS; i++) {
         if (p->branches[i].state == BRANCH_ACTIVE) {
             p->branches[i].state = BRANCH_ABORTED; /* its work is gone; nothing of it is kept */
+        }
+        if (p->branches[i].state == BRANCH_ABORTED) {
+            p->branches[i].vote = PAXOS_VOTE_NONE; /* read-only and aborted are not stored */
         }
     }
 }

@@ -412,29 +412,52 @@ START_TEST(a_name_that_another_live_process_holds_is_refused) {
 }
 END_TEST
 
+/* A later start can't vote, since it does not know what the one before it has voted. */
+START_TEST(S5_a_participant_that_lost_its_branch_needs_no_deadline_and_no_vote) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches();
+    w.participant[2].votes = PAXOS_VOTE_NONE;
+    uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
+    ck_assert(!world_replied(&w, commit));
+    struct message lost = {
+        .type = MESSAGE_BRANCH_ABORTED, .txid = txid, .reason = PAXOS_REASON_LOST_WORK};
+    world_step(&w, 1,
+               (struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,
+                                     .session = w.participant[2].session[1],
+                                     .message = &lost});
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_ABORTED);
+    ck_assert_int_eq(w.replies[commit].reason, PAXOS_REASON_LOST_WORK);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
-        "engine", (const TTest *[]){S2_all_prepared_commits_everywhere,
-                                    S3_one_vote_to_abort_aborts_everywhere_and_says_who,
-                                    one_node_is_two_phase_commit,
-                                    a_read_only_vote_leaves_phase_two,
-                                    one_participant_commits_in_one_phase,
-                                    one_participant_may_refuse_in_one_phase,
-                                    S1_a_commit_without_participants_is_known_to_all_nodes,
-                                    abort_before_any_prepare_writes_nothing,
-                                    commit_and_get_can_be_asked_of_any_node_and_again,
-                                    a_txid_that_cannot_be_is_refused_and_changes_nothing,
-                                    enlist_is_refused_once_commit_began,
-                                    S5_another_incarnation_of_a_participant_dooms_the_transaction,
-                                    S5_a_restart_between_work_and_prepare_aborts,
-                                    too_many_participants_are_refused_and_nothing_changes,
-                                    the_deadline_aborts_what_is_active,
-                                    the_deadline_proposes_aborted_while_a_vote_is_missing,
-                                    begin_with_one_key_is_one_transaction,
-                                    begin_refuses_what_is_over_a_limit,
-                                    S6_below_the_mark_it_is_forgotten_never_aborted,
-                                    an_unfinished_transaction_holds_the_mark_back,
-                                    stop_finishes_what_is_preparing_and_aborts_what_is_active,
-                                    a_name_that_another_live_process_holds_is_refused,
-                                    NULL});
+        "engine",
+        (const TTest *[]){S2_all_prepared_commits_everywhere,
+                          S3_one_vote_to_abort_aborts_everywhere_and_says_who,
+                          one_node_is_two_phase_commit,
+                          a_read_only_vote_leaves_phase_two,
+                          one_participant_commits_in_one_phase,
+                          one_participant_may_refuse_in_one_phase,
+                          S1_a_commit_without_participants_is_known_to_all_nodes,
+                          abort_before_any_prepare_writes_nothing,
+                          commit_and_get_can_be_asked_of_any_node_and_again,
+                          a_txid_that_cannot_be_is_refused_and_changes_nothing,
+                          enlist_is_refused_once_commit_began,
+                          S5_another_incarnation_of_a_participant_dooms_the_transaction,
+                          S5_a_restart_between_work_and_prepare_aborts,
+                          S5_a_participant_that_lost_its_branch_needs_no_deadline_and_no_vote,
+                          too_many_participants_are_refused_and_nothing_changes,
+                          the_deadline_aborts_what_is_active,
+                          the_deadline_proposes_aborted_while_a_vote_is_missing,
+                          begin_with_one_key_is_one_transaction,
+                          begin_refuses_what_is_over_a_limit,
+                          S6_below_the_mark_it_is_forgotten_never_aborted,
+                          an_unfinished_transaction_holds_the_mark_back,
+                          stop_finishes_what_is_preparing_and_aborts_what_is_active,
+                          a_name_that_another_live_process_holds_is_refused,
+                          NULL});
 }
