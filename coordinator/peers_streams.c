@@ -57,7 +57,9 @@ static bool take_hello(struct node *node, struct rpc_stream *stream, const uint8
     if (hello == NULL || wire_decode_peer_hello(bytes, n, false, hello) != 0) {
         free(hello);
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
-                          "the first message of a stream between nodes must be a hello");
+                          "the first message of a stream between nodes must be a hello with the "
+                          "cluster's name, a node's number from 1 to that of nodes, and a disk id "
+                          "of 16 bytes");
         return false;
     }
     uint64_t id = node_next_id(node);

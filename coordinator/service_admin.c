@@ -14,12 +14,17 @@
 #define PARTICIPANTS_LISTED_MAX 10000u
 
 static void on_status(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_t n) {
-    (void)bytes;
-    (void)n;
     struct call *call = call_new(rpc, CALL_STATUS);
-    if (call != NULL) {
-        call_post(arg, call);
+    if (call == NULL) {
+        return;
     }
+    Troth__V1__StatusRequest *request = troth__v1__status_request__unpack(NULL, n, bytes);
+    if (request == NULL) {
+        call_fail(call, RPC_INVALID_ARGUMENT, "the request can't be read: it is no StatusRequest");
+        return;
+    }
+    troth__v1__status_request__free_unpacked(request, NULL);
+    call_post(arg, call);
 }
 
 static void on_in_doubt(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_t n) {

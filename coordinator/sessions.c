@@ -1,4 +1,5 @@
 /* sessions: one for each participant that is attached, on the loop. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -144,8 +145,11 @@ void sessions_refuse(struct sessions *sessions, uint64_t id, int error, const ch
                  : error == TROTH_ERR_INVALID  ? RPC_INVALID_ARGUMENT
                  : error == TROTH_ERR_TOO_MANY ? RPC_RESOURCE_EXHAUSTED
                                                : RPC_FAILED_PRECONDITION;
-    logline(LOGLINE_WARN, "participant %s is refused: %s", session->participant.name, detail);
-    rpc_stream_finish(session->stream, status, detail[0] != '\0' ? detail : troth_err_text(error));
+    char text[RPC_STATUS_TEXT_MAX];
+    snprintf(text, sizeof text, "participant %s is refused: %s", session->participant.name,
+             detail[0] != '\0' ? detail : troth_err_text(error));
+    logline(LOGLINE_WARN, "%s", text);
+    rpc_stream_finish(session->stream, status, text);
     forget(sessions, session);
 }
 
