@@ -135,17 +135,10 @@ static void put(struct calls *calls, struct call *call) {
 }
 
 static void ask_engine(struct node *node, struct call *call) {
-    char text[TROTH_TXID_TEXT];
     struct calls *calls = node->calls;
     const char *refusal = node_refusal(node);
     if (refusal != NULL) {
         call_fail(call, RPC_UNAVAILABLE, "%s", refusal);
-        return;
-    }
-    if (node->damaged_n > 0 && node_is_damaged(node, call->txid)) {
-        call_fail(call, RPC_UNAVAILABLE,
-                  "this node's record of transaction %s is damaged; ask another node",
-                  troth_txid_format(call->txid, text));
         return;
     }
     if (HASH_COUNT(calls->waiting) >= CALLS_MAX) {

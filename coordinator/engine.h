@@ -58,7 +58,8 @@ void engine_free(struct engine *engine);
 enum engine_event_type {
     /* Start-up, in this order. */
     ENGINE_LOAD_MARK,   /* txid: an origin (hi) and its low-water mark (lo) */
-    ENGINE_LOAD_RECORD, /* txid, record: as STORE gave it */
+    ENGINE_LOAD_RECORD, /* txid, record: as STORE gave it; NULL when it can't be read: this node
+                         * then neither answers nor leads, and asks the others (DESIGN 4.10) */
     ENGINE_START,       /* all is loaded and this node is admitted: take part */
     /* The world. */
     ENGINE_TICK,

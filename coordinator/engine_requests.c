@@ -19,7 +19,15 @@ struct answer {
 /* ---- Answers
  * -------------------------------------------------------------------------------------- */
 
-static const char *explain(int error, char text[MESSAGE_DETAIL_BYTES], struct troth_txid txid) {
+/* Whether it may have been begun in this cluster. */
+static bool is_of_this_cluster(const struct engine *engine, struct troth_txid txid) {
+    uint32_t node = troth_txid_node(txid);
+    return troth_txid_cell(txid) == engine->options.cell && node != 0 &&
+           node <= engine->options.nodes && troth_txid_sequence(txid) != 0;
+}
+
+static const char *explain(const struct engine *engine, int error, char text[MESSAGE_DETAIL_BYTES],
+                           struct troth_txid txid) {
     char hex[TROTH_TXID_TEXT];
     troth_txid_format(txid, hex);
     const char *why = troth_err_text(error);
@@ -33,9 +41,11 @@ static const char *explain(int error, char text[MESSAGE_DETAIL_BYTES], struct tr
         why = "would have more than 1024 participants; nothing was changed";
     } else if (error == TROTH_ERR_UNAVAILABLE) {
         why = "is coordinated by a node that cannot be reached; begin another";
+    } else if (error == TROTH_ERR_INVALID && is_of_this_cluster(engine, txid)) {
+        why = "was given a reserved participant name; use another";
     } else if (error == TROTH_ERR_INVALID) {
-        why = "is not of this cell, names a node that the cluster does not have, or a reserved "
-              "participant name was given";
+        why = "is of another cell, or names a node that the cluster does not have; use a txid "
+              "that was begun here";
     }
     snprintf(text, MESSAGE_DETAIL_BYTES, "transaction %s %s", hex, why);
     return text;
@@ -79,7 +89,7 @@ static void answer_waiter(struct engine *engine, const struct waiter *waiter,
                           struct troth_txid txid, struct answer answer) {
     char text[MESSAGE_DETAIL_BYTES];
     if (answer.detail == NULL) {
-        answer.detail = answer.error == 0 ? "" : explain(answer.error, text, txid);
+        answer.detail = answer.error == 0 ? "" : explain(engine, answer.error, text, txid);
     }
     if (waiter->session != 0) {
         answer_session(engine, waiter, txid, &answer);
@@ -174,8 +184,7 @@ void requests_cancel(struct engine *engine, uint64_t request) {
 static int locate(struct engine *engine, struct troth_txid txid, struct tx **tx) {
     *tx = NULL;
     uint32_t node = troth_txid_node(txid);
-    if (troth_txid_cell(txid) != engine->options.cell || node == 0 ||
-        node > engine->options.nodes || troth_txid_sequence(txid) == 0) {
+    if (!is_of_this_cluster(engine, txid)) {
         return TROTH_ERR_INVALID;
     }
     *tx = tx_find(engine, txid);
@@ -346,6 +355,11 @@ static void serve(struct engine *engine, struct troth_txid txid, const struct wa
     }
     if (error != 0) {
         answer_waiter(engine, waiter, txid, (struct answer){.error = error});
+    } else if (tx != NULL && tx->damaged) {
+        answer_waiter(engine, waiter, txid,
+                      (struct answer){.error = TROTH_ERR_UNAVAILABLE,
+                                      .detail = "this node's record of the transaction is damaged; "
+                                                "ask another node"});
     } else if (tx != NULL && tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
         answer_waiter(engine, waiter, txid,
                       waiter->kind == WAITER_ENLIST ? answer_too_late(tx) : answer_outcome(tx));

@@ -78,17 +78,8 @@ static int load_mark(void *arg, struct troth_txid mark) {
 
 static int load_record(void *arg, struct troth_txid txid, struct acceptor *record) {
     struct node *node = arg;
-    if (record != NULL) {
-        node_step(node, &(struct engine_event){
-                            .type = ENGINE_LOAD_RECORD, .txid = txid, .record = record});
-        return 0;
-    }
-    struct troth_txid *more = realloc(node->damaged, (node->damaged_n + 1) * sizeof *node->damaged);
-    if (more == NULL) {
-        return TROTH_ERR_NO_MEMORY;
-    }
-    node->damaged = more;
-    node->damaged[node->damaged_n++] = txid;
+    node_step(node,
+              &(struct engine_event){.type = ENGINE_LOAD_RECORD, .txid = txid, .record = record});
     return 0;
 }
 
@@ -186,7 +177,10 @@ int node_open(struct node **out, const struct config *config, char why[NODE_WHY_
     node->config = config;
     node->now_ms = clock_monotonic_ms();
     node->opened_ms = node->now_ms;
-    atomic_init(&node->next_id, 0);
+    /* An answer to a request of this node's last life must not meet one of this life's. */
+    uint32_t first_id;
+    clock_random(&first_id, sizeof first_id);
+    atomic_init(&node->next_id, (uint64_t)first_id << 31);
     int status = open_network(node, why);
     if (status == 0) {
         status = open_storage(node, why);
@@ -212,7 +206,6 @@ void node_free(struct node *node) {
     engine_free(node->engine);
     node_log_close(node->log);
     inbox_free(node->inbox);
-    free(node->damaged);
     free(node);
 }
 

@@ -221,15 +221,6 @@ void node_step(struct node *node, struct engine_event *event) {
     }
 }
 
-bool node_is_damaged(const struct node *node, struct troth_txid txid) {
-    for (size_t i = 0; i < node->damaged_n; i++) {
-        if (troth_txid_equal(node->damaged[i], txid)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- Messages to ourselves ----------------------------------------------------------------- */
 
 void node_effects_run_self(struct node *node) {

@@ -64,8 +64,6 @@ struct node {
     struct membership membership;
     struct engine *engine;
     struct engine_effects effects;
-    struct troth_txid *damaged; /* records that can't be read: we take no part in these */
-    size_t damaged_n;
 
     struct rpc *rpc;
     struct rpc_server *server;
@@ -116,7 +114,6 @@ const char *node_refusal(const struct node *node);
 
 /* One step, with the time set, and its effects. */
 void node_step(struct node *node, struct engine_event *event);
-bool node_is_damaged(const struct node *node, struct troth_txid txid);
 /* Steps what the node sent to itself. */
 void node_effects_run_self(struct node *node);
 /* The batch is on disk: what was held for it becomes free, for the next batch. */
@@ -167,8 +164,7 @@ void sessions_free(struct sessions *sessions);
 /* Ends all streams; what is queued on them is still sent. */
 void sessions_finish(struct sessions *sessions);
 int sessions_register(struct sessions *sessions, struct rpc_server *server);
-int sessions_send(struct sessions *sessions, uint64_t id, const struct message *message,
-                  bool hold);
+int sessions_send(struct sessions *sessions, uint64_t id, const struct message *message, bool hold);
 void sessions_flush(struct sessions *sessions, bool stored);
 void sessions_refuse(struct sessions *sessions, uint64_t id, int error, const char *detail);
 

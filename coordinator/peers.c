@@ -184,8 +184,7 @@ static void take_message(struct node *node, struct peer *peer, struct message *m
     } else {
         detector_sign(&peer->detector, at_ms);
     }
-    bool is_damaged = node->damaged_n > 0 && node_is_damaged(node, message->txid);
-    if (node->started && !is_damaged) {
+    if (node->started) {
         node_step(node, &(struct engine_event){
                             .type = ENGINE_NODE_MESSAGE, .node = peer->id, .message = message});
     }

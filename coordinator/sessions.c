@@ -169,9 +169,8 @@ void sessions_on_frame(struct node *node, struct node_item *item) {
     struct node_batch *batch = item->data;
     for (size_t i = 0; i < batch->n && !node->ended; i++) {
         struct message *message = &batch->items[i];
-        bool is_damaged = node->damaged_n > 0 && node_is_damaged(node, message->txid);
         /* A step may refuse the session. */
-        if (is_damaged || find(node->sessions, item->number) == NULL) {
+        if (find(node->sessions, item->number) == NULL) {
             continue;
         }
         node_step(node, &(struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,

@@ -11,7 +11,7 @@
 
 #define MESSAGE_DETAIL_BYTES 200u /* with the NUL */
 /* What a frame may hold: a larger one from outside is refused as malformed. */
-#define MESSAGE_PER_FRAME_MAX 65536u
+#define MESSAGE_PER_FRAME_MAX (1u << 20)
 
 enum message_type {
     MESSAGE_NONE,

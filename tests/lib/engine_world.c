@@ -417,8 +417,11 @@ static void load(struct world *world, uint32_t node) {
             struct acceptor copy = {0};
             record_copy(&copy, &n->disk[i].record);
             world_step(world, node,
-                       (struct engine_event){
-                           .type = ENGINE_LOAD_RECORD, .txid = n->disk[i].txid, .record = &copy});
+                       (struct engine_event){.type = ENGINE_LOAD_RECORD,
+                                             .txid = n->disk[i].txid,
+                                             .record = n->disk[i].damaged ? NULL : &copy});
+            acceptor_release(&copy); /* where it was not taken over */
+            n->disk[i].damaged = false;
         }
     }
     world_step(world, node, (struct engine_event){.type = ENGINE_START});

@@ -35,6 +35,7 @@ struct world_record {
     struct troth_txid txid;
     struct acceptor record; /* deep copy */
     bool there;
+    bool damaged; /* can't be read at the next start */
 };
 
 struct world_node {

@@ -323,6 +323,29 @@ START_TEST(a_crash_after_any_message_leaves_one_outcome) {
 }
 END_TEST
 
+START_TEST(a_damaged_record_keeps_its_node_silent_until_another_tells) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    enum message_type known = MESSAGE_KNOWN;
+    w.lose = is_type;
+    w.lose_arg = &known;
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    world_crash(&w, 3);
+    w.lose = NULL;
+    for (size_t i = 0; i < WORLD_RECORDS; i++) {
+        w.node[3].disk[i].damaged = w.node[3].disk[i].there;
+    }
+    world_restart(&w, 3);
+    uint64_t commit = world_ask(&w, 3, ENGINE_COMMIT, txid);
+    ck_assert_int_eq(w.replies[commit].error, TROTH_ERR_UNAVAILABLE);
+    world_advance(&w, 5000);
+    commit = world_ask(&w, 3, ENGINE_COMMIT, txid);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 /* Random worlds: everything that can go wrong goes wrong, then heals; then all must be over, in
  * one way. What participants and clients see on the way is checked in engine_world.c and here. */
 static void random_fault(uint32_t *down) {
@@ -491,5 +514,6 @@ int main(void) {
                           duelling_leaders_come_to_one_outcome,
                           one_phase_and_the_coordinator_dies_the_participant_still_decides_once,
                           a_crash_after_any_message_leaves_one_outcome,
+                          a_damaged_record_keeps_its_node_silent_until_another_tells,
                           S1_S2_L1_L2_in_random_worlds, NULL});
 }
