@@ -105,9 +105,9 @@ void troth_participant_close(struct troth_participant *participant);
 /* Binds the branch to this incarnation (DESIGN 4.2). `done` runs on the loop, once: 0, or
  * TROTH_ERR_UNAVAILABLE (the coordinator can't be reached), _ABORTED (the transaction is over, or
  * this participant lost work of it), _STATE (commit has begun), _NOT_FOUND (never given out),
- * _FORGOTTEN, _TOO_MANY, _CLOSED. At once when it is bound already. Every piece of work needs it,
- * and must not be answered to the client before `done`. Any thread. Returns 0 (done will run), or
- * TROTH_ERR_CLOSED or _NO_MEMORY (it won't). */
+ * _INVALID (not a txid of this cluster), _FORGOTTEN, _TOO_MANY, _CLOSED. At once when it is bound
+ * already. Every piece of work needs it, and must not be answered to the client before `done`. Any
+ * thread. Returns 0 (done will run), or TROTH_ERR_CLOSED or _NO_MEMORY (it won't). */
 typedef void troth_enlisted_fn(void *arg, struct troth_txid txid, int err, const char *detail);
 int troth_participant_enlist(struct troth_participant *participant, struct troth_txid txid,
                              troth_enlisted_fn *done, void *arg);

@@ -212,6 +212,8 @@ static void fail_enlist(struct op *op, int err, const char *detail) {
         op_fail(op, RPC_OUT_OF_RANGE,
                 "the transaction finished so long ago that its outcome is forgotten; begin "
                 "another one");
+    } else if (err == TROTH_ERR_INVALID) {
+        op_fail(op, RPC_INVALID_ARGUMENT, "%s", more);
     } else if (err == TROTH_ERR_TOO_MANY) {
         op_fail(op, RPC_RESOURCE_EXHAUSTED, "too many participants or branches (%s)", more);
     } else {
