@@ -8,3 +8,5 @@ troth_library(
   LINKS troth_harness troth_rpc PkgConfig::SQLITE PkgConfig::CHECK)
 
 troth_integration_test(test_bad_input_transactions LINKS troth_scene)
+troth_integration_test(test_bad_input_streams LINKS troth_scene troth_wire)
+troth_integration_test(test_bad_input_kv LINKS troth_scene)
