@@ -217,6 +217,12 @@ static int interrupted(struct demo *demo) {
     _exit(EXIT_INTERRUPTED);
 }
 
+static int end_stage(struct demo *demo, struct stage *stage) {
+    int err = stage_stop(stage, demo->why);
+    stage_release(stage);
+    return err;
+}
+
 static int run(struct demo *demo) {
     demo->paxos.nodes = demo->args.nodes;
     demo->classic.nodes = 1;
@@ -241,13 +247,14 @@ static int run(struct demo *demo) {
                  strerror(errno));
         return TROTH_ERR_SYSTEM;
     }
-    if (!demo->args.once) {
-        if (demo->args.nodes > 1) {
-            stage_release(&demo->classic_stage);
-        }
-        stay_up(demo->args.nodes > 1 ? &demo->main_stage : &demo->classic_stage);
+    struct stage *last = demo->args.nodes > 1 ? &demo->main_stage : &demo->classic_stage;
+    if (last != &demo->classic_stage) {
+        err = end_stage(demo, &demo->classic_stage);
     }
-    return 0;
+    if (err == 0 && !demo->args.once) {
+        stay_up(last);
+    }
+    return err == 0 ? end_stage(demo, last) : err;
 }
 
 int main(int argc, char *argv[]) {

@@ -31,7 +31,7 @@ struct outage {
     size_t n, room;
     size_t n_at_kill; /* those in doubt at the first look */
     size_t left;      /* not released in time */
-    size_t orphaned; /* branches */
+    size_t orphaned;  /* branches */
     size_t committed; /* transactions */
     size_t aborted;
     unsigned led[CLUSTER_MEMBERS_MAX + 1]; /* transactions, by the node that led them */

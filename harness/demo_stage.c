@@ -10,6 +10,7 @@
 #define LIVE_INTERVAL_MS 200
 #define RESOLVE_MS       30000
 #define IN_DOUBT_END_MS  30000
+#define STOP_MS          20000
 
 static int start_cluster(struct stage *stage, const char *folder, unsigned nodes, unsigned shards,
                          char why[STAGE_WHY_BYTES]) {
@@ -118,11 +119,27 @@ static int wait_for_no_doubt(struct stage *stage) {
     return 0;
 }
 
+/* A process that nobody killed is still there. */
+static int check_processes(struct stage *stage, char why[STAGE_WHY_BYTES]) {
+    for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
+        for (unsigned i = 0; i < cluster_count(stage->cluster, (enum cluster_role)role); i++) {
+            if (!cluster_running(stage->cluster, (enum cluster_role)role, i, NULL)) {
+                return cluster_wait_member_ready(stage->cluster, (enum cluster_role)role, i, 1,
+                                                 why);
+            }
+        }
+    }
+    return 0;
+}
+
 int stage_finish(struct stage *stage, char why[STAGE_WHY_BYTES]) {
     bank_stop(stage->bank);
     bank_resolve(stage->bank, RESOLVE_MS);
     bank_counts(stage->bank, &stage->counts);
     int err = wait_for_no_doubt(stage);
+    if (err == 0) {
+        err = check_processes(stage, why);
+    }
     if (err != 0) {
         return err;
     }
@@ -137,6 +154,19 @@ int stage_finish(struct stage *stage, char why[STAGE_WHY_BYTES]) {
 bool stage_good(const struct stage *stage) {
     return stage->in_doubt_left == 0 && stage->counts.unknown == 0 &&
            bank_report_good(&stage->report);
+}
+
+int stage_stop(struct stage *stage, char why[STAGE_WHY_BYTES]) {
+    int err = check_processes(stage, why);
+    for (int role = CLUSTER_SHARD; err == 0 && role >= CLUSTER_NODE; role--) {
+        for (unsigned i = 0; i < cluster_count(stage->cluster, (enum cluster_role)role); i++) {
+            int status = cluster_stop(stage->cluster, (enum cluster_role)role, i, STOP_MS);
+            if (status != 0 && err == 0) {
+                err = cluster_wait_member_ready(stage->cluster, (enum cluster_role)role, i, 1, why);
+            }
+        }
+    }
+    return err;
 }
 
 void stage_release(struct stage *stage) {

@@ -37,11 +37,14 @@ int stage_load(struct stage *stage, int64_t ms, double *tps);
 /* Draws the live line, with `what` before it. */
 void stage_live(struct stage *stage, const char *what);
 /* Stops the clients, asks for what they do not know, waits until nothing is in doubt, and checks
- * the shards' files. 0 whatever it finds; TROTH_ERR_STORAGE, _NO_MEMORY, _CLOSED. */
+ * the shards' files. 0 whatever it finds; TROTH_ERR_STORAGE, _NO_MEMORY; TROTH_ERR_CLOSED:
+ * interrupted, or a process has ended by itself (`why`). */
 int stage_finish(struct stage *stage, char why[STAGE_WHY_BYTES]);
 /* All money is there, nothing is in doubt or unknown. After stage_finish. */
 bool stage_good(const struct stage *stage);
-/* Ends the cluster and frees all. */
+/* Stops all processes in order. TROTH_ERR_CLOSED, `why`: one had ended before, or ended badly. */
+int stage_stop(struct stage *stage, char why[STAGE_WHY_BYTES]);
+/* Kills what runs and frees all. */
 void stage_release(struct stage *stage);
 
 #endif

@@ -156,22 +156,17 @@ int process_signal(struct process *process, int signal) {
     return 0;
 }
 
-static bool collect(struct process *process, int *status) {
-    int got = 0;
-    pid_t pid = waitpid(process->pid, &got, WNOHANG);
-    if (pid != process->pid) {
-        return false;
-    }
-    process->pid = 0;
-    process->paused = false;
-    if (status != NULL) {
-        *status = got;
-    }
-    return true;
-}
-
 bool process_running(struct process *process, int *status) {
-    return process->pid != 0 && !collect(process, status);
+    int got = 0;
+    if (process->pid != 0 && waitpid(process->pid, &got, WNOHANG) == process->pid) {
+        process->pid = 0;
+        process->paused = false;
+        process->status = got;
+    }
+    if (process->pid == 0 && status != NULL) {
+        *status = process->status;
+    }
+    return process->pid != 0;
 }
 
 int process_wait(struct process *process, int64_t timeout_ms, int *status) {

@@ -28,7 +28,8 @@ struct process {
     unsigned n_args;
     char *env[PROCESS_STRINGS_MAX]; /* "NAME=value", over the starter's; process_add_env */
     unsigned n_env;
-    pid_t pid; /* 0: not running */
+    pid_t pid;  /* 0: not running */
+    int status; /* of its last end, as waitpid gave it */
     bool paused;
 };
 
@@ -44,8 +45,8 @@ void process_clear_env(struct process *process);
 int process_start(struct process *process);
 /* TROTH_ERR_STATE when it does not run. SIGSTOP and SIGCONT are remembered in `paused`. */
 int process_signal(struct process *process, int signal);
-/* Whether it runs; one that has ended by itself is collected, and *status (may be NULL) is what
- * waitpid gave. */
+/* Whether it runs; one that has ended by itself is collected, and *status (may be NULL) is that of
+ * its last end. */
 bool process_running(struct process *process, int *status);
 /* Waits until it has ended; `timeout_ms` below 0: for ever. TROTH_ERR_TIMEOUT. */
 int process_wait(struct process *process, int64_t timeout_ms, int *status);
