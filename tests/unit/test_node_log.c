@@ -75,7 +75,7 @@ static struct troth_txid txid(uint64_t sequence) {
 
 /* A record with votes of `n` participants in one ballot. */
 static struct acceptor voted(uint32_t n, uint32_t ballot, enum paxos_vote vote) {
-    struct paxos_participant members[16];
+    struct paxos_participant members[16] = {0};
     struct acceptor record = {.promised = ballot};
     char name[PAXOS_NAME_BYTES];
     for (uint32_t i = 0; i < n; i++) {
