@@ -4,8 +4,12 @@
 
 #include "shell/logline.h"
 
+/* Of the tables; kept as the database's user_version, which the participant leaves to us. */
+#define STORE_VERSION 1
+
 /* Values are blobs whatever they look like; a view casts them for people. */
 static const char schema[] =
+    "PRAGMA user_version=1;" /* STORE_VERSION */
     "CREATE TABLE IF NOT EXISTS kv(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS intent(txid BLOB, key BLOB, value BLOB, PRIMARY KEY(txid, key))"
     " WITHOUT ROWID;"
@@ -58,19 +62,43 @@ static int failed(const struct store *store, const char *doing) {
     return code == SQLITE_NOMEM ? TROTH_ERR_NO_MEMORY : TROTH_ERR_STORAGE;
 }
 
+static int check_version(const struct store *store) {
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(store->db, "PRAGMA user_version", -1, &statement, NULL);
+    rc = rc == SQLITE_OK ? sqlite3_step(statement) : rc;
+    int version = rc == SQLITE_ROW ? sqlite3_column_int(statement, 0) : 0;
+    sqlite3_finalize(statement);
+    if (rc != SQLITE_ROW) {
+        return failed(store, "read the version");
+    }
+    if (version > STORE_VERSION) {
+        logline(LOGLINE_ERROR,
+                "%s was written by a newer version (format %d, this program knows %d); run that "
+                "version",
+                sqlite3_db_filename(store->db, "main"), version, STORE_VERSION);
+        return TROTH_ERR_MISMATCH;
+    }
+    return 0;
+}
+
 int store_open(struct store **out, sqlite3 *db) {
     struct store *store = calloc(1, sizeof *store);
     if (store == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
     store->db = db;
+    int err = check_version(store);
+    if (err != 0) {
+        free(store);
+        return err;
+    }
     int rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
     for (int i = 0; i < STATEMENTS && rc == SQLITE_OK; i++) {
         rc = sqlite3_prepare_v3(db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i],
                                 NULL);
     }
     if (rc != SQLITE_OK) {
-        int err = failed(store, "make the tables");
+        err = failed(store, "make the tables");
         store_close(store);
         return err;
     }

@@ -20,7 +20,8 @@
 #include "participant/shard/writes.h"
 
 struct store;
-/* Makes the tables where they are not there. The connection must outlive the store. */
+/* Makes the tables where they are not there; also TROTH_ERR_MISMATCH: a newer version made them.
+ * The connection must outlive the store. */
 int store_open(struct store **out, sqlite3 *db);
 /* NULL is let be. */
 void store_close(struct store *store);

@@ -130,10 +130,20 @@ START_TEST(people_read_the_tables_as_text) {
 }
 END_TEST
 
+START_TEST(tables_of_a_newer_version_are_left_alone) {
+    ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "PRAGMA user_version=2", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(store_open(&store, db), TROTH_ERR_MISMATCH);
+    ck_assert_int_ne(sqlite3_exec(db, "SELECT * FROM kv", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
+}
+END_TEST
+
 int main(void) {
     return suite_run("kv_store", (const TTest *[]){
                                      keys_and_values_are_any_bytes_also_none,
                                      a_scan_goes_in_the_order_of_unsigned_bytes,
                                      applying_intents_puts_deletes_and_keeps_apart_the_transactions,
-                                     people_read_the_tables_as_text, NULL});
+                                     people_read_the_tables_as_text,
+                                     tables_of_a_newer_version_are_left_alone, NULL});
 }
