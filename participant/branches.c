@@ -87,7 +87,7 @@ static void on_start(struct branches *all) {
             branch->wait_ms = BRANCHES_REPEAT_MS;
             branch_timer(all, branch, branches_jitter(all, branch->wait_ms));
         } else if (branch->state == BRANCH_COMMITTING) {
-            effect_call(all, branch, BRANCHES_CALL_COMMIT); /* its outcome is known */
+            branch_timer(all, branch, 0); /* its outcome is known: commit, at the first tick */
         }
     }
 }
@@ -124,7 +124,7 @@ static void on_due(struct branches *all, struct branch *branch) {
 
 static void on_tick(struct branches *all) {
     struct branch *branch;
-    while ((branch = branches_pop_due(all)) != NULL) {
+    for (int i = 0; i < BRANCHES_AT_ONCE && (branch = branches_pop_due(all)) != NULL; i++) {
         on_due(all, branch);
     }
     if (all->now_ms >= all->store_marks_ms) {

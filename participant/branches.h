@@ -52,12 +52,15 @@
 #define BRANCHES_OPEN_MAX          1000000u /* of these, not finished */
 #define BRANCHES_ENLIST_TIMEOUT_MS 5000
 #define BRANCHES_IDLE_TIMEOUT_MS   60000
+#define BRANCHES_ORPHAN_MS         3000  /* an active branch waits so long for its coordinator */
 #define BRANCHES_REPEAT_MS         2000  /* a vote is repeated, with jitter of a quarter */
 #define BRANCHES_FORGOTTEN_MS      60000 /* the same, once a node said that it has forgotten */
 #define BRANCHES_RETRY_MS          500   /* a callback that failed is called again; doubles */
 #define BRANCHES_RETRY_MAX_MS      30000
 #define BRANCHES_MARK_MS           1000 /* marks are stored together, this long after the first */
-#define BRANCHES_DISK_BYTES        16
+/* One step speaks for so many branches in doubt or due at most; the next TICK goes on. */
+#define BRANCHES_AT_ONCE    10000
+#define BRANCHES_DISK_BYTES 16
 
 struct branches_options {
     const char *name; /* the participant's, 1 to 47 characters */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <utlist.h>
+
 #include "participant/branches_internal.h"
 
 static void tell(struct branches *all, uint64_t request, struct troth_txid txid, int err,
@@ -162,15 +164,6 @@ void on_enlisting_due(struct branches *all, struct branch *branch) {
     enlisting_ends(all, branch, TROTH_ERR_UNAVAILABLE, PAXOS_REASON_DEADLINE, detail);
 }
 
-/* The request or its answer may be lost with the session. Whether the node has bound the branch
- * is not known, so it can't be tried again: the answer would be `already`. */
-void on_origin_down(struct branches *all, uint32_t node) {
-    while (all->nodes[node].enlisting != NULL) {
-        enlisting_ends(all, all->nodes[node].enlisting, TROTH_ERR_UNAVAILABLE,
-                       PAXOS_REASON_LOST_WORK, "the session with its coordinator was lost");
-    }
-}
-
 /* ---- Giving up ----------------------------------------------------------------------------------
  */
 
@@ -182,15 +175,51 @@ static void give_up(struct branches *all, struct branch *branch, enum paxos_reas
 }
 
 void on_active_due(struct branches *all, struct branch *branch) {
-    int64_t idle_ms = all->now_ms - branch->active_ms;
-    if (idle_ms < all->idle_timeout_ms) {
-        branch_timer(all, branch, all->idle_timeout_ms - idle_ms);
-        return;
-    }
+    uint32_t id = troth_txid_node(branch->txid);
+    const struct node *node = &all->nodes[id];
+    int64_t left_ms = branch->active_ms + all->idle_timeout_ms - all->now_ms;
+    int64_t orphan_ms = node->down_ms + BRANCHES_ORPHAN_MS - all->now_ms;
+    bool orphan = node->session == 0 && orphan_ms <= 0;
     char detail[MESSAGE_DETAIL_BYTES];
-    snprintf(detail, sizeof detail, "no work came to %s for %u ms", all->name,
-             all->idle_timeout_ms);
-    give_up(all, branch, PAXOS_REASON_DEADLINE, detail);
+    if (orphan) {
+        snprintf(detail, sizeof detail, "its coordinator, node %u, was out of reach for %d ms", id,
+                 BRANCHES_ORPHAN_MS);
+        give_up(all, branch, PAXOS_REASON_DEADLINE, detail);
+    } else if (left_ms <= 0) {
+        snprintf(detail, sizeof detail, "no work came to %s for %u ms", all->name,
+                 all->idle_timeout_ms);
+        give_up(all, branch, PAXOS_REASON_DEADLINE, detail);
+    } else {
+        bool waits = node->session == 0 && orphan_ms < left_ms;
+        branch_timer(all, branch, waits ? orphan_ms : left_ms);
+    }
+}
+
+/* What is being enlisted: the request or its answer may be lost with the session. Whether the node
+ * has bound the branch is not known, so it can't be tried again: the answer would be `already`.
+ *
+ * What is active waits for the coordinator, but not for long. Nobody else will ever prepare it: who
+ * takes over proposes aborted for what has not voted, and need not even know of this branch; and
+ * its locks are in the way of others (L3). */
+void on_origin_down(struct branches *all, uint32_t node) {
+    while (all->nodes[node].enlisting != NULL) {
+        enlisting_ends(all, all->nodes[node].enlisting, TROTH_ERR_UNAVAILABLE,
+                       PAXOS_REASON_LOST_WORK, "the session with its coordinator was lost");
+    }
+    struct branch *branch, *next;
+    DL_FOREACH_SAFE(all->nodes[node].active, branch, next) {
+        on_active_due(all, branch);
+    }
+}
+
+/* A node that has started anew knows nothing of what was active before. */
+void on_origin_up(struct branches *all, uint32_t node) {
+    struct branch *branch, *next;
+    DL_FOREACH_SAFE(all->nodes[node].active, branch, next) {
+        if (troth_txid_incarnation(branch->txid) < all->nodes[node].incarnation) {
+            give_up(all, branch, PAXOS_REASON_DEADLINE, "its coordinator has started anew");
+        }
+    }
 }
 
 void on_give_up(struct branches *all, const struct branches_event *event) {

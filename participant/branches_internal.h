@@ -37,7 +37,8 @@ struct branch {
     struct paxos_set *set;
     struct waiter *waiters;     /* the last one first */
     char *detail;               /* may be NULL */
-    struct branch *next, *prev; /* in the list of its state: ENLISTING, by node, or PREPARED */
+    struct branch *next, *prev; /* in the list of its state: ENLISTING and ACTIVE, by node,
+                                 * or PREPARED */
 };
 
 struct heap {
@@ -57,11 +58,14 @@ struct origin {
 };
 
 struct node {
-    bool known; /* disk and incarnation are remembered */
+    bool known;   /* disk and incarnation are remembered */
+    bool refused; /* the operator was told */
     uint8_t disk[BRANCHES_DISK_BYTES];
     uint64_t incarnation;
     uint64_t session;         /* 0: none */
+    int64_t down_ms;          /* when the session was lost, if there is none */
     struct branch *enlisting; /* utlist: those that wait for its answer */
+    struct branch *active;    /* utlist: those that it coordinates and that have not voted */
 };
 
 struct branches {
@@ -144,6 +148,7 @@ void on_enlist(struct branches *all, const struct branches_event *event);
 void on_enlisted(struct branches *all, uint32_t node, const struct message *message);
 void on_give_up(struct branches *all, const struct branches_event *event);
 void on_origin_down(struct branches *all, uint32_t node);
+void on_origin_up(struct branches *all, uint32_t node);
 /* Ends an enlistment that gets no answer: everyone who waits is told, nothing is undone. */
 void enlisting_ends(struct branches *all, struct branch *branch, int err, enum paxos_reason reason,
                     const char *detail);

@@ -34,7 +34,11 @@ static void refuse(struct branches *all, const struct branches_event *event, int
         effect->error = err;
         snprintf(effect->detail, sizeof effect->detail, "%s", detail);
     }
-    effect_alarm(all, (struct troth_txid){0}, "%s", detail);
+    /* It will dial on: an operator needs to be told once. */
+    if (!all->nodes[event->node % (PAXOS_NODES_MAX + 1)].refused) {
+        all->nodes[event->node % (PAXOS_NODES_MAX + 1)].refused = true;
+        effect_alarm(all, (struct troth_txid){0}, "%s", detail);
+    }
 }
 
 /* A node that has lost what it accepted could let two outcomes be chosen: no vote for it. */
@@ -64,6 +68,7 @@ static bool has_amnesia(struct branches *all, const struct branches_event *event
 
 static void drop_session(struct branches *all, uint32_t id) {
     all->nodes[id].session = 0;
+    all->nodes[id].down_ms = all->now_ms;
     all->counters.nodes_attached--;
     on_origin_down(all, id);
 }
@@ -90,10 +95,17 @@ void on_node_up(struct branches *all, const struct branches_event *event) {
         drop_session(all, event->node);
     }
     node->session = event->session;
+    node->refused = false;
     all->counters.nodes_attached++;
-    /* L2: what is in doubt asks the returned node at once. */
+    on_origin_up(all, event->node);
+    /* L2: what is in doubt asks the returned node at once; of very many, the oldest do, and the
+     * others when their vote's turn comes. */
+    int n = 0;
     struct branch *branch;
     DL_FOREACH(all->doubt, branch) {
+        if (n++ == BRANCHES_AT_ONCE) {
+            break;
+        }
         effect_vote(all, 1u << event->node, branch->txid, PAXOS_VOTE_PREPARED, branch->set,
                     PAXOS_REASON_NONE, NULL);
     }

@@ -223,6 +223,8 @@ static void list_leave(struct branches *all, struct branch *branch) {
         all->counters.in_doubt--;
     } else if (branch->state == BRANCH_ENLISTING) {
         DL_DELETE(all->nodes[troth_txid_node(branch->txid)].enlisting, branch);
+    } else if (branch->state == BRANCH_ACTIVE) {
+        DL_DELETE(all->nodes[troth_txid_node(branch->txid)].active, branch);
     }
     branch->next = branch->prev = NULL;
     all->counters.active -= is_active(branch->state);
@@ -293,6 +295,8 @@ void branch_move(struct branches *all, struct branch *branch, enum branch_state 
         all->counters.in_doubt++;
     } else if (to == BRANCH_ENLISTING) {
         DL_APPEND(all->nodes[troth_txid_node(branch->txid)].enlisting, branch);
+    } else if (to == BRANCH_ACTIVE) {
+        DL_APPEND(all->nodes[troth_txid_node(branch->txid)].active, branch);
     } else if (branch_state_is_finished(to)) {
         finish(all, branch);
     }

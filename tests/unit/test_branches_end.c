@@ -234,6 +234,7 @@ START_TEST(a_commit_begun_before_the_crash_that_is_not_there_has_succeeded) {
     story_result(&s, tx(1), TROTH_ERR_NOT_FOUND); /* recover */
     story_expect_nothing(&s);
     story_step(&s, (struct branches_event){.type = BRANCHES_START});
+    story_wait(&s);
     story_expect_call(&s, BRANCHES_CALL_COMMIT); /* no need to be told again */
     story_result(&s, tx(1), TROTH_ERR_NOT_FOUND);
     ck_assert_int_eq(story_the(&s, BRANCHES_STORE)->record, BRANCHES_RECORD_COMMITTED);
@@ -355,6 +356,24 @@ START_TEST(ten_thousand_branches_each_end_as_they_should_and_nothing_is_left) {
 }
 END_TEST
 
+START_TEST(a_step_speaks_for_so_many_branches_and_the_next_tick_goes_on) {
+    struct story s;
+    story_begin_attached(&s, plain);
+    for (uint64_t n = 1; n <= BRANCHES_AT_ONCE + 10; n++) {
+        story_prepared(&s, tx(n));
+    }
+    story_node_up(&s, 2);
+    ck_assert_uint_eq(story_sent(&s, MESSAGE_VOTE), BRANCHES_AT_ONCE);
+    s.now_ms += 2 * BRANCHES_REPEAT_MS; /* all are due */
+    story_step(&s, (struct branches_event){.type = BRANCHES_TICK});
+    ck_assert_uint_eq(story_sent(&s, MESSAGE_VOTE), 3 * BRANCHES_AT_ONCE);
+    ck_assert_int_le(branches_deadline_ms(s.branches), s.now_ms);
+    story_step(&s, (struct branches_event){.type = BRANCHES_TICK});
+    ck_assert_uint_eq(story_sent(&s, MESSAGE_VOTE), 3 * 10);
+    story_end(&s);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "branches: the end",
@@ -377,5 +396,6 @@ int main(void) {
                           marks_are_stored_together_after_a_while,
                           a_stored_mark_holds_after_a_restart,
                           ten_thousand_branches_each_end_as_they_should_and_nothing_is_left,
+                          a_step_speaks_for_so_many_branches_and_the_next_tick_goes_on,
                           NULL});
 }

@@ -166,6 +166,43 @@ START_TEST(the_coordinators_session_going_away_keeps_active_branches) {
 }
 END_TEST
 
+START_TEST(an_active_branch_waits_for_its_coordinator_but_not_for_long) {
+    struct story s;
+    story_begin_attached(&s, plain);
+    story_active(&s, tx(1));
+    story_node_down(&s, 1);
+    story_node_up(&s, 1);
+    s.now_ms += 2 * BRANCHES_ORPHAN_MS;
+    story_step(&s, (struct branches_event){.type = BRANCHES_TICK});
+    story_expect_nothing(&s);
+    story_node_down(&s, 1);
+    story_expect_nothing(&s);
+    int64_t down_ms = s.now_ms;
+    story_wait(&s);
+    ck_assert_int_eq(s.now_ms, down_ms + BRANCHES_ORPHAN_MS);
+    story_expect_call(&s, BRANCHES_CALL_ABORT);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(what_was_active_is_given_up_when_its_coordinator_starts_anew) {
+    struct story s;
+    story_begin_attached(&s, plain);
+    story_active(&s, tx(1));
+    story_prepared(&s, tx(2));
+    story_node_down(&s, 1);
+    story_node_up_as(&s, 1, 0xd1, 4);
+    story_expect_call(&s, BRANCHES_CALL_ABORT);
+    story_expect_state(&s, tx(2), BRANCH_PREPARED);
+    story_result(&s, tx(1), 0);
+    story_expect_state(&s, tx(1), BRANCH_ABORTED);
+    /* A prepare that was on its way does no harm. */
+    story_prepare(&s, tx(1));
+    story_expect_votes(&s, PAXOS_VOTE_ABORTED);
+    story_end(&s);
+}
+END_TEST
+
 static void give_up(struct story *s, struct troth_txid txid) {
     story_step(s, (struct branches_event){.type = BRANCHES_GIVE_UP,
                                           .txid = txid,
@@ -255,6 +292,9 @@ START_TEST(a_node_with_amnesia_gets_no_votes) { /* DESIGN 4.4 */
         story_step(&s, (struct branches_event){.type = BRANCHES_START});
         story_node_up_as(&s, 1, older ? 0xaa : 0xbb, older ? 6 : 7);
         expect_refused(&s, 1);
+        story_node_up_as(&s, 1, older ? 0xaa : 0xbb, older ? 6 : 7); /* it dials on */
+        ck_assert_uint_eq(story_count(&s, BRANCHES_REFUSE), 1);
+        ck_assert_uint_eq(story_count(&s, BRANCHES_ALARM), 0);
         story_node_up_as(&s, 1, 0xaa, 7); /* the right one returns */
         ck_assert_uint_eq(story_count(&s, BRANCHES_REFUSE), 0);
         story_end(&s);
@@ -293,6 +333,8 @@ int main(void) {
             an_enlistment_without_answer_ends, no_work_is_taken_once_commit_has_begun,
             an_idle_branch_is_given_up_and_work_keeps_it,
             the_coordinators_session_going_away_keeps_active_branches,
+            an_active_branch_waits_for_its_coordinator_but_not_for_long,
+            what_was_active_is_given_up_when_its_coordinator_starts_anew,
             a_branch_given_up_is_undone_told_and_votes_aborted,
             giving_up_has_no_effect_on_a_branch_that_has_voted,
             giving_up_while_the_vote_is_made_turns_it_into_aborted,
