@@ -79,9 +79,13 @@ static void tell_outage(const struct outage *outage) {
     }
     screen_say("%s: %zu committed, %zu aborted; the last branch was released after %.0f ms", text,
                outage->committed, outage->aborted, longest);
+    if (outage->left > 0) {
+        screen_say("%zu branches are still in doubt", outage->left);
+    }
 }
 
-static int kill_once(struct demo *demo, struct stage *stage) {
+/* *orphaned: how many branches the kill left in doubt. */
+static int kill_once(struct demo *demo, struct stage *stage, size_t *orphaned) {
     struct outage outage;
     int err = outage_run(stage, -1, &outage, demo->why);
     if (err == TROTH_ERR_NOT_FOUND) {
@@ -99,6 +103,7 @@ static int kill_once(struct demo *demo, struct stage *stage) {
                    outage.victim, (long long)outage.return_ms, outage.agreed, outage.asked);
         err = half_add_outage(&demo->paxos, &outage);
     }
+    *orphaned = outage.orphaned;
     outage_release(&outage);
     return err;
 }
@@ -139,8 +144,11 @@ static int run_paxos(struct demo *demo) {
     if (err == 0) {
         err = stage_load(stage, (int64_t)demo->args.seconds * 1000, &demo->paxos.tps);
     }
-    for (unsigned i = 0; err == 0 && i < demo->args.kills; i++) {
-        err = kill_once(demo, stage);
+    /* A kill that left nothing in doubt shows nothing: there is one more then. */
+    for (unsigned i = 0, shown = 0; err == 0 && shown < demo->args.kills; i++) {
+        size_t orphaned = 0;
+        err = kill_once(demo, stage, &orphaned);
+        shown += orphaned > 0 || i >= 2 * demo->args.kills ? 1 : 0;
         if (err == 0) {
             err = stage_load(stage, SETTLE_MS, &settle_tps);
         }

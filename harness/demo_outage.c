@@ -103,11 +103,11 @@ static int look(struct stage *stage, struct outage *outage, int64_t killed_us) {
     return take_new(outage, &stage->now);
 }
 
-/* Those that were not released before the victim was started again. */
-static void mark_blocked(struct outage *outage, double down_ms) {
+static void mark_orphaned(struct outage *outage) {
     for (size_t i = 0; i < outage->n; i++) {
-        outage->branches[i].orphaned = outage->branches[i].waited_ms >= down_ms;
-        outage->orphaned += outage->branches[i].orphaned ? 1 : 0;
+        struct outage_branch *branch = &outage->branches[i];
+        branch->orphaned = branch->waited_ms < 0 || branch->waited_ms >= ORPHANED_MS;
+        outage->orphaned += branch->orphaned ? 1 : 0;
     }
 }
 
@@ -124,10 +124,8 @@ static int watch(struct stage *stage, int64_t down_ms, struct outage *outage, in
             down = false;
         }
         bool over = stage->now.n == 0 && (down_ms < 0 || !down);
-        if (down_ms >= 0 && over) {
-            mark_blocked(outage, (double)down_ms);
-        }
         if (err != 0 || over || waited_ms > RELEASE_MS + (down_ms < 0 ? 0 : down_ms)) {
+            mark_orphaned(outage);
             screen_live_end();
             return err;
         }
@@ -225,8 +223,6 @@ void outage_who(struct stage *stage, struct outage *outage) {
                 break;
             }
         }
-        branch->orphaned = branch->leader != outage->victim;
-        outage->orphaned += branch->orphaned ? 1 : 0;
         if (!seen_before(outage, i)) {
             outage->committed += branch->committed ? 1 : 0;
             outage->aborted += branch->committed ? 0 : 1;

@@ -17,13 +17,16 @@
 #include "harness/demo_stage.h"
 
 #define LOOK_INTERVAL_MS 2
+/* The outcomes that the victim had sent before it died still arrive. A branch that is in doubt
+ * after so long got none: it is orphaned, and waits for another leader. */
+#define ORPHANED_MS 50
 
 struct outage_branch {
     struct in_doubt_branch branch;
     double waited_ms; /* until released; below 0: not released */
     unsigned leader;  /* the node that led the transaction to its end, 0: not known */
     bool committed;
-    bool orphaned; /* its outcome was not on the way yet: it had to wait for another leader */
+    bool orphaned; /* got nothing from the victim any more */
 };
 struct outage {
     unsigned victim; /* the node, from 1 */
@@ -46,8 +49,7 @@ struct outage {
  * interrupted. Others: `why`. */
 int outage_run(struct stage *stage, int64_t down_ms, struct outage *outage,
                char why[STAGE_WHY_BYTES]);
-/* Who led what the victim had left, asked of the nodes that live; what another node led to its end
- * is orphaned. */
+/* Who led what the victim had left, asked of the nodes that live. */
 void outage_who(struct stage *stage, struct outage *outage);
 /* Starts the victim again, waits until it is ready, and asks it for the outcomes of what it had
  * left. TROTH_ERR_*, `why`. */

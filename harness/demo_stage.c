@@ -79,10 +79,11 @@ void stage_live(struct stage *stage, const char *what) {
     if (in_doubt_read(stage->in_doubt, 0, &stage->now) != 0) {
         stage->now.n = 0;
     }
-    screen_live("%6.1f s  %s committed, %s aborted, %zu branches in doubt  %s",
+    screen_live("%6.1f s  %s committed, %s aborted, %zu branches in doubt%s%s",
                 (double)(clock_monotonic_ms() - stage->started_ms) / 1000,
                 screen_number(committed, (double)counts.committed),
-                screen_number(aborted, (double)counts.aborted), stage->now.n, what);
+                screen_number(aborted, (double)counts.aborted), stage->now.n,
+                what[0] == '\0' ? "" : "  ", what);
 }
 
 int stage_load(struct stage *stage, int64_t ms, double *tps) {
