@@ -33,6 +33,12 @@ struct node {
 static struct node nodes[NODES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct rpc *rpc;
+#define LOCKED(statement)                                                                          \
+    do {                                                                                           \
+        pthread_mutex_lock(&mutex);                                                                \
+        statement;                                                                                 \
+        pthread_mutex_unlock(&mutex);                                                              \
+    } while (0)
 
 static void say(struct node *node, struct rpc_call *call, enum say what) {
     static char detail[] = "stock said no";
@@ -132,8 +138,11 @@ static void on_enlist(void *arg, struct rpc_call *call, const uint8_t *bytes, si
     (void)bytes;
     (void)n;
     Troth__V1__EnlistReply reply = TROTH__V1__ENLIST_REPLY__INIT;
-    if (node->say == SAY_STATUS) {
-        rpc_call_fail(call, node->status, "because");
+    enum say what;
+    int status;
+    LOCKED((what = node->say, status = node->status));
+    if (what == SAY_STATUS) {
+        rpc_call_fail(call, status, "because");
     } else {
         rpc_call_reply(call, &reply.base);
     }
@@ -202,10 +211,11 @@ START_TEST(commit_asks_the_node_of_the_txid_with_all_branches) {
     struct troth_result result;
     ck_assert_int_eq(troth_commit(t, txid(), branches, 2, 0, &result), 0);
     ck_assert_int_eq(result.outcome, TROTH_COMMITTED);
-    unsigned asked = nodes[0].asked + nodes[1].asked + nodes[2].asked;
+    unsigned asked;
+    LOCKED(asked = nodes[0].asked + nodes[1].asked + nodes[2].asked);
     ck_assert_uint_ge(asked, 1);
     for (size_t i = 0; i < NODES; i++) {
-        ck_assert(nodes[i].asked == 0 || nodes[i].branches == 2);
+        LOCKED(ck_assert(nodes[i].asked == 0 || nodes[i].branches == 2));
     }
     tear_down(t);
 }
@@ -213,7 +223,7 @@ END_TEST
 
 START_TEST(an_abort_is_an_outcome_with_a_reason_and_no_error) {
     struct troth *t = set_up();
-    nodes[0].say = nodes[1].say = nodes[2].say = SAY_ABORTED;
+    LOCKED(nodes[0].say = nodes[1].say = nodes[2].say = SAY_ABORTED);
     struct troth_result result;
     ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
     ck_assert_int_eq(result.outcome, TROTH_ABORTED);
@@ -239,20 +249,20 @@ END_TEST
 
 START_TEST(when_one_is_silent_another_is_asked_too) {
     struct troth *t = set_up();
-    nodes[0].say = SAY_NOTHING;
-    nodes[0].say_to_get = SAY_NOTHING;
+    LOCKED(nodes[0].say = SAY_NOTHING);
+    LOCKED(nodes[0].say_to_get = SAY_NOTHING);
     struct troth_result result;
     ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
     ck_assert_int_eq(result.outcome, TROTH_COMMITTED);
-    ck_assert_uint_eq(nodes[0].asked, 1);
+    LOCKED(ck_assert_uint_eq(nodes[0].asked, 1));
     tear_down(t); /* and the call that is still open does no harm */
 }
 END_TEST
 
 START_TEST(unknown_when_no_majority_answers) {
     struct troth *t = set_up();
-    nodes[0].say = SAY_NOTHING;
-    nodes[0].say_to_get = SAY_UNDECIDED;
+    LOCKED(nodes[0].say = SAY_NOTHING);
+    LOCKED(nodes[0].say_to_get = SAY_UNDECIDED);
     kill_node(&nodes[1]);
     kill_node(&nodes[2]);
     struct troth_result result;
@@ -266,8 +276,8 @@ END_TEST
 START_TEST(timeout_when_a_majority_answers_that_it_is_not_decided) {
     struct troth *t = set_up();
     for (size_t i = 0; i < NODES; i++) {
-        nodes[i].say = SAY_NOTHING;
-        nodes[i].say_to_get = SAY_UNDECIDED;
+        LOCKED(nodes[i].say = SAY_NOTHING);
+        LOCKED(nodes[i].say_to_get = SAY_UNDECIDED);
     }
     struct troth_result result;
     ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 1000, &result), TROTH_ERR_TIMEOUT);
@@ -279,10 +289,10 @@ END_TEST
 START_TEST(what_a_node_knows_before_the_end_is_the_outcome) {
     struct troth *t = set_up();
     for (size_t i = 0; i < NODES; i++) {
-        nodes[i].say = SAY_NOTHING;
-        nodes[i].say_to_get = SAY_UNDECIDED;
+        LOCKED(nodes[i].say = SAY_NOTHING);
+        LOCKED(nodes[i].say_to_get = SAY_UNDECIDED);
     }
-    nodes[2].say_to_get = SAY_COMMITTED;
+    LOCKED(nodes[2].say_to_get = SAY_COMMITTED);
     struct troth_result result;
     ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 1000, &result), 0);
     ck_assert_int_eq(result.outcome, TROTH_COMMITTED);
@@ -292,11 +302,11 @@ END_TEST
 
 START_TEST(a_reply_that_cannot_be_read_is_no_outcome) {
     struct troth *t = set_up();
-    nodes[0].say = SAY_GARBAGE;
+    LOCKED(nodes[0].say = SAY_GARBAGE);
     struct troth_result result;
     ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
     ck_assert_int_eq(result.outcome, TROTH_COMMITTED); /* another node's word */
-    ck_assert_uint_ge(nodes[1].asked + nodes[2].asked, 1);
+    LOCKED(ck_assert_uint_ge(nodes[1].asked + nodes[2].asked, 1));
     tear_down(t);
 }
 END_TEST
@@ -311,8 +321,8 @@ START_TEST(definite_errors_come_back_with_the_nodes_words) {
     struct troth *t = set_up();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (size_t k = 0; k < NODES; k++) {
-            nodes[k].say = nodes[k].say_to_get = SAY_STATUS;
-            nodes[k].status = cases[i].status;
+            LOCKED(nodes[k].say = nodes[k].say_to_get = SAY_STATUS);
+            LOCKED(nodes[k].status = cases[i].status);
         }
         struct troth_result result;
         ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), cases[i].err);
@@ -330,8 +340,8 @@ START_TEST(enlist_says_what_the_coordinator_says) {
     struct troth_result result;
     ck_assert_int_eq(troth_enlist(t, txid(), &branch, &result), 0);
     for (size_t k = 0; k < NODES; k++) {
-        nodes[k].say = SAY_STATUS;
-        nodes[k].status = RPC_FAILED_PRECONDITION;
+        LOCKED(nodes[k].say = SAY_STATUS);
+        LOCKED(nodes[k].status = RPC_FAILED_PRECONDITION);
     }
     ck_assert_int_eq(troth_enlist(t, txid(), &branch, &result), TROTH_ERR_STATE);
     tear_down(t);
@@ -341,7 +351,7 @@ END_TEST
 START_TEST(get_may_say_that_nothing_is_decided) {
     struct troth *t = set_up();
     for (size_t k = 0; k < NODES; k++) {
-        nodes[k].say_to_get = SAY_UNDECIDED;
+        LOCKED(nodes[k].say_to_get = SAY_UNDECIDED);
     }
     struct troth_result result;
     ck_assert_int_eq(troth_get(t, txid(), &result), 0);

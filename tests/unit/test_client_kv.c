@@ -1,6 +1,7 @@
 /* The key-value calls: keys go to their shards, branches to the commit, scans over all shards in
  * order. Shards and node are servers in this process. */
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,14 @@ struct node {
 };
 static struct node node;
 static struct rpc *rpc;
+/* The handlers run on rpc's threads. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+#define LOCKED(statement)                                                                          \
+    do {                                                                                           \
+        pthread_mutex_lock(&mutex);                                                                \
+        statement;                                                                                 \
+        pthread_mutex_unlock(&mutex);                                                              \
+    } while (0)
 static struct troth *troth;
 static struct troth_kv *kv;
 
@@ -51,6 +60,7 @@ static void on_begin(void *arg, struct rpc_call *call, const uint8_t *bytes, siz
 static void on_commit(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
     (void)arg;
     Troth__V1__CommitRequest *request = troth__v1__commit_request__unpack(NULL, n, bytes);
+    pthread_mutex_lock(&mutex);
     node.commits++;
     node.branches[0] = '\0';
     for (size_t i = 0; i < request->n_branches; i++) {
@@ -59,6 +69,7 @@ static void on_commit(void *arg, struct rpc_call *call, const uint8_t *bytes, si
                  request->branches[i]->participant,
                  (unsigned long long)request->branches[i]->incarnation);
     }
+    pthread_mutex_unlock(&mutex);
     troth__v1__commit_request__free_unpacked(request, NULL);
     Troth__V1__OutcomeReply reply = TROTH__V1__OUTCOME_REPLY__INIT;
     reply.outcome = TROTH__V1__OUTCOME__OUTCOME_COMMITTED;
@@ -69,7 +80,7 @@ static void on_abort(void *arg, struct rpc_call *call, const uint8_t *bytes, siz
     (void)arg;
     (void)bytes;
     (void)n;
-    node.aborts++;
+    LOCKED(node.aborts++);
     Troth__V1__OutcomeReply reply = TROTH__V1__OUTCOME_REPLY__INIT;
     reply.outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
     reply.reason = TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT;
@@ -79,7 +90,7 @@ static void on_abort(void *arg, struct rpc_call *call, const uint8_t *bytes, siz
 static Troth__V1__Branch branch_of(const struct shard *shard) {
     Troth__V1__Branch branch = TROTH__V1__BRANCH__INIT;
     branch.participant = (char *)(uintptr_t)shard->name;
-    branch.incarnation = shard->incarnation;
+    LOCKED(branch.incarnation = shard->incarnation);
     return branch;
 }
 
@@ -91,7 +102,7 @@ static void on_get(void *arg, struct rpc_call *call, const uint8_t *bytes, size_
     reply.branch = &branch;
     reply.found = request->key.len != 6 || memcmp(request->key.data, "absent", 6) != 0;
     reply.value = request->key;
-    snprintf(shard->last_txid, sizeof shard->last_txid, "%s", request->txid);
+    LOCKED(snprintf(shard->last_txid, sizeof shard->last_txid, "%s", request->txid));
     rpc_call_reply(call, &reply.base);
     troth__v1__kv_get_request__free_unpacked(request, NULL);
 }
@@ -99,13 +110,15 @@ static void on_get(void *arg, struct rpc_call *call, const uint8_t *bytes, size_
 static void on_put(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
     struct shard *shard = arg;
     Troth__V1__KvPutRequest *request = troth__v1__kv_put_request__unpack(NULL, n, bytes);
-    snprintf(shard->last_txid, sizeof shard->last_txid, "%s", request->txid);
+    LOCKED(snprintf(shard->last_txid, sizeof shard->last_txid, "%s", request->txid));
     troth__v1__kv_put_request__free_unpacked(request, NULL);
-    if (shard->status != RPC_OK) {
-        rpc_call_fail(call, shard->status, "because");
+    int status;
+    LOCKED(status = shard->status);
+    if (status != RPC_OK) {
+        rpc_call_fail(call, status, "because");
         return;
     }
-    shard->writes++;
+    LOCKED(shard->writes++);
     Troth__V1__KvWriteReply reply = TROTH__V1__KV_WRITE_REPLY__INIT;
     Troth__V1__Branch branch = branch_of(shard);
     reply.branch = &branch;
@@ -203,13 +216,13 @@ START_TEST(each_key_goes_to_its_shard_and_each_branch_to_commit_once) {
     ck_assert_int_eq(put(tx, "alice"), 0);
     ck_assert_int_eq(put(tx, "bob"), 0);
     ck_assert_int_eq(put(tx, "alice"), 0);
-    ck_assert_uint_eq(shards[0].writes, 2);
-    ck_assert_uint_eq(shards[1].writes, 1);
-    ck_assert_str_eq(shards[1].last_txid, TXID);
+    LOCKED(ck_assert_uint_eq(shards[0].writes, 2));
+    LOCKED(ck_assert_uint_eq(shards[1].writes, 1));
+    LOCKED(ck_assert_str_eq(shards[1].last_txid, TXID));
     struct troth_result result;
     ck_assert_int_eq(troth_kv_commit(tx, 0, &result), 0);
     ck_assert_int_eq(result.outcome, TROTH_COMMITTED);
-    ck_assert_str_eq(node.branches, "a:41 b:42 ");
+    LOCKED(ck_assert_str_eq(node.branches, "a:41 b:42 "));
     tear_down();
 }
 END_TEST
@@ -217,8 +230,8 @@ END_TEST
 START_TEST(without_a_transaction_no_node_is_asked) {
     set_up();
     ck_assert_int_eq(put(NULL, "alice"), 0);
-    ck_assert_str_eq(shards[0].last_txid, "");
-    ck_assert_uint_eq(node.commits, 0);
+    LOCKED(ck_assert_str_eq(shards[0].last_txid, ""));
+    LOCKED(ck_assert_uint_eq(node.commits, 0));
     tear_down();
 }
 END_TEST
@@ -247,7 +260,7 @@ START_TEST(S5_a_transaction_that_may_lack_work_is_not_committed) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct troth_kv_tx *tx = begin();
         ck_assert_int_eq(put(tx, "alice"), 0);
-        shards[1].status = cases[i].status;
+        LOCKED(shards[1].status = cases[i].status);
         char why[TROTH_TEXT_BYTES];
         ck_assert_int_eq(troth_kv_put(kv, tx, "bob", 3, "1", 1, why), cases[i].err);
         ck_assert_ptr_nonnull(strstr(why, "Put at shard b"));
@@ -256,8 +269,8 @@ START_TEST(S5_a_transaction_that_may_lack_work_is_not_committed) {
         ck_assert_int_eq(troth_kv_commit(tx, 0, &result), 0);
         ck_assert_int_eq(result.outcome, TROTH_ABORTED);
         ck_assert_ptr_nonnull(strstr(result.detail, "Put at shard b"));
-        ck_assert_uint_eq(node.commits, 0);
-        ck_assert_uint_eq(node.aborts, i + 1);
+        LOCKED(ck_assert_uint_eq(node.commits, 0));
+        LOCKED(ck_assert_uint_eq(node.aborts, i + 1));
     }
     tear_down();
 }
@@ -267,12 +280,12 @@ START_TEST(S5_a_shard_that_restarted_in_between_has_lost_work) {
     set_up();
     struct troth_kv_tx *tx = begin();
     ck_assert_int_eq(put(tx, "alice"), 0);
-    shards[0].incarnation++;
+    LOCKED(shards[0].incarnation++);
     ck_assert_int_eq(put(tx, "alice"), TROTH_ERR_CONFLICT);
     struct troth_result result;
     ck_assert_int_eq(troth_kv_commit(tx, 0, &result), 0);
     ck_assert_int_eq(result.outcome, TROTH_ABORTED);
-    ck_assert_uint_eq(node.commits, 0);
+    LOCKED(ck_assert_uint_eq(node.commits, 0));
     tear_down();
 }
 END_TEST
@@ -280,11 +293,11 @@ END_TEST
 START_TEST(a_refused_write_that_changed_nothing_leaves_the_transaction_alive) {
     set_up();
     struct troth_kv_tx *tx = begin();
-    shards[1].status = RPC_FAILED_PRECONDITION;
+    LOCKED(shards[1].status = RPC_FAILED_PRECONDITION);
     ck_assert_int_eq(put(tx, "bob"), TROTH_ERR_STATE);
-    shards[1].status = RPC_INVALID_ARGUMENT;
+    LOCKED(shards[1].status = RPC_INVALID_ARGUMENT);
     ck_assert_int_eq(put(tx, "bob"), TROTH_ERR_INVALID);
-    shards[1].status = RPC_OK;
+    LOCKED(shards[1].status = RPC_OK);
     ck_assert_int_eq(put(tx, "bob"), 0);
     struct troth_result result;
     ck_assert_int_eq(troth_kv_commit(tx, 0, &result), 0);
@@ -345,7 +358,7 @@ START_TEST(a_scan_in_a_transaction_gathers_every_shards_branch) {
     struct seen seen = {.n = 0};
     ck_assert_int_eq(troth_kv_scan(kv, tx, NULL, 0, NULL, 0, on_pair, &seen, NULL), 0);
     ck_assert_int_eq(troth_kv_commit(tx, 0, NULL), 0);
-    ck_assert_str_eq(node.branches, "a:41 b:42 ");
+    LOCKED(ck_assert_str_eq(node.branches, "a:41 b:42 "));
     tear_down();
 }
 END_TEST
