@@ -55,6 +55,12 @@ static int make_folder(const char *folder, char why[NODE_LOG_WHY_BYTES]) {
                  strerror(errno));
         return TROTH_ERR_STORAGE;
     }
+    struct stat status;
+    if (stat(folder, &status) == 0 && !S_ISDIR(status.st_mode)) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s is a file and no folder (Not a directory); give a folder with `data`", folder);
+        return TROTH_ERR_STORAGE;
+    }
     if (access(folder, W_OK | X_OK) != 0) {
         snprintf(
             why, NODE_LOG_WHY_BYTES,
