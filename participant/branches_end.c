@@ -67,14 +67,13 @@ static void branch_hazard(struct branches *all, struct branch *branch, const cha
 }
 
 void on_commit_result(struct branches *all, struct branch *branch, int result, const char *detail) {
-    if (result == 0) {
+    bool by_the_attempt_before = result == TROTH_ERR_NOT_FOUND && branch->commit_was_begun;
+    if (result == 0 || by_the_attempt_before) {
         branch_committed(all, branch);
     } else if (result != TROTH_ERR_NOT_FOUND) {
         /* What storage of its own did before it failed is not known. */
         branch->commit_was_begun = all->separate_storage;
         branch_retry(all, branch, "commit", result, detail);
-    } else if (branch->commit_was_begun) {
-        branch_committed(all, branch); /* by the attempt before, whose answer was lost */
     } else {
         branch_hazard(all, branch, "the resource manager does not know the prepared branch");
     }

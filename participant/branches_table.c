@@ -116,6 +116,7 @@ static struct origin *origin_find(const struct branches *all, uint64_t hi) {
     return origin;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 static struct origin *origin_get(struct branches *all, uint64_t hi) {
     struct origin *origin = origin_find(all, hi);
     if (origin != NULL) {
@@ -186,6 +187,7 @@ struct branch *branch_find(const struct branches *all, struct troth_txid txid) {
     return branch;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct branch *branch_add(struct branches *all, struct troth_txid txid) {
     struct branch *branch = calloc(1, sizeof *branch);
     if (branch != NULL) {
@@ -236,7 +238,7 @@ void branch_remove(struct branches *all, struct branch *branch) {
         branch_timer_stop(all, branch);
         all->open--;
     }
-    HASH_DELETE(hh, all->table, branch);
+    HASH_DELETE(hh, all->table, branch); // NOLINT(clang-analyzer-core.NullDereference)
     branch_free(branch);
 }
 
@@ -316,14 +318,17 @@ void branch_set_why(struct branches *all, struct branch *branch, enum paxos_reas
 }
 
 void branches_table_release(struct branches *all) {
-    struct branch *branch, *next;
-    HASH_ITER(hh, all->table, branch, next) {
-        HASH_DELETE(hh, all->table, branch);
+    /* The items stay linked when their table goes. */
+    struct branch *branch = all->table, *next;
+    HASH_CLEAR(hh, all->table);
+    for (; branch != NULL; branch = next) {
+        next = branch->hh.next;
         branch_free(branch);
     }
-    struct origin *origin, *next_origin;
-    HASH_ITER(hh, all->origins, origin, next_origin) {
-        HASH_DELETE(hh, all->origins, origin);
+    struct origin *origin = all->origins, *next_origin;
+    HASH_CLEAR(hh, all->origins);
+    for (; origin != NULL; origin = next_origin) {
+        next_origin = origin->hh.next;
         free(origin->finished.items);
         free(origin);
     }
