@@ -23,6 +23,7 @@ struct shard {
     int status; /* other than RPC_OK: every write fails with it */
     char last_txid[40];
     unsigned writes;
+    unsigned continued;  /* scans that began right behind a key */
     const char *keys[8]; /* in order; NULL ends them; a key's value is itself */
 };
 static struct shard shards[SHARDS] = {{.name = "a"}, {.name = "b"}};
@@ -138,6 +139,7 @@ static void on_scan(void *arg, struct rpc_call *call, const uint8_t *bytes, size
     snprintf(to, sizeof to, "%.*s", (int)request->to.len, (char *)request->to.data);
     /* A key with a zero byte behind it is the next one. */
     bool behind = request->from.len > strlen(from);
+    LOCKED(shard->continued += behind ? 1 : 0);
     for (size_t i = 0; shard->keys[i] != NULL; i++) {
         const char *key = shard->keys[i];
         int order = strcmp(key, from);
@@ -334,6 +336,8 @@ START_TEST(a_scan_merges_all_shards_in_order_over_many_pages) {
     struct seen seen = {.n = 0};
     ck_assert_int_eq(troth_kv_scan(kv, NULL, NULL, 0, NULL, 0, on_pair, &seen, NULL), 0);
     ck_assert_str_eq(seen.keys, "a aa ab b c d x y ");
+    LOCKED(ck_assert_uint_eq(shards[0].continued, 2)); /* 5 keys, 2 a page */
+    LOCKED(ck_assert_uint_eq(shards[1].continued, 1));
     tear_down();
 }
 END_TEST
