@@ -12,3 +12,11 @@ troth_integration_test(test_bad_input_streams LINKS troth_scene troth_wire)
 troth_integration_test(test_bad_input_kv LINKS troth_scene)
 troth_integration_test(test_bad_input_data LINKS troth_scene)
 troth_integration_test(test_bad_input_disk LINKS troth_scene)
+troth_integration_test(test_interop LINKS troth_scene)
+target_compile_definitions(test_interop PRIVATE TROTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+troth_integration_test(test_examples LINKS troth_scene)
+target_compile_definitions(
+  test_examples
+  PRIVATE TROTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EXAMPLE_CLIENT="$<TARGET_FILE:example_client>"
+          EXAMPLE_PARTICIPANT="$<TARGET_FILE:example_participant>")
+add_dependencies(test_examples example_client example_participant)
