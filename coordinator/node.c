@@ -306,6 +306,10 @@ static void end(struct node *node) {
             item[i].handle(node, &item[i]);
         }
     }
+    /* Lazy records: with them the next start has nothing to find out again. */
+    if (node_log_has_batch(node->log)) {
+        node_commit(node);
+    }
     calls_end(node->calls);
     sessions_finish(node->sessions);
     rpc_server_stop(node->server, LEAVE_MS);
