@@ -107,7 +107,7 @@ static const char *record_kind(const struct acceptor *record) {
     if (record->outcome != PAXOS_OUTCOME_NONE) {
         return "outcome";
     }
-    return record->set != NULL || record->void_ballot != 0 ? "votes" : "promise";
+    return record->promised > 0 ? "ballot" : "votes";
 }
 
 static const char *reply_kind(const struct engine_reply *reply) {

@@ -19,7 +19,8 @@
  *
  *     MESSAGE   message_type_name(): enlist, vote, ack, one-phase-result, ..., prepare, decision,
  *               phase1a, phase1b, phase2a, phase2b, ...; those to other processes only
- *     RECORD    trothd: promise, votes, outcome, finished, mark, deletion;
+ *     RECORD    trothd: votes (of ballot 0), ballot (a higher one was promised or accepted),
+               outcome, finished, mark, deletion;
  *               participants: prepared, committing, committed, hazard, deletion, node, mark
  *     OUTCOME   none, committed, aborted, error
  *     CALLBACK  prepare, commit, commit-one-phase, abort, recover

@@ -59,7 +59,8 @@ void fixture_fail(struct fixture *f, const char *file, int line, const char *for
         fprintf(stderr, "kept: %s\n", cluster_data(f->cluster));
     }
     cluster_free(f->cluster);
-    ck_abort_msg("%s:%d: %s", file, line, text);
+    ck_abort_msg("%s:%d: %s (crash point armed last: %s)", file, line, text,
+                 f->armed != NULL ? f->armed : "none");
     abort(); /* never reached, which the compiler can't know */
 }
 
@@ -76,6 +77,7 @@ static void give_extras(struct fixture *f, enum cluster_role role, unsigned inde
         }
     }
     if (point != NULL) {
+        f->armed = point;
         char assignment[128];
         snprintf(assignment, sizeof assignment, "TROTH_CRASH_POINT=%s", point);
         ck_assert_int_eq(cluster_add_env(f->cluster, role, index, assignment), 0);
@@ -107,6 +109,19 @@ void fixture_prepare(struct fixture *f, const struct fixture_options *options) {
     }
 }
 
+/* A client learns which of its nodes has which id when it begins there; then it asks a
+ * transaction's own node first. */
+static void get_acquainted(struct fixture *f) {
+    for (unsigned i = 0; i < f->nodes; i++) {
+        struct troth_txid txid;
+        struct troth_result result;
+        fixture_must(f,
+                     troth_begin(f->troth, 0, &txid, &result) == 0 &&
+                         troth_abort(f->troth, txid, 0, &result) == 0,
+                     "cannot begin and abort: %s", result.detail);
+    }
+}
+
 void fixture_open(struct fixture *f, const struct fixture_options *options) {
     char why[CLUSTER_WHY_BYTES];
     fixture_prepare(f, options);
@@ -118,6 +133,7 @@ void fixture_open(struct fixture *f, const struct fixture_options *options) {
     }
     int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
     fixture_must(f, err == 0, "%s", why);
+    get_acquainted(f);
 }
 
 static void check_log(struct fixture *f, enum cluster_role role, unsigned index) {
@@ -159,7 +175,8 @@ void fixture_launch(struct fixture *f, enum cluster_role role, unsigned index, c
 void fixture_start(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
     char why[CLUSTER_WHY_BYTES];
     fixture_launch(f, role, index, point);
-    int err = cluster_wait_member_ready(f->cluster, role, index, FIXTURE_PATIENCE_MS, why);
+    /* All of them: the others must have taken notice of it. */
+    int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
     fixture_must(f, err == 0, "%s", why);
 }
 
@@ -171,7 +188,7 @@ void fixture_kill(struct fixture *f, enum cluster_role role, unsigned index) {
 void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
     if (cluster_pid(f->cluster, role, index) != 0 &&
         cluster_running(f->cluster, role, index, NULL)) {
-        fixture_kill(f, role, index);
+        fixture_stop(f, role, index);
     }
     fixture_start(f, role, index, point);
 }
@@ -197,6 +214,24 @@ void fixture_stop(struct fixture *f, enum cluster_role role, unsigned index) {
     fixture_must(f, WIFEXITED(status) && WEXITSTATUS(status) == 0,
                  "%s did not stop in order: status %d", cluster_member(f->cluster, role, index),
                  status);
+}
+
+static bool is_quiet(struct fixture *f, unsigned node) {
+    if (cluster_pid(f->cluster, CLUSTER_NODE, node) == 0 ||
+        !cluster_running(f->cluster, CLUSTER_NODE, node, NULL)) {
+        return true;
+    }
+    Troth__V1__StatusReply *status = admin_status(cluster_admin(f->cluster), node, 5000);
+    bool quiet = status != NULL && status->counters != NULL && status->counters->in_flight == 0 &&
+                 status->counters->undelivered == 0 && status->counters->in_doubt == 0;
+    admin_free(status);
+    return quiet;
+}
+
+void fixture_wait_quiet(struct fixture *f) {
+    for (unsigned node = 0; node < f->nodes; node++) {
+        fixture_wait(f, is_quiet(f, node), "node %u still has something to do", node + 1);
+    }
 }
 
 bool fixture_log_has(struct fixture *f, enum cluster_role role, unsigned index, const char *text) {

@@ -45,7 +45,8 @@ struct fixture {
     struct troth *troth;                 /* knows all nodes */
     struct troth *at[FIXTURE_NODES_MAX]; /* each knows one */
     struct troth_kv *kv;
-    unsigned txs; /* begun so far; names the keys */
+    unsigned txs;      /* begun so far; names the keys */
+    const char *armed; /* the crash point that was armed last, for messages */
 };
 
 /* Starts everything and waits until it is ready. */
@@ -84,7 +85,8 @@ void fixture_start(struct fixture *f, enum cluster_role role, unsigned index, co
 /* Starts without waiting. */
 void fixture_launch(struct fixture *f, enum cluster_role role, unsigned index, const char *point);
 void fixture_kill(struct fixture *f, enum cluster_role role, unsigned index);
-/* Kills it, if it runs, and starts it with the crash point (NULL: none). */
+/* Stops it in order, if it runs, and starts it with the crash point (NULL: none). After a kill it
+ * might have to repeat what it did before, and pass its point with that. */
 void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, const char *point);
 /* Whether it has died of its crash point; fails if it ended in another way. */
 bool fixture_crashed(struct fixture *f, enum cluster_role role, unsigned index);
@@ -92,6 +94,9 @@ bool fixture_crashed(struct fixture *f, enum cluster_role role, unsigned index);
 void fixture_wait_crash(struct fixture *f, enum cluster_role role, unsigned index);
 /* SIGTERM; it must exit with 0. */
 void fixture_stop(struct fixture *f, enum cluster_role role, unsigned index);
+/* Waits until no running node has anything in flight or undelivered, so that what a process does
+ * from now on is the next transaction's doing. */
+void fixture_wait_quiet(struct fixture *f);
 /* Whether the member's log has the text. */
 bool fixture_log_has(struct fixture *f, enum cluster_role role, unsigned index, const char *text);
 
