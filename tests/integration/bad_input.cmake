@@ -20,3 +20,5 @@ target_compile_definitions(
   PRIVATE TROTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EXAMPLE_CLIENT="$<TARGET_FILE:example_client>"
           EXAMPLE_PARTICIPANT="$<TARGET_FILE:example_participant>")
 add_dependencies(test_examples example_client example_participant)
+troth_integration_test(test_bad_input_start LINKS troth_scene)
+add_dependencies(test_bad_input_start troth)
