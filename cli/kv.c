@@ -22,7 +22,7 @@ static void leave(struct kv_session *session) {
 
 static int enter(struct cli *cli, struct kv_session *session) {
     *session = (struct kv_session){0};
-    struct troth_txid txid;
+    struct troth_txid txid = {0, 0};
     int status = cli->txid == NULL ? 0 : cli_txid(cli, cli->txid, &txid);
     if (status == 0) {
         status = cli_open(cli, &session->troth);

@@ -1,4 +1,5 @@
 /* troth status: every node's answer, put together. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +214,7 @@ static void each_participant(const struct status *status, participant_fn *each, 
     for (size_t i = 0; i < n; i++) {
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0) {
             struct participant_row row = participant_row(status, names[i]);
+            assert(row.newest != NULL); /* the name is of one of the rows */
             each(arg, status, &row);
         }
     }

@@ -1,4 +1,5 @@
 /* troth tx list and show: what the nodes know, put together. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,6 +279,7 @@ static void show(const struct cli *cli, const struct ask *ask) {
             json_object_array_add(views, one);
         }
     }
+    assert(best != NULL); /* somebody answered */
     if (cli->json) {
         struct json_object *object = json_of(best);
         json_object_object_add(object, "views", views);

@@ -49,7 +49,7 @@ void troth_kv_close(struct troth_kv *kv) {
     if (kv == NULL) {
         return;
     }
-    for (size_t i = 0; i < kv->n_shards; i++) {
+    for (size_t i = 0; kv->channels != NULL && i < kv->n_shards; i++) {
         rpc_channel_free(kv->channels[i]);
     }
     free(kv->channels);

@@ -1,4 +1,5 @@
 /* A scan over all shards: a page of each at a time, merged in the order of the keys. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ static int compare_keys(const ProtobufCBinaryData *a, const ProtobufCBinaryData 
 }
 
 static const Troth__V1__KvPair *head(const struct cursor *cursor) {
+    assert(cursor->page != NULL);
     return cursor->at < cursor->page->n_pairs ? cursor->page->pairs[cursor->at] : NULL;
 }
 

@@ -43,8 +43,8 @@ enum session_request {
 
 struct session_options {
     enum session_request request;
-    uint32_t nodes;      /* 1 to SESSION_NODES_MAX; they are called 0 to nodes - 1 */
-    uint32_t first;      /* the node to ask first: the txid's, or whose turn it is */
+    uint32_t nodes; /* 1 to SESSION_NODES_MAX; they are called 0 to nodes - 1 */
+    uint32_t first; /* the node to ask first, modulo `nodes`: the txid's, or whose turn it is */
     uint32_t attempt_ms; /* after so long without an answer another is asked too; above 0 */
     uint32_t timeout_ms; /* of all; above 0 */
 };

@@ -1,7 +1,6 @@
 /* The shell around session.c: asks over gRPC, waits in the caller's thread. */
 #include "client/troth.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +79,7 @@ int troth_begin(struct troth *t, uint32_t timeout_ms, struct troth_txid *txid,
     Troth__V1__BeginRequest begin = TROTH__V1__BEGIN_REQUEST__INIT;
     begin.timeout_ms = timeout_ms;
     struct request_answer answer;
-    uint32_t first = atomic_fetch_add(&t->turn, 1) % t->n_nodes;
+    uint32_t first = atomic_fetch_add(&t->turn, 1);
     int err = request_run(t, SESSION_BEGIN, first, NULL, &begin.base, 0, &answer);
     if (err == 0) {
         *txid = answer.txid;
@@ -99,7 +98,7 @@ static uint32_t node_of(struct troth *t, struct troth_txid txid) {
             return i;
         }
     }
-    return id == 0 ? 0 : (id - 1) % t->n_nodes;
+    return id == 0 ? 0 : id - 1;
 }
 
 int troth_enlist(struct troth *t, struct troth_txid txid, const struct troth_branch *branch,
