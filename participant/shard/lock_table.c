@@ -42,6 +42,7 @@ static void unlink_lock(struct lock_table *table, struct lock *lock) {
 
 static void forget_owner_if_idle(struct lock_table *table, struct owner *owner) {
     if (owner->locks == NULL) {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): an owner is always in the hash
         HASH_DEL(table->owners, owner);
         free(owner);
     }
@@ -202,6 +203,7 @@ static struct owner *find_owner(struct lock_table *table, struct troth_txid id) 
     return owner;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 static struct owner *make_owner(struct lock_table *table, struct troth_txid id) {
     struct owner *owner = calloc(1, sizeof *owner);
     if (owner == NULL) {
@@ -224,6 +226,7 @@ static struct owner *make_owner(struct lock_table *table, struct troth_txid id) 
     return owner;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 static struct point *find_or_make_point(struct lock_table *table, const uint8_t *key, size_t n) {
     struct point *point;
     HASH_FIND(hh, table->points, key, n, point);

@@ -95,13 +95,13 @@ void lock_table_free(struct lock_table *table);
 /* An owner's id for one single operation; no txid is equal to it. */
 struct troth_txid lock_table_single(struct lock_table *table);
 
-/* Asks for a lock; the target is copied. LOCK_GRANTED: held now (an owner's own locks never
- * conflict; a shared one becomes exclusive when asked for). LOCK_WAITING: *request stands for it
- * until it is told as granted, cancelled, or its owner released. TROTH_ERR_NO_MEMORY: nothing
- * happened. TROTH_ERR_CONFLICT: the owner is wounded and must be aborted first. TROTH_ERR_STATE:
- * it has voted. */
+/* Asks for a lock for the owner `id`, a txid or a single's; the target is copied. LOCK_GRANTED:
+ * held now (an owner's own locks never conflict; a shared one becomes exclusive when asked for).
+ * LOCK_WAITING: *request stands for it until it is told as granted, cancelled, or its owner
+ * released. TROTH_ERR_NO_MEMORY: nothing happened. TROTH_ERR_CONFLICT: the owner is wounded and
+ * must be aborted first. TROTH_ERR_STATE: it has voted. */
 struct lock_request;
-int lock_table_acquire(struct lock_table *table, struct troth_txid owner, enum lock_mode mode,
+int lock_table_acquire(struct lock_table *table, struct troth_txid id, enum lock_mode mode,
                        const struct lock_target *target, void *arg, struct lock_request **request,
                        const struct lock_effects **effects);
 /* Takes a waiting request back; what its owner holds stays. */
@@ -109,10 +109,10 @@ void lock_table_cancel(struct lock_table *table, struct lock_request *request,
                        const struct lock_effects **effects);
 /* The owner has voted prepared: its shared locks go, the exclusive ones stay, and it can't be
  * wounded any more. It must not be waiting. */
-void lock_table_vote(struct lock_table *table, struct troth_txid owner,
+void lock_table_vote(struct lock_table *table, struct troth_txid id,
                      const struct lock_effects **effects);
 /* Everything that the owner holds or waits for goes. One that is not known is let be. */
-void lock_table_release(struct lock_table *table, struct troth_txid owner,
+void lock_table_release(struct lock_table *table, struct troth_txid id,
                         const struct lock_effects **effects);
 
 /* Whether `a` is older than `b`; neither a single's id. */

@@ -367,6 +367,7 @@ void shard_close(struct shard *shard) {
     store_close(shard->store); /* SQLite's connection goes with the last statement */
     struct branch *branch, *next;
     HASH_ITER(hh, shard->branches, branch, next) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the iteration holds the next one
         HASH_DEL(shard->branches, branch);
         writes_free(branch->writes);
         free(branch);

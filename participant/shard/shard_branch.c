@@ -23,6 +23,7 @@ struct branch *shard_find_branch(const struct shard *shard, struct troth_txid tx
     return branch;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct branch *shard_find_or_make_branch(struct shard *shard, struct troth_txid txid) {
     struct branch *branch = shard_find_branch(shard, txid);
     if (branch != NULL) {

@@ -34,6 +34,7 @@ enum statement {
     STATEMENTS
 };
 
+// NOLINTBEGIN(bugprone-suspicious-missing-comma): the long ones are in two parts
 static const char *const sql[STATEMENTS] = {
     [GET] = "SELECT value FROM kv WHERE key = ?1",
     [PUT] = "INSERT OR REPLACE INTO kv(key, value) VALUES(?1, ?2)",
@@ -48,6 +49,7 @@ static const char *const sql[STATEMENTS] = {
                       " (SELECT key FROM intent WHERE txid = ?1 AND value IS NULL)",
     [DROP] = "DELETE FROM intent WHERE txid = ?1",
 };
+// NOLINTEND(bugprone-suspicious-missing-comma)
 
 struct store {
     sqlite3 *db;

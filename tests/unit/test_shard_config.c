@@ -1,5 +1,6 @@
 /* shard_config: what a bad flag or file is told. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,9 +57,7 @@ END_TEST
 
 START_TEST(a_line_that_is_too_long_is_refused_and_not_cut) {
     char text[1024];
-    memset(text, 'a', sizeof text);
-    memcpy(text, "data = ", 7);
-    strcpy(text + 1000, "\nname = x\n");
+    snprintf(text, sizeof text, "data = %0900d\nname = x\n", 0);
     ck_assert_int_eq(read_text(text), TROTH_ERR_INVALID);
     ck_assert_ptr_nonnull(strstr(why, ":1: the line is longer"));
 }
