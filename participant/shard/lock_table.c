@@ -50,6 +50,7 @@ static void forget_owner_if_idle(struct lock_table *table, struct owner *owner) 
 
 static void forget_point(struct lock_table *table, struct point *point) {
     if (point->locks == 0) {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): so is a point
         HASH_DEL(table->points, point);
         free(point);
     }
