@@ -45,7 +45,7 @@ void engine_free(struct engine *engine) {
     struct engine_effects effects = {0};
     engine->effects = &effects;
     while (engine->first != NULL) {
-        requests_tell(engine, engine->first, TROTH_ERR_CLOSED);
+        waiters_tell(engine, engine->first, TROTH_ERR_CLOSED);
         tx_remove(engine, engine->first);
     }
     engine_effects_release(&effects);
@@ -289,7 +289,7 @@ static void handle(struct engine *engine, const struct engine_event *event) {
         requests_commit_abort_get(engine, event);
         break;
     case ENGINE_CANCEL:
-        requests_cancel(engine, event->request);
+        waiters_cancel(engine, event->request);
         break;
     case ENGINE_STOP:
         stop(engine);

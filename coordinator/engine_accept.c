@@ -29,9 +29,7 @@ static void send_known(struct engine *engine, struct sender to, struct troth_txi
 /* The record to step, made where it is not there yet; NULL when the sender was answered (the
  * transaction is forgotten: no ballot may be opened for it) or must not be (DESIGN 4.10). */
 static struct tx *record_for(struct engine *engine, struct sender from, struct troth_txid txid) {
-    uint32_t node = troth_txid_node(txid);
-    if (troth_txid_cell(txid) != engine->options.cell || node == 0 ||
-        node > engine->options.nodes) {
+    if (!tx_is_possible(engine, txid)) {
         return NULL;
     }
     struct tx *tx = tx_find(engine, txid);

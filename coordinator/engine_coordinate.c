@@ -237,7 +237,7 @@ void coordinate_decided(struct engine *engine, struct tx *tx) {
         find_who_needs_it(engine, tx);
     }
     tx_move(tx, TX_DECIDED);
-    requests_tell(engine, tx, 0);
+    waiters_tell(engine, tx, 0);
     lead_drop(tx);
     if (drives) {
         deliver(engine, tx);
@@ -289,7 +289,7 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
 }
 
 void coordinate_forgotten(struct engine *engine, struct tx *tx) {
-    requests_tell(engine, tx, TROTH_ERR_FORGOTTEN);
+    waiters_tell(engine, tx, TROTH_ERR_FORGOTTEN);
     if (tx->stored) {
         struct engine_effect *effect = effect_add(engine, ENGINE_DELETE);
         effect->txid = tx->txid;

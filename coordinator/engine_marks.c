@@ -17,6 +17,7 @@ static struct origin *origin_find(struct engine *engine, uint64_t hi) {
     return origin;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 static struct origin *origin_get(struct engine *engine, uint64_t hi) {
     struct origin *origin = origin_find(engine, hi);
     if (origin != NULL) {
@@ -62,6 +63,7 @@ void marks_release(struct engine *engine) {
     struct origin *origin;
     struct origin *next;
     HASH_ITER(hh, engine->origins, origin, next) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the iteration holds the next one
         HASH_DELETE(hh, engine->origins, origin);
         free(origin);
     }
@@ -124,10 +126,10 @@ static void sweep_memory(struct engine *engine) {
         if (!below_horizon(engine, tx)) {
             stay++;
         } else if (tx->stage == TX_FINISHED || tx->stage == TX_DECIDED) {
-            requests_tell(engine, tx, 0);
+            waiters_tell(engine, tx, 0);
             tx_remove(engine, tx);
         } else {
-            requests_tell(engine, tx, TROTH_ERR_FORGOTTEN);
+            waiters_tell(engine, tx, TROTH_ERR_FORGOTTEN);
             tx_remove(engine, tx);
         }
     }
@@ -143,6 +145,15 @@ static bool sweep_log(struct engine *engine, struct origin *origin) {
     effect->txid = (struct troth_txid){.hi = origin->hi, .lo = mark};
     effect->lazy = true;
     return true;
+}
+
+void marks_tell_session(struct engine *engine, uint64_t session) {
+    struct origin *origin;
+    struct origin *next;
+    HASH_ITER(hh, engine->origins, origin, next) {
+        effect_to_rm(engine, session, MESSAGE_MARK,
+                     (struct troth_txid){.hi = origin->hi, .lo = origin->mark});
+    }
 }
 
 static void tell_participants(struct engine *engine, struct origin *origin) {

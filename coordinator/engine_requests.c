@@ -1,181 +1,11 @@
-/* What clients ask here, and what other nodes pass on. Every request becomes a waiter, which is
- * answered exactly once: with the outcome, what is known, or an error that changes nothing. */
-#include <assert.h>
+/* What clients ask here, and what other nodes pass on: where the transaction is, and who can
+ * answer. Every request becomes a waiter: see engine_waiters.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/troth_err.h"
 #include "coordinator/engine_state.h"
-
-struct answer {
-    int error;
-    enum paxos_outcome outcome;
-    enum paxos_reason reason;
-    bool already;
-    const char *detail;
-};
-
-/* ---- Answers
- * -------------------------------------------------------------------------------------- */
-
-/* Whether it may have been begun in this cluster. */
-static bool is_of_this_cluster(const struct engine *engine, struct troth_txid txid) {
-    uint32_t node = troth_txid_node(txid);
-    return troth_txid_cell(txid) == engine->options.cell && node != 0 &&
-           node <= engine->options.nodes && troth_txid_sequence(txid) != 0;
-}
-
-static const char *explain(const struct engine *engine, int error, char text[MESSAGE_DETAIL_BYTES],
-                           struct troth_txid txid) {
-    char hex[TROTH_TXID_TEXT];
-    troth_txid_format(txid, hex);
-    const char *why = troth_err_text(error);
-    if (error == TROTH_ERR_NOT_FOUND) {
-        why = "was never given out; use a txid from Begin";
-    } else if (error == TROTH_ERR_FORGOTTEN) {
-        why = "finished long ago and its outcome is forgotten; it is not known to be aborted";
-    } else if (error == TROTH_ERR_STATE) {
-        why = "takes no more work: its commit has begun or it has ended; begin another";
-    } else if (error == TROTH_ERR_TOO_MANY) {
-        why = "would have more than 1024 participants; nothing was changed";
-    } else if (error == TROTH_ERR_UNAVAILABLE) {
-        why = "is coordinated by a node that cannot be reached; begin another";
-    } else if (error == TROTH_ERR_INVALID && is_of_this_cluster(engine, txid)) {
-        why = "was given a reserved participant name; use another";
-    } else if (error == TROTH_ERR_INVALID) {
-        why = "is of another cell, or names a node that the cluster does not have; use a txid "
-              "that was begun here";
-    }
-    snprintf(text, MESSAGE_DETAIL_BYTES, "transaction %s %s", hex, why);
-    return text;
-}
-
-static void answer_node(struct engine *engine, const struct waiter *waiter, struct troth_txid txid,
-                        const struct answer *answer) {
-    struct message *message = effect_to_node(engine, waiter->node, MESSAGE_ANSWER, txid);
-    message->request = waiter->request;
-    message->error = answer->error;
-    message->outcome = answer->outcome;
-    message->reason = answer->reason;
-    message->already = answer->already;
-    message_set_detail(message, answer->detail);
-}
-
-static void answer_session(struct engine *engine, const struct waiter *waiter,
-                           struct troth_txid txid, const struct answer *answer) {
-    struct message *message = effect_to_rm(engine, waiter->session, MESSAGE_ENLISTED, txid);
-    message->ok = answer->error == 0;
-    message->already = answer->already;
-    message->reason = answer->reason;
-    message->error = answer->error;
-    message_set_detail(message, answer->detail);
-}
-
-static void answer_shell(struct engine *engine, const struct waiter *waiter, struct troth_txid txid,
-                         const struct answer *answer) {
-    struct engine_effect *effect = effect_add(engine, ENGINE_REPLY);
-    effect->request = waiter->request;
-    effect->txid = txid;
-    effect->reply = (struct engine_reply){.error = answer->error,
-                                          .txid = txid,
-                                          .outcome = answer->outcome,
-                                          .reason = answer->reason,
-                                          .already = answer->already};
-    snprintf(effect->detail, sizeof effect->detail, "%s", answer->detail);
-}
-
-static void answer_waiter(struct engine *engine, const struct waiter *waiter,
-                          struct troth_txid txid, struct answer answer) {
-    char text[MESSAGE_DETAIL_BYTES];
-    if (answer.detail == NULL) {
-        answer.detail = answer.error == 0 ? "" : explain(engine, answer.error, text, txid);
-    }
-    if (waiter->session != 0) {
-        answer_session(engine, waiter, txid, &answer);
-    } else if (waiter->node != 0) {
-        answer_node(engine, waiter, txid, &answer);
-    } else {
-        answer_shell(engine, waiter, txid, &answer);
-    }
-}
-
-static struct answer answer_outcome(const struct tx *tx) {
-    return (struct answer){.outcome = tx_outcome(tx), .reason = tx->reason, .detail = tx->detail};
-}
-
-/* What an enlistment gets when it is refused because of the transaction's end. */
-static struct answer answer_too_late(const struct tx *tx) {
-    struct answer answer = answer_outcome(tx);
-    answer.error = answer.outcome == PAXOS_OUTCOME_ABORTED ? TROTH_ERR_ABORTED : TROTH_ERR_STATE;
-    return answer;
-}
-
-/* ---- Waiters
- * ----------------------------------------------------------------------------------------- */
-
-static struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct waiter *from) {
-    struct waiter *waiter = malloc(sizeof *waiter);
-    if (waiter == NULL) {
-        engine_fail(engine, TROTH_ERR_NO_MEMORY);
-        return NULL;
-    }
-    *waiter = *from;
-    waiter->tx = tx;
-    waiter->set = from->set != NULL ? paxos_set_hold(from->set) : NULL;
-    waiter->next = tx->waiters;
-    tx->waiters = waiter;
-    if (waiter->node == 0 && waiter->session == 0) {
-        HASH_ADD(by_request, engine->waiters, request, sizeof waiter->request, waiter);
-    }
-    return waiter;
-}
-
-static void waiter_free(struct engine *engine, struct waiter *waiter) {
-    struct waiter **link = &waiter->tx->waiters;
-    while (*link != waiter) {
-        link = &(*link)->next;
-    }
-    *link = waiter->next;
-    if (waiter->node == 0 && waiter->session == 0) {
-        HASH_DELETE(by_request, engine->waiters, waiter);
-    }
-    paxos_set_release(waiter->set);
-    free(waiter);
-}
-
-static bool record_is_empty(const struct acceptor *record) {
-    return record->promised == 0 && record->set == NULL && record->outcome == PAXOS_OUTCOME_NONE;
-}
-
-/* Known only because somebody asked: nothing is left to keep. */
-static void drop_if_empty(struct engine *engine, struct tx *tx) {
-    if (tx->stage == TX_KEPT && tx->waiters == NULL && !tx->damaged &&
-        record_is_empty(&tx->record)) {
-        tx_remove(engine, tx);
-    }
-}
-
-void requests_tell(struct engine *engine, struct tx *tx, int error) {
-    while (tx->waiters != NULL) {
-        struct waiter *waiter = tx->waiters;
-        struct answer answer = error != 0                      ? (struct answer){.error = error}
-                               : waiter->kind == WAITER_ENLIST ? answer_too_late(tx)
-                                                               : answer_outcome(tx);
-        answer_waiter(engine, waiter, tx->txid, answer);
-        waiter_free(engine, waiter);
-    }
-}
-
-void requests_cancel(struct engine *engine, uint64_t request) {
-    struct waiter *waiter;
-    HASH_FIND(by_request, engine->waiters, &request, sizeof request, waiter);
-    if (waiter != NULL) {
-        struct tx *tx = waiter->tx;
-        waiter_free(engine, waiter);
-        drop_if_empty(engine, tx);
-    }
-}
 
 /* ---- Where a transaction is
  * -------------------------------------------------------------------------- */
@@ -184,7 +14,7 @@ void requests_cancel(struct engine *engine, uint64_t request) {
 static int locate(struct engine *engine, struct troth_txid txid, struct tx **tx) {
     *tx = NULL;
     uint32_t node = troth_txid_node(txid);
-    if (!is_of_this_cluster(engine, txid)) {
+    if (!tx_is_possible(engine, txid)) {
         return TROTH_ERR_INVALID;
     }
     *tx = tx_find(engine, txid);
@@ -208,9 +38,9 @@ static void enlist_own(struct engine *engine, struct tx *tx, const struct waiter
     bool already = false;
     int error = coordinate_enlist(engine, tx, participant, &already);
     if (error == TROTH_ERR_ABORTED || error == TROTH_ERR_STATE) {
-        answer_waiter(engine, waiter, tx->txid, answer_too_late(tx));
+        waiter_answer(engine, waiter, tx->txid, answer_too_late(tx));
     } else {
-        answer_waiter(engine, waiter, tx->txid,
+        waiter_answer(engine, waiter, tx->txid,
                       (struct answer){.error = error, .already = already});
     }
 }
@@ -239,9 +69,9 @@ static void commit_own(struct engine *engine, struct tx *tx, const struct waiter
     int error =
         tx->stage == TX_ACTIVE && waiter->set != NULL ? enlist_all(engine, tx, waiter->set) : 0;
     if (error != 0) {
-        answer_waiter(engine, waiter, tx->txid, (struct answer){.error = error});
+        waiter_answer(engine, waiter, tx->txid, (struct answer){.error = error});
     } else if (tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
-        answer_waiter(engine, waiter, tx->txid, answer_outcome(tx));
+        waiter_answer(engine, waiter, tx->txid, answer_outcome(tx));
     } else if (waiter_keep(engine, tx, waiter) != NULL && tx->stage == TX_ACTIVE) {
         coordinate_commit(engine, tx);
     }
@@ -271,7 +101,7 @@ static void serve_own(struct engine *engine, struct tx *tx, const struct waiter 
         abort_own(engine, tx, waiter);
         break;
     case WAITER_GET:
-        answer_waiter(engine, waiter, tx->txid, answer_outcome(tx));
+        waiter_answer(engine, waiter, tx->txid, answer_outcome(tx));
         break;
     case WAITER_ENLIST:
         enlist_own(engine, tx, waiter, &waiter->set->members[0]);
@@ -329,17 +159,17 @@ static void serve_foreign(struct engine *engine, struct tx *tx, struct troth_txi
         }
     } else if (waiter->kind == WAITER_ENLIST) {
         bool here = troth_txid_node(txid) == engine->options.self;
-        answer_waiter(engine, waiter, txid,
+        waiter_answer(engine, waiter, txid,
                       (struct answer){.error = here || tx->stage != TX_KEPT
                                                    ? TROTH_ERR_STATE
                                                    : TROTH_ERR_UNAVAILABLE});
-        drop_if_empty(engine, tx);
+        waiter_drop_if_empty(engine, tx);
     } else if (waiter->kind == WAITER_GET) {
-        answer_waiter(engine, waiter, txid,
+        waiter_answer(engine, waiter, txid,
                       (struct answer){.detail = "not decided as far as this node knows, and the "
                                                 "node that coordinates it cannot be reached; "
                                                 "Commit or Abort, asked of any node, decides it"});
-        drop_if_empty(engine, tx);
+        waiter_drop_if_empty(engine, tx);
     } else if (waiter_keep(engine, tx, waiter) != NULL && tx->stage == TX_KEPT) {
         lead_take_over(engine, tx);
     }
@@ -354,14 +184,14 @@ static void serve(struct engine *engine, struct troth_txid txid, const struct wa
         error = 0; /* its origin may still keep what was aborted without a record */
     }
     if (error != 0) {
-        answer_waiter(engine, waiter, txid, (struct answer){.error = error});
+        waiter_answer(engine, waiter, txid, (struct answer){.error = error});
     } else if (tx != NULL && tx->damaged) {
-        answer_waiter(engine, waiter, txid,
+        waiter_answer(engine, waiter, txid,
                       (struct answer){.error = TROTH_ERR_UNAVAILABLE,
                                       .detail = "this node's record of the transaction is damaged; "
                                                 "ask another node"});
     } else if (tx != NULL && tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
-        answer_waiter(engine, waiter, txid,
+        waiter_answer(engine, waiter, txid,
                       waiter->kind == WAITER_ENLIST ? answer_too_late(tx) : answer_outcome(tx));
     } else if (tx != NULL && tx_is_own(engine, tx)) {
         serve_own(engine, tx, waiter);
@@ -447,14 +277,14 @@ void requests_answer(struct engine *engine, uint32_t node, struct message *messa
     if (waiter == NULL || waiter->tx != tx || message->request == 0) {
         return;
     }
-    answer_waiter(engine, waiter, message->txid,
+    waiter_answer(engine, waiter, message->txid,
                   (struct answer){.error = message->error,
                                   .outcome = message->outcome,
                                   .reason = message->reason,
                                   .already = message->already,
                                   .detail = message->detail});
     waiter_free(engine, waiter);
-    drop_if_empty(engine, tx);
+    waiter_drop_if_empty(engine, tx);
 }
 
 static int begin_refusal(const struct engine *engine, const struct engine_event *event,
@@ -479,6 +309,7 @@ static int begin_refusal(const struct engine *engine, const struct engine_event 
     return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 static struct tx *begin_new(struct engine *engine, const struct engine_event *event) {
     struct troth_txid txid = {.hi = engine->origin_hi, .lo = engine->sequence_next};
     struct tx *tx = tx_new(engine, txid, TX_ACTIVE);

@@ -6,6 +6,7 @@
 #include "base/troth_err.h"
 #include "coordinator/engine_state.h"
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct rm *sessions_rm(struct engine *engine, const char *name) {
     struct rm *rm;
     HASH_FIND(by_name, engine->rms_by_name, name, strlen(name), rm);
@@ -33,6 +34,7 @@ void sessions_release(struct engine *engine) {
     struct rm *next;
     HASH_CLEAR(by_session, engine->rms_by_session);
     HASH_ITER(by_name, engine->rms_by_name, rm, next) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the iteration holds the next one
         HASH_DELETE(by_name, engine->rms_by_name, rm);
         free(rm);
     }
@@ -68,6 +70,7 @@ static int check_incarnation(const struct rm *rm, uint64_t incarnation, const ch
     return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 void sessions_attached(struct engine *engine, const struct engine_event *event) {
     struct rm *rm = sessions_rm(engine, event->participant.name);
     if (rm == NULL) {
@@ -90,6 +93,7 @@ void sessions_attached(struct engine *engine, const struct engine_event *event) 
     rm->session = event->session;
     rm->participant.incarnation = event->participant.incarnation;
     HASH_ADD(by_session, engine->rms_by_session, session, sizeof rm->session, rm);
+    marks_tell_session(engine, rm->session);
     for (struct branch *branch = rm->pending, *next; branch != NULL; branch = next) {
         next = branch->next;
         coordinate_send_branch(engine, branch->tx, branch);

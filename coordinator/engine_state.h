@@ -201,6 +201,8 @@ struct tx *tx_new(struct engine *engine, struct troth_txid txid, enum tx_stage s
 void tx_remove(struct engine *engine, struct tx *tx);
 /* Changes the stage; asserts that the transition is in the table. */
 void tx_move(struct tx *tx, enum tx_stage stage);
+/* A txid that a node of this cluster could have given out. */
+bool tx_is_possible(const struct engine *engine, struct troth_txid txid);
 bool tx_is_own(const struct engine *engine, const struct tx *tx);
 enum paxos_outcome tx_outcome(const struct tx *tx);
 void tx_set_detail(struct tx *tx, const char *text);
@@ -218,19 +220,41 @@ struct branch *tx_branch_add(struct engine *engine, struct tx *tx,
 void tx_branches_from_set(struct engine *engine, struct tx *tx, const struct paxos_set *set);
 void branch_over(struct tx *tx, struct branch *branch);
 
+/* ---- engine_waiters.c: who waits for an answer
+ * ------------------------------------------------------ */
+
+struct answer {
+    int error;
+    enum paxos_outcome outcome;
+    enum paxos_reason reason;
+    bool already;
+    const char *detail; /* NULL: the error's own words */
+};
+/* Answers whoever asks, without keeping him. */
+void waiter_answer(struct engine *engine, const struct waiter *waiter, struct troth_txid txid,
+                   struct answer answer);
+struct answer answer_outcome(const struct tx *tx);
+/* What an enlistment gets when it is refused because of the transaction's end. */
+struct answer answer_too_late(const struct tx *tx);
+/* Keeps a copy until it is told, cancelled or answered; NULL and engine->error without memory. */
+struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct waiter *from);
+void waiter_free(struct engine *engine, struct waiter *waiter);
+void waiters_cancel(struct engine *engine, uint64_t request);
+/* Tells all who wait; the outcome is known, or the transaction is forgotten. */
+void waiters_tell(struct engine *engine, struct tx *tx, int error);
+/* Drops a transaction that was known only because somebody asked. */
+void waiter_drop_if_empty(struct engine *engine, struct tx *tx);
+
 /* ---- engine_requests.c: what clients and other nodes ask
  * ----------------------------------------- */
 
 void requests_begin(struct engine *engine, const struct engine_event *event);
 void requests_enlist(struct engine *engine, const struct engine_event *event);
 void requests_commit_abort_get(struct engine *engine, const struct engine_event *event);
-void requests_cancel(struct engine *engine, uint64_t request);
 void requests_ask(struct engine *engine, uint32_t node, struct message *message);
 void requests_answer(struct engine *engine, uint32_t node, struct message *message);
 /* A participant enlists its own branch. */
 void requests_enlist_message(struct engine *engine, struct rm *rm, struct troth_txid txid);
-/* Tells all who wait; the outcome is known, or the transaction is forgotten. */
-void requests_tell(struct engine *engine, struct tx *tx, int error);
 /* Passes the waiting questions on to the node that begins with the txid. */
 void requests_forward(struct engine *engine, struct tx *tx);
 
@@ -307,6 +331,8 @@ void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark);
 void marks_load(struct engine *engine, uint64_t origin_hi, uint64_t mark);
 uint64_t marks_own(const struct engine *engine);
 void marks_housekeeping(struct engine *engine);
+/* Tells a participant that attaches the marks of all origins, also of those that are gone. */
+void marks_tell_session(struct engine *engine, uint64_t session);
 void marks_release(struct engine *engine);
 
 /* ---- engine_sessions.c: participants

@@ -25,6 +25,12 @@ struct tx *tx_find(struct engine *engine, struct troth_txid txid) {
     return tx;
 }
 
+bool tx_is_possible(const struct engine *engine, struct troth_txid txid) {
+    uint32_t node = troth_txid_node(txid);
+    return troth_txid_cell(txid) == engine->options.cell && node != 0 &&
+           node <= engine->options.nodes && troth_txid_sequence(txid) != 0;
+}
+
 bool tx_is_own(const struct engine *engine, const struct tx *tx) {
     return tx->txid.hi == engine->origin_hi;
 }
@@ -60,6 +66,7 @@ static void unlink_open(struct engine *engine, struct tx *tx) {
     engine->counters.in_flight--;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct tx *tx_new(struct engine *engine, struct troth_txid txid, enum tx_stage stage) {
     struct tx *tx = calloc(1, sizeof *tx);
     if (tx == NULL) {
