@@ -137,6 +137,12 @@ static void heartbeat(struct engine *engine, uint32_t node, const struct message
                                                    (uint32_t)message->incarnation, 0);
         marks_raise(engine, origin.hi, message->mark);
     }
+    /* Sequences run together over all nodes, as Lamport's clocks do, so that a resource manager may
+     * take their order for the transactions' age. */
+    if (message->sequence_next > engine->sequence_next &&
+        message->sequence_next < ENGINE_SEQUENCE_MAX) {
+        engine->sequence_next = message->sequence_next;
+    }
 }
 
 static void node_message(struct engine *engine, uint32_t node, struct message *message) {

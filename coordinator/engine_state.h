@@ -33,6 +33,7 @@
 #define ENGINE_KNOWN_DELAY_MS                                                                      \
     100 /* a decision that is not finished by then is told to the nodes                            \
          */
+#define ENGINE_SEQUENCE_MAX    (UINT64_MAX / 2) /* what a peer says beyond it is no sequence */
 #define ENGINE_HOUSEKEEPING_MS 1000    /* marks are spread and the old is forgotten */
 #define ENGINE_REPEAT_MAX_MS   30000   /* repeats of a decision become as rare as this */
 #define ENGINE_RETAINED_MAX    262144u /* finished outcomes kept in memory, whatever their age */

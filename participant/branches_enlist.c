@@ -79,11 +79,8 @@ static void enlist_new(struct branches *all, const struct branches_event *event)
 }
 
 void on_enlist(struct branches *all, const struct branches_event *event) {
-    if (branches_below_mark(all, event->txid)) {
-        tell(all, event->request, event->txid, TROTH_ERR_FORGOTTEN,
-             "the transaction has finished long ago");
-        return;
-    }
+    /* Whether it is over is the coordinator's to say, which also knows how it ended: below the mark
+     * is not yet forgotten. */
     struct branch *branch = branch_find(all, event->txid);
     if (branch == NULL) {
         enlist_new(all, event);

@@ -351,6 +351,21 @@ START_TEST(S6_below_the_mark_it_is_forgotten_never_aborted) {
 }
 END_TEST
 
+START_TEST(sequences_run_together_over_the_nodes) {
+    world_init(&w, 3, 1);
+    for (int i = 0; i < 100; i++) {
+        world_begin(&w, 1);
+    }
+    struct message heartbeat;
+    engine_heartbeat(w.node[1].engine, &heartbeat);
+    world_step(
+        &w, 2,
+        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 1, .message = &heartbeat});
+    ck_assert_uint_gt(world_begin(&w, 2).lo, 100);
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(an_unfinished_transaction_holds_the_mark_back) {
     world_init(&w, 1, 2);
     struct troth_txid open = two_branches();
@@ -456,6 +471,7 @@ int main(void) {
                           begin_with_one_key_is_one_transaction,
                           begin_refuses_what_is_over_a_limit,
                           S6_below_the_mark_it_is_forgotten_never_aborted,
+                          sequences_run_together_over_the_nodes,
                           an_unfinished_transaction_holds_the_mark_back,
                           stop_finishes_what_is_preparing_and_aborts_what_is_active,
                           a_name_that_another_live_process_holds_is_refused,
