@@ -1,19 +1,16 @@
-#include "tests/lib/engine_world.h"
-
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/troth_err.h"
+#include "tests/lib/engine_world_internal.h"
 
 uint32_t world_random(struct world *world, uint32_t below) {
     world->random = world->random * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(world->random >> 33) % below;
 }
 
-/* ---- Disks
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Disks ---------------------------------------------------------------------------------- */
 
 static void record_copy(struct acceptor *to, const struct acceptor *from) {
     acceptor_release(to);
@@ -75,8 +72,7 @@ static void disk_apply(struct world_node *node, const struct engine_effect *effe
     }
 }
 
-/* ---- Messages on their way
- * ---------------------------------------------------------------------------------- */
+/* ---- Messages on their way ------------------------------------------------------------------ */
 
 static void message_copy(struct message *to, const struct message *from) {
     *to = *from;
@@ -101,8 +97,8 @@ static void queue_put(struct world *world, const struct world_message *message) 
     world->queue[world->queued++] = *message;
 }
 
-/* Takes over what the message owns. Messages to oneself are never lost: they cross no network. */
-static void send(struct world *world, struct world_message *message) {
+void world_send(struct world *world, struct world_message *message) {
+    /* Messages to oneself are never lost: they cross no network. */
     bool self = message->from_node != 0 && message->from_node == message->to_node;
     bool lost = !self && ((world->lose != NULL && world->lose(world, message)) ||
                           world_random(world, 100) < world->lose_percent);
@@ -121,167 +117,7 @@ static void send(struct world *world, struct world_message *message) {
     queue_put(world, message);
 }
 
-static void participant_send(struct world *world, uint32_t participant, uint32_t node,
-                             struct message *message) {
-    struct world_participant *p = &world->participant[participant];
-    if (p->session[node] == 0) {
-        message_release(message);
-        return;
-    }
-    send(world, &(struct world_message){.from_participant = participant,
-                                        .to_node = node,
-                                        .session = p->session[node],
-                                        .message = *message});
-}
-
-/* ---- Participants
- * ------------------------------------------------------------------------------------------------
- */
-
-static size_t branch_index(struct world_participant *p, struct troth_txid txid) {
-    for (size_t i = 0; i < WORLD_TXS; i++) {
-        if (p->branches[i].state == BRANCH_NONE) {
-            p->branches[i].txid = txid;
-            return i;
-        }
-        if (troth_txid_equal(p->branches[i].txid, txid)) {
-            return i;
-        }
-    }
-    ck_abort_msg("too many branches");
-    return 0;
-}
-
-static void vote_to(struct world *world, uint32_t participant, size_t index, uint32_t node) {
-    struct world_participant *p = &world->participant[participant];
-    struct message vote = {.type = MESSAGE_VOTE,
-                           .txid = p->branches[index].txid,
-                           .vote = p->branches[index].vote,
-                           .set = paxos_set_hold(p->branches[index].set)};
-    participant_send(world, participant, node, &vote);
-}
-
-static void vote_to_all(struct world *world, uint32_t participant, size_t index) {
-    for (uint32_t node = 1; node <= world->nodes; node++) {
-        vote_to(world, participant, index, node);
-    }
-}
-
-static void on_prepare(struct world *world, uint32_t participant, struct message *message) {
-    struct world_participant *p = &world->participant[participant];
-    size_t index = branch_index(p, message->txid);
-    int own = paxos_set_find(message->set, p->id.name);
-    ck_assert_int_ge(own, 0);
-    bool live = p->branches[index].state == BRANCH_ACTIVE &&
-                message->set->members[own].incarnation == p->id.incarnation;
-    if (live && p->votes == PAXOS_VOTE_NONE) {
-        return;
-    }
-    if (live) {
-        p->branches[index].vote = p->votes;
-        p->branches[index].state = p->votes == PAXOS_VOTE_PREPARED ? BRANCH_VOTED : BRANCH_ABORTED;
-    } else if (p->branches[index].vote == PAXOS_VOTE_NONE) {
-        /* Lost over a restart: it may have voted, so it must not vote again. */
-        struct message gone = {.type = MESSAGE_BRANCH_ABORTED,
-                               .txid = message->txid,
-                               .reason = PAXOS_REASON_LOST_WORK};
-        p->branches[index].state = BRANCH_ABORTED;
-        participant_send(world, participant, troth_txid_node(message->txid), &gone);
-        return;
-    }
-    if (p->branches[index].set == NULL) {
-        p->branches[index].set = paxos_set_hold(message->set);
-    }
-    vote_to_all(world, participant, index);
-}
-
-static void on_decision(struct world *world, uint32_t participant, uint32_t node,
-                        struct message *message) {
-    struct world_participant *p = &world->participant[participant];
-    size_t index = branch_index(p, message->txid);
-    enum world_branch *state = &p->branches[index].state;
-    bool committed = message->outcome == PAXOS_OUTCOME_COMMITTED;
-    struct message ack = {.type = MESSAGE_ACK, .txid = message->txid, .outcome = message->outcome};
-    if (message->forgotten) {
-        return;
-    }
-    if (p->branches[index].vote == PAXOS_VOTE_READ_ONLY) {
-        /* Out of it already; a leader that has not heard of the vote may still tell. */
-        participant_send(world, participant, node, &ack);
-        return;
-    }
-    /* The participant's own view of S1 and S2. */
-    ck_assert(!(committed && *state == BRANCH_ABORTED));
-    ck_assert(!(!committed && *state == BRANCH_COMMITTED));
-    ck_assert(!(committed && *state == BRANCH_ACTIVE));
-    ack.hazard = committed && *state == BRANCH_NONE;
-    if (*state != BRANCH_NONE || !committed) {
-        *state = committed ? BRANCH_COMMITTED : BRANCH_ABORTED;
-    }
-    participant_send(world, participant, node, &ack);
-}
-
-static void on_one_phase(struct world *world, uint32_t participant, uint32_t node,
-                         struct message *message) {
-    struct world_participant *p = &world->participant[participant];
-    size_t index = branch_index(p, message->txid);
-    enum world_branch *state = &p->branches[index].state;
-    if (*state == BRANCH_ACTIVE && message->incarnation == p->id.incarnation &&
-        p->votes == PAXOS_VOTE_PREPARED) {
-        *state = BRANCH_COMMITTED;
-    } else if (*state != BRANCH_COMMITTED) {
-        *state = BRANCH_ABORTED;
-    }
-    struct message result = {.type = MESSAGE_ONE_PHASE_RESULT,
-                             .txid = message->txid,
-                             .outcome = *state == BRANCH_COMMITTED ? PAXOS_OUTCOME_COMMITTED
-                                                                   : PAXOS_OUTCOME_ABORTED};
-    participant_send(world, participant, node, &result);
-}
-
-static void participant_receive(struct world *world, struct world_message *message) {
-    uint32_t participant = message->to_participant;
-    struct world_participant *p = &world->participant[participant];
-    if (!p->up || p->session[message->from_node] != message->session) {
-        return;
-    }
-    if (message->message.type == MESSAGE_PREPARE) {
-        on_prepare(world, participant, &message->message);
-    } else if (message->message.type == MESSAGE_DECISION) {
-        on_decision(world, participant, message->from_node, &message->message);
-    } else if (message->message.type == MESSAGE_COMMIT_ONE_PHASE) {
-        on_one_phase(world, participant, message->from_node, &message->message);
-    }
-}
-
-static void attach(struct world *world, uint32_t participant, uint32_t node) {
-    struct world_participant *p = &world->participant[participant];
-    if (!p->up || world->node[node].engine == NULL || p->session[node] != 0) {
-        return;
-    }
-    p->session[node] = ++world->session_next;
-    world_step(world, node,
-               (struct engine_event){
-                   .type = ENGINE_ATTACHED, .session = p->session[node], .participant = p->id});
-    for (size_t i = 0; i < WORLD_TXS; i++) {
-        if (p->branches[i].state == BRANCH_VOTED) {
-            vote_to(world, participant, i, node);
-        }
-    }
-}
-
-static void detach(struct world *world, uint32_t participant, uint32_t node) {
-    struct world_participant *p = &world->participant[participant];
-    if (p->session[node] != 0 && world->node[node].engine != NULL) {
-        world_step(world, node,
-                   (struct engine_event){.type = ENGINE_DETACHED, .session = p->session[node]});
-    }
-    p->session[node] = 0;
-}
-
-/* ---- Steps
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- Steps ---------------------------------------------------------------------------------- */
 
 static uint32_t participant_of(const struct world *world, uint32_t node, uint64_t session) {
     for (uint32_t i = 1; i <= world->participants; i++) {
@@ -304,13 +140,13 @@ static void carry_out(struct world *world, uint32_t node, struct engine_effect *
     case ENGINE_SEND_NODE:
         effect->message = (struct message){0};
         message.to_node = effect->node;
-        send(world, &message);
+        world_send(world, &message);
         break;
     case ENGINE_SEND_PARTICIPANT:
         effect->message = (struct message){0};
         message.session = effect->session;
         message.to_participant = participant_of(world, node, effect->session);
-        send(world, &message);
+        world_send(world, &message);
         break;
     case ENGINE_REFUSE_SESSION:
         break;
@@ -340,7 +176,7 @@ void world_step(struct world *world, uint32_t node, struct engine_event event) {
 static void deliver(struct world *world, struct world_message *message) {
     struct world_node *node = &world->node[message->to_node];
     if (message->to_node == 0) {
-        participant_receive(world, message);
+        world_participant_receive(world, message);
     } else if (node->engine != NULL && message->to_incarnation == node->incarnation) {
         struct engine_event event = {
             .type = ENGINE_NODE_MESSAGE, .node = message->from_node, .message = &message->message};
@@ -394,9 +230,7 @@ void world_advance(struct world *world, int64_t ms) {
     world->now_ms = until_ms;
 }
 
-/* ---- Crashes and returns
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Crashes and returns -------------------------------------------------------------------- */
 
 void world_crash(struct world *world, uint32_t node) {
     engine_free(world->node[node].engine);
@@ -442,7 +276,7 @@ void world_restart(struct world *world, uint32_t node) {
         }
     }
     for (uint32_t i = 1; i <= world->participants; i++) {
-        attach(world, i, node);
+        world_attach(world, i, node);
     }
 }
 
@@ -466,33 +300,7 @@ void world_lose_node(struct world *world, uint32_t node) {
     }
 }
 
-void world_participant_crash(struct world *world, uint32_t participant) {
-    struct world_participant *p = &world->participant[participant];
-    p->up = false;
-    for (uint32_t node = 1; node <= world->nodes; node++) {
-        detach(world, participant, node);
-    }
-    for (size_t i = 0; i < WORLD_TXS; i++) {
-        if (p->branches[i].state == BRANCH_ACTIVE) {
-            p->branches[i].state = BRANCH_ABORTED; /* its work is gone; nothing of it is kept */
-        }
-        if (p->branches[i].state == BRANCH_ABORTED) {
-            p->branches[i].vote = PAXOS_VOTE_NONE; /* read-only and aborted are not stored */
-        }
-    }
-}
-
-void world_participant_restart(struct world *world, uint32_t participant) {
-    world->participant[participant].up = true;
-    world->participant[participant].id.incarnation++;
-    for (uint32_t node = 1; node <= world->nodes; node++) {
-        attach(world, participant, node);
-    }
-}
-
-/* ---- The tests' own calls
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- The tests' own calls ------------------------------------------------------------------- */
 
 void world_init(struct world *world, uint32_t nodes, uint32_t participants) {
     memset(world, 0, sizeof *world);
@@ -538,17 +346,6 @@ struct troth_txid world_begin(struct world *world, uint32_t node) {
     return world->replies[request].txid;
 }
 
-void world_work(struct world *world, uint32_t participant, struct troth_txid txid) {
-    struct world_participant *p = &world->participant[participant];
-    size_t index = branch_index(p, txid);
-    if (p->branches[index].state == BRANCH_NONE) {
-        p->branches[index].state = BRANCH_ACTIVE;
-    }
-    uint32_t node = troth_txid_node(txid);
-    struct message enlist = {.type = MESSAGE_ENLIST, .txid = txid};
-    participant_send(world, participant, node, &enlist);
-}
-
 uint64_t world_ask(struct world *world, uint32_t node, enum engine_event_type type,
                    struct troth_txid txid) {
     uint64_t request = ++world->request_next;
@@ -564,15 +361,4 @@ enum paxos_outcome world_outcome(const struct world *world, uint64_t request) {
     ck_assert(world->replied[request]);
     ck_assert_int_eq(world->replies[request].error, 0);
     return world->replies[request].outcome;
-}
-
-enum world_branch world_branch(const struct world *world, uint32_t participant,
-                               struct troth_txid txid) {
-    const struct world_participant *p = &world->participant[participant];
-    for (size_t i = 0; i < WORLD_TXS; i++) {
-        if (p->branches[i].state != BRANCH_NONE && troth_txid_equal(p->branches[i].txid, txid)) {
-            return p->branches[i].state;
-        }
-    }
-    return BRANCH_NONE;
 }
