@@ -58,17 +58,12 @@ static void on_answered(struct rpc_tag *tag, bool ok) {
     batch_done(call);
 }
 
-/* Takes the reply, which may be NULL. */
-static void answer(struct rpc_call *call, int status, const char *text, grpc_byte_buffer *reply) {
-    pthread_mutex_lock(&call->mutex);
-    assert(!call->answered);
+/* The call's one answer. The call is locked, and gRPC's part of it is still there. Takes the reply,
+ * which may be NULL. */
+static void send_answer(struct rpc_call *call, int status, const char *text,
+                        grpc_byte_buffer *reply) {
+    assert(!call->answered && call->core != NULL);
     call->answered = true;
-    if (call->core == NULL) {
-        pthread_mutex_unlock(&call->mutex);
-        grpc_byte_buffer_destroy(reply);
-        destroy(call);
-        return;
-    }
     call->reply = reply;
     grpc_slice details = grpc_slice_from_copied_string(text);
     grpc_op ops[3] = {{.op = GRPC_OP_SEND_INITIAL_METADATA},
@@ -80,7 +75,20 @@ static void answer(struct rpc_call *call, int status, const char *text, grpc_byt
     call->pending++;
     rpc_batch(call->core, ops, reply == NULL ? 2 : 3, &call->answer_tag, on_answered);
     grpc_slice_unref(details);
+}
+
+/* The user's answer: the call may have ended before. Takes the reply, which may be NULL. */
+static void answer(struct rpc_call *call, int status, const char *text, grpc_byte_buffer *reply) {
+    pthread_mutex_lock(&call->mutex);
+    bool ended = call->core == NULL;
+    if (!ended) {
+        send_answer(call, status, text, reply);
+    }
     pthread_mutex_unlock(&call->mutex);
+    if (ended) {
+        grpc_byte_buffer_destroy(reply);
+        destroy(call);
+    }
 }
 
 static void on_closed(struct rpc_tag *tag, bool ok) {
@@ -94,16 +102,17 @@ static void on_request(struct rpc_tag *tag, bool ok) {
     struct rpc_call *call = RPC_CONTAINER(tag, struct rpc_call, receive_tag);
     pthread_mutex_lock(&call->mutex);
     grpc_byte_buffer *request = call->request;
-    pthread_mutex_unlock(&call->mutex);
-    if (ok && request != NULL) {
-        struct rpc_bytes bytes;
-        rpc_bytes_open(&bytes, request);
-        call->fn(call->arg, call, bytes.data, bytes.n);
-        rpc_bytes_close(&bytes);
-        grpc_byte_buffer_destroy(request);
-    } else {
-        answer(call, RPC_INVALID_ARGUMENT, "the call carries no message", NULL);
+    if (!ok || request == NULL) {
+        send_answer(call, RPC_INVALID_ARGUMENT, "the call carries no message", NULL);
+        batch_done(call);
+        return;
     }
+    pthread_mutex_unlock(&call->mutex);
+    struct rpc_bytes bytes;
+    rpc_bytes_open(&bytes, request);
+    call->fn(call->arg, call, bytes.data, bytes.n);
+    rpc_bytes_close(&bytes);
+    grpc_byte_buffer_destroy(request);
     /* The pending count of this batch has kept the call, answered or not. */
     pthread_mutex_lock(&call->mutex);
     batch_done(call);
@@ -136,10 +145,8 @@ void rpc_call_accept(struct rpc_server *server, grpc_call *core, gpr_timespec de
         pthread_mutex_unlock(&call->mutex);
         return;
     }
-    pthread_mutex_unlock(&call->mutex);
-    answer(call, RPC_UNIMPLEMENTED, "the method is not known here", NULL);
-    pthread_mutex_lock(&call->mutex);
-    batch_done(call);
+    send_answer(call, RPC_UNIMPLEMENTED, "the method is not known here", NULL);
+    batch_done(call); /* in place of the batch that would receive the request */
 }
 
 void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *reply) {
