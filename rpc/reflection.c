@@ -353,6 +353,7 @@ static int load(struct rpc_reflection *reflection) {
     if (reflection->files == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
+    reflection->files_n = 0;
     for (int set = 0; set < 2; set++) {
         for (size_t i = 0; i < reflection->sets[set]->n_file; i++) {
             int err = load_file(reflection, reflection->sets[set]->file[i]);
