@@ -35,13 +35,13 @@ struct raw_answer raw_call_bytes(const char *address, const char *method, const 
 /* A stream that the test dials and that never tries again. */
 struct raw_stream;
 struct raw_stream *raw_dial(const char *address, const char *method);
-void raw_send(struct raw_stream *stream, const void *bytes, size_t n);
+void raw_send(struct raw_stream *raw, const void *bytes, size_t n);
 /* Waits for the next frame; its bytes are valid until the next call. False when the stream ended
  * instead. */
-bool raw_receive(struct raw_stream *stream, const uint8_t **bytes, size_t *n);
+bool raw_receive(struct raw_stream *raw, const uint8_t **bytes, size_t *n);
 /* Waits for the end: the status and *text, which is valid until raw_hang_up. */
-int raw_wait_end(struct raw_stream *stream, const char **text);
-void raw_hang_up(struct raw_stream *stream);
+int raw_wait_end(struct raw_stream *raw, const char **text);
+void raw_hang_up(struct raw_stream *raw);
 
 /* A TCP connection to "host:port"; -1 when it is refused. */
 int raw_connect(const char *address);

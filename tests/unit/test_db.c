@@ -95,9 +95,8 @@ START_TEST(a_folder_that_is_not_there_is_named) {
 END_TEST
 
 int main(void) {
-    return suite_run("db", (const TTest *[]){
-                               S4_a_committed_batch_is_there_and_an_open_one_is_not,
-                               a_database_in_use_is_refused,
-                               a_foreign_newer_or_damaged_database_is_refused,
-                               a_folder_that_is_not_there_is_named, NULL});
+    return suite_run("db", (const TTest *[]){S4_a_committed_batch_is_there_and_an_open_one_is_not,
+                                             a_database_in_use_is_refused,
+                                             a_foreign_newer_or_damaged_database_is_refused,
+                                             a_folder_that_is_not_there_is_named, NULL});
 }
