@@ -275,6 +275,10 @@ int main(int argc, char *argv[]) {
         demo_args_help(stdout);
         return 0;
     }
+    if (demo.args.version) {
+        printf("troth-demo %s\n", TROTH_VERSION);
+        return 0;
+    }
     screen_setup();
     int err = run(&demo);
     bool good = (!demo.paxos.ran || demo.paxos.good) && (!demo.classic.ran || demo.classic.good);

@@ -38,6 +38,8 @@ static const struct option {
     {"--once", KIND_SWITCH, offsetof(struct demo_args, once), 0, 0, 0, "",
      "end after the table; else the cluster stays up, to look around"},
     {"--help", KIND_SWITCH, offsetof(struct demo_args, help), 0, 0, 0, "", "show this"},
+    {"--version", KIND_SWITCH, offsetof(struct demo_args, version), 0, 0, 0, "",
+     "show the version"},
 };
 #define OPTIONS (sizeof options / sizeof *options)
 

@@ -21,6 +21,7 @@ struct demo_args {
     unsigned outage;  /* how long the only node stays down, seconds */
     bool once;
     bool help;
+    bool version;
     const char *json; /* a file, or NULL */
     const char *data; /* a folder, or NULL */
 };
