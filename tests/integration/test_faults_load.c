@@ -247,11 +247,12 @@ START_TEST(a_node_that_returns_with_an_older_copy_of_its_disk_is_refused) {
     fixture_stop(&f, CLUSTER_NODE, 2);
     copy_database("older", false);
     fixture_start(&f, CLUSTER_NODE, 2, NULL);
+    fixture_restart(&f, CLUSTER_NODE, 2, NULL);
     fixture_work(&f, &tx, 2, 0);
     ck_assert_int_eq(fixture_commit(&f, &tx), TROTH_COMMITTED);
     fixture_kill(&f, CLUSTER_NODE, 2);
     copy_database("kept", false);
-    /* The copy's next start would be the one that the others have seen already. */
+    /* The others have seen a later start than the copy's next one. */
     copy_database("older", true);
     node_3_is_refused_and_the_others_go_on();
     copy_database("kept", true);

@@ -64,6 +64,11 @@ void fixture_fail(struct fixture *f, const char *file, int line, const char *for
     abort(); /* never reached, which the compiler can't know */
 }
 
+bool fixture_runs(struct fixture *f, enum cluster_role role, unsigned index) {
+    return cluster_pid(f->cluster, role, index) != 0 &&
+           cluster_running(f->cluster, role, index, NULL);
+}
+
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
 /* The flags for its next start, without those of the start before. */
@@ -109,6 +114,30 @@ void fixture_prepare(struct fixture *f, const struct fixture_options *options) {
     }
 }
 
+static bool trusts_all(struct fixture *f, unsigned node) {
+    Troth__V1__StatusReply *status = admin_status(cluster_admin(f->cluster), node, 5000);
+    bool trusts = status != NULL;
+    for (size_t i = 0; trusts && i < status->n_nodes; i++) {
+        const Troth__V1__NodeStatus *other = status->nodes[i];
+        bool is_other = other->node != node + 1 && fixture_runs(f, CLUSTER_NODE, other->node - 1);
+        trusts = !is_other || !other->suspected;
+    }
+    admin_free(status);
+    return trusts;
+}
+
+/* Ready, attached to each other, and trusted: else a transaction may be aborted for no fault of the
+ * one that the test is about. */
+static void wait_for_all(struct fixture *f) {
+    char why[CLUSTER_WHY_BYTES];
+    int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
+    fixture_must(f, err == 0, "%s", why);
+    for (unsigned node = 0; node < f->nodes; node++) {
+        fixture_wait(f, !fixture_runs(f, CLUSTER_NODE, node) || trusts_all(f, node),
+                     "node %u does not trust the others", node + 1);
+    }
+}
+
 /* A client learns which of its nodes has which id when it begins there; then it asks a
  * transaction's own node first. */
 static void get_acquainted(struct fixture *f) {
@@ -123,7 +152,6 @@ static void get_acquainted(struct fixture *f) {
 }
 
 void fixture_open(struct fixture *f, const struct fixture_options *options) {
-    char why[CLUSTER_WHY_BYTES];
     fixture_prepare(f, options);
     for (unsigned i = 0; i < f->nodes; i++) {
         fixture_launch(f, CLUSTER_NODE, i, NULL);
@@ -131,8 +159,7 @@ void fixture_open(struct fixture *f, const struct fixture_options *options) {
     for (unsigned i = 0; i < f->shards; i++) {
         fixture_launch(f, CLUSTER_SHARD, i, NULL);
     }
-    int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
-    fixture_must(f, err == 0, "%s", why);
+    wait_for_all(f);
     get_acquainted(f);
 }
 
@@ -173,11 +200,9 @@ void fixture_launch(struct fixture *f, enum cluster_role role, unsigned index, c
 }
 
 void fixture_start(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
-    char why[CLUSTER_WHY_BYTES];
     fixture_launch(f, role, index, point);
     /* All of them: the others must have taken notice of it. */
-    int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
-    fixture_must(f, err == 0, "%s", why);
+    wait_for_all(f);
 }
 
 void fixture_kill(struct fixture *f, enum cluster_role role, unsigned index) {
@@ -186,8 +211,7 @@ void fixture_kill(struct fixture *f, enum cluster_role role, unsigned index) {
 }
 
 void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
-    if (cluster_pid(f->cluster, role, index) != 0 &&
-        cluster_running(f->cluster, role, index, NULL)) {
+    if (fixture_runs(f, role, index)) {
         fixture_stop(f, role, index);
     }
     fixture_start(f, role, index, point);
@@ -217,8 +241,7 @@ void fixture_stop(struct fixture *f, enum cluster_role role, unsigned index) {
 }
 
 static bool is_quiet(struct fixture *f, unsigned node) {
-    if (cluster_pid(f->cluster, CLUSTER_NODE, node) == 0 ||
-        !cluster_running(f->cluster, CLUSTER_NODE, node, NULL)) {
+    if (!fixture_runs(f, CLUSTER_NODE, node)) {
         return true;
     }
     Troth__V1__StatusReply *status = admin_status(cluster_admin(f->cluster), node, 5000);

@@ -80,7 +80,9 @@ void fixture_pause(void);
 
 /* ---- Processes ------------------------------------------------------------------------------- */
 
-/* Starts and waits until it is ready. Arms the crash point if it is not NULL. */
+bool fixture_runs(struct fixture *f, enum cluster_role role, unsigned index);
+/* Starts, and waits until it is ready and all trust each other. Arms the crash point if it is not
+ * NULL. */
 void fixture_start(struct fixture *f, enum cluster_role role, unsigned index, const char *point);
 /* Starts without waiting. */
 void fixture_launch(struct fixture *f, enum cluster_role role, unsigned index, const char *point);

@@ -201,16 +201,11 @@ static void wait_for_none_in_doubt(struct fixture *f) {
     }
 }
 
-static bool runs(struct fixture *f, enum cluster_role role, unsigned index) {
-    return cluster_pid(f->cluster, role, index) != 0 &&
-           cluster_running(f->cluster, role, index, NULL);
-}
-
 /* A node may not know it (any more), but none says the opposite. */
 static void ask_nodes(struct fixture *f, const struct fixture_tx *tx, enum troth_outcome outcome) {
     for (unsigned node = 0; node < f->nodes; node++) {
         struct troth_result result = {.outcome = TROTH_OUTCOME_NONE};
-        if (runs(f, CLUSTER_NODE, node) && troth_get(f->at[node], tx->txid, &result) == 0) {
+        if (fixture_runs(f, CLUSTER_NODE, node) && troth_get(f->at[node], tx->txid, &result) == 0) {
             fixture_must(f, result.outcome == outcome || result.outcome == TROTH_OUTCOME_NONE,
                          "S1: node %u says outcome %d, the shards' files say %d", node + 1,
                          (int)result.outcome, (int)outcome);

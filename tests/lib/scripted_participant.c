@@ -35,8 +35,7 @@ static int on_recover(void *arg, struct troth_txid txid) {
 static unsigned running_nodes(struct fixture *f) {
     unsigned n = 0;
     for (unsigned i = 0; i < f->nodes; i++) {
-        n += cluster_pid(f->cluster, CLUSTER_NODE, i) != 0 &&
-             cluster_running(f->cluster, CLUSTER_NODE, i, NULL);
+        n += fixture_runs(f, CLUSTER_NODE, i);
     }
     return n;
 }
