@@ -1,7 +1,7 @@
 /* config: what trothd is told, by an INI file and by flags of the same names; flags win.
  *
- * Every option is one row of a table in config.c: name, kind, limits, default, help. In names `-`
- * and `_` are the same.
+ * Every option is one row of a table in config_options.c: name, kind, limits, default, help. In
+ * names `-` and `_` are the same.
  */
 #ifndef COORDINATOR_CONFIG_H
 #define COORDINATOR_CONFIG_H
