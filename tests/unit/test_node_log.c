@@ -1,71 +1,11 @@
-#include "coordinator/node_log.h"
-
+/* node_log: what is on disk after a crash, damage and a full disk. Whose folder it is, and who this
+ * node is: test_node_log_identity.c. */
 #include <signal.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/troth_err.h"
-#include "shell/logline.h"
-#include "tests/lib/suite.h"
-
-static char folder[64];
-static char path[96];
-static struct node_log *node_log;
-static struct membership self;
-static char why[NODE_LOG_WHY_BYTES];
-
-static void make_folder(void) {
-    /* The errors that are provoked here are logged too. */
-    logline_setup("test", LOGLINE_ERROR);
-    strcpy(folder, "/tmp/test_node_log.XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/node.db", folder);
-}
-
-static void remove_folder(void) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static int open_as(const char *cluster, uint32_t node, uint32_t nodes) {
-    return node_log_open(&node_log, folder, cluster, node, nodes, &self, why);
-}
-
-static void open_log(void) {
-    ck_assert_msg(open_as("troth", 1, 3) == 0, "%s", why);
-}
-
-static void close_log(void) {
-    node_log_close(node_log);
-    node_log = NULL;
-}
-
-static void reopen(void) {
-    close_log();
-    open_log();
-}
-
-/* Another program looks at, or changes, the file. Returns the first column of the first row. */
-static const char *sql(const char *text) {
-    static char result[256];
-    sqlite3 *db;
-    sqlite3_stmt *stmt = NULL;
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    ck_assert_msg(sqlite3_prepare_v2(db, text, -1, &stmt, NULL) == SQLITE_OK, "%s",
-                  sqlite3_errmsg(db));
-    result[0] = '\0';
-    if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0) != NULL) {
-        snprintf(result, sizeof result, "%s", (const char *)sqlite3_column_text(stmt, 0));
-    }
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
-    return result;
-}
+#include "tests/lib/node_log_folder.h"
 
 /* ---- Records ------------------------------------------------------------------------------- */
 
@@ -315,134 +255,6 @@ START_TEST(a_replay_stops_at_the_first_error_of_its_user) {
 }
 END_TEST
 
-/* ---- Who we are ---------------------------------------------------------------------------- */
-
-START_TEST(a_new_disk_is_fresh_has_an_id_of_its_own_and_incarnation_1) {
-    open_log();
-    uint8_t first[16];
-    memcpy(first, self.disk, 16);
-    ck_assert(self.fresh);
-    ck_assert_uint_eq(self.incarnation, 1);
-    ck_assert_uint_eq(self.self, 1);
-    ck_assert_uint_eq(self.nodes, 3);
-    ck_assert_str_eq(self.cluster, "troth");
-    close_log();
-    unlink(path);
-    open_log();
-    ck_assert_mem_ne(self.disk, first, 16);
-    close_log();
-}
-END_TEST
-
-START_TEST(the_incarnation_grows_durably_with_every_start) {
-    uint8_t disk[16];
-    open_log();
-    memcpy(disk, self.disk, 16);
-    for (uint64_t incarnation = 2; incarnation < 6; incarnation++) {
-        reopen();
-        ck_assert_uint_eq(self.incarnation, incarnation);
-        ck_assert_mem_eq(self.disk, disk, 16);
-    }
-    close_log();
-}
-END_TEST
-
-START_TEST(what_is_remembered_of_peers_and_the_admission_survive) {
-    open_log();
-    struct membership_node peer = {.incarnation = 12};
-    memset(peer.disk, 9, sizeof peer.disk);
-    ck_assert_int_eq(node_log_remember(node_log, 3, &peer), 0);
-    ck_assert_int_eq(node_log_set_admitted(node_log), 0);
-    ck_assert_int_eq(node_log_commit(node_log), 0);
-    reopen();
-    ck_assert(!self.fresh);
-    ck_assert_uint_eq(self.peers[3].incarnation, 12);
-    ck_assert_mem_eq(self.peers[3].disk, peer.disk, 16);
-    ck_assert_uint_eq(self.peers[2].incarnation, 0);
-    close_log();
-}
-END_TEST
-
-START_TEST(a_disk_that_was_found_amnesiac_is_never_opened_again) {
-    open_log();
-    ck_assert_int_eq(node_log_set_amnesia(node_log, "node 2 knows better"), 0);
-    ck_assert_int_eq(node_log_commit(node_log), 0);
-    close_log();
-    for (int i = 0; i < 2; i++) {
-        ck_assert_int_eq(open_as("troth", 1, 3), TROTH_ERR_AMNESIA);
-        ck_assert_ptr_nonnull(strstr(why, "node 2 knows better"));
-    }
-}
-END_TEST
-
-/* ---- Wrong folders ------------------------------------------------------------------------- */
-
-START_TEST(a_folder_of_another_node_cluster_or_size_is_refused_and_left_alone) {
-    open_log();
-    close_log();
-    ck_assert_int_eq(open_as("troth", 2, 3), TROTH_ERR_MISMATCH);
-    ck_assert_ptr_nonnull(strstr(why, "belongs to node 1, not to node 2"));
-    ck_assert_int_eq(open_as("other", 1, 3), TROTH_ERR_MISMATCH);
-    ck_assert_ptr_nonnull(strstr(why, "belongs to cluster troth, not to other"));
-    ck_assert_int_eq(open_as("troth", 1, 5), TROTH_ERR_MISMATCH);
-    ck_assert_ptr_nonnull(strstr(why, "cluster of 3 nodes, not of 5"));
-    open_log();
-    ck_assert_uint_eq(self.incarnation, 2);
-    close_log();
-}
-END_TEST
-
-START_TEST(a_folder_in_use_is_refused) {
-    struct node_log *second;
-    struct membership membership;
-    open_log();
-    ck_assert_int_eq(node_log_open(&second, folder, "troth", 1, 3, &membership, why),
-                     TROTH_ERR_EXISTS);
-    ck_assert_ptr_nonnull(strstr(why, "in use by another process"));
-    close_log();
-}
-END_TEST
-
-START_TEST(a_database_of_a_newer_version_is_refused) {
-    open_log();
-    close_log();
-    sql("PRAGMA user_version = 99");
-    ck_assert_int_eq(open_as("troth", 1, 3), TROTH_ERR_MISMATCH);
-    ck_assert_ptr_nonnull(strstr(why, "newer version"));
-}
-END_TEST
-
-START_TEST(a_database_of_another_program_is_refused) {
-    sql("CREATE TABLE theirs(x)");
-    ck_assert_int_eq(open_as("troth", 1, 3), TROTH_ERR_MISMATCH);
-    ck_assert_ptr_nonnull(strstr(why, "another program"));
-}
-END_TEST
-
-START_TEST(a_file_that_is_no_database_is_refused) {
-    FILE *file = fopen(path, "w");
-    for (int i = 0; i < 1000; i++) {
-        fputs("this is no database\n", file);
-    }
-    fclose(file);
-    ck_assert_int_eq(open_as("troth", 1, 3), TROTH_ERR_CORRUPT);
-    ck_assert_ptr_nonnull(strstr(why, path));
-}
-END_TEST
-
-START_TEST(a_folder_that_can_not_be_made_or_written_is_named) {
-    char saved[sizeof folder];
-    strcpy(saved, folder);
-    strcpy(folder, "/proc/nowhere");
-    ck_assert_int_eq(open_as("troth", 1, 3), TROTH_ERR_STORAGE);
-    ck_assert_ptr_nonnull(strstr(why, "cannot make the data folder /proc/nowhere"));
-    strcpy(folder, "/proc");
-    ck_assert_int_eq(open_as("troth", 1, 3), TROTH_ERR_STORAGE);
-    ck_assert_ptr_nonnull(strstr(why, "/proc"));
-    strcpy(folder, saved);
-}
-END_TEST
-
 START_TEST(S4_a_full_disk_is_an_error_of_the_write_or_the_commit) {
     open_log();
     signal(SIGXFSZ, SIG_IGN);
@@ -472,37 +284,14 @@ START_TEST(S4_a_full_disk_is_an_error_of_the_write_or_the_commit) {
 END_TEST
 
 int main(void) {
-    const TTest *const tests[] = {
-        S4_what_was_committed_is_replayed_as_it_was,
-        S4_what_was_not_committed_is_gone_as_a_whole,
-        a_batch_without_writes_costs_no_sync,
-        a_finished_record_is_one_row_with_its_outcome,
-        S6_below_a_mark_only_finished_records_of_its_origin_go,
-        people_can_read_it_with_the_sqlite3_shell,
-        a_damaged_record_is_isolated_and_its_txid_told,
-        a_replay_stops_at_the_first_error_of_its_user,
-        a_new_disk_is_fresh_has_an_id_of_its_own_and_incarnation_1,
-        the_incarnation_grows_durably_with_every_start,
-        what_is_remembered_of_peers_and_the_admission_survive,
-        a_disk_that_was_found_amnesiac_is_never_opened_again,
-        a_folder_of_another_node_cluster_or_size_is_refused_and_left_alone,
-        a_folder_in_use_is_refused,
-        a_database_of_a_newer_version_is_refused,
-        a_database_of_another_program_is_refused,
-        a_file_that_is_no_database_is_refused,
-        a_folder_that_can_not_be_made_or_written_is_named,
-        S4_a_full_disk_is_an_error_of_the_write_or_the_commit,
-    };
-    Suite *suite = suite_create("node_log");
-    TCase *tcase = tcase_create("node_log");
-    tcase_add_checked_fixture(tcase, make_folder, remove_folder);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        tcase_add_test(tcase, tests[i]);
-    }
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return node_log_suite(
+        "node_log", (const TTest *[]){S4_what_was_committed_is_replayed_as_it_was,
+                                      S4_what_was_not_committed_is_gone_as_a_whole,
+                                      a_batch_without_writes_costs_no_sync,
+                                      a_finished_record_is_one_row_with_its_outcome,
+                                      S6_below_a_mark_only_finished_records_of_its_origin_go,
+                                      people_can_read_it_with_the_sqlite3_shell,
+                                      a_damaged_record_is_isolated_and_its_txid_told,
+                                      a_replay_stops_at_the_first_error_of_its_user,
+                                      S4_a_full_disk_is_an_error_of_the_write_or_the_commit, NULL});
 }
