@@ -102,8 +102,8 @@ struct engine_event {
 enum engine_effect_type {
     ENGINE_STORE,            /* txid, record; lazy */
     ENGINE_STORE_MARK,       /* txid: origin (hi) and mark (lo); lazy */
-    ENGINE_DELETE_BELOW,     /* txid: delete the finished records of this origin (hi) with
-                              * sequences below lo; lazy. All of them are covered by the mark. */
+    ENGINE_DELETE_BELOW,     /* txid: delete the records of this origin (hi) with sequences below
+                              * lo; lazy. All of them are finished: the mark says so. */
     ENGINE_DELETE,           /* txid: this record; lazy */
     ENGINE_SEND_NODE,        /* node, message; after_store */
     ENGINE_SEND_PARTICIPANT, /* session, message; after_store */

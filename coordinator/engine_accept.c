@@ -29,7 +29,7 @@ static void send_known(struct engine *engine, struct sender to, struct troth_txi
 /* The record to step, made where it is not there yet; NULL when the sender was answered (the
  * transaction is forgotten: no ballot may be opened for it) or must not be (DESIGN 4.10). */
 static struct tx *record_for(struct engine *engine, struct sender from, struct troth_txid txid) {
-    if (!tx_is_possible(engine, txid)) {
+    if (!tx_is_possible(engine, txid) || tx_is_unborn(engine, txid)) {
         return NULL;
     }
     struct tx *tx = tx_find(engine, txid);
@@ -101,6 +101,7 @@ static void accept(struct engine *engine, struct sender from, struct tx *tx,
                      "transaction %s: node %u or session %llu sent what contradicts its "
                      "record here; ignored",
                      troth_txid_format(tx->txid, hex), from.node, (unsigned long long)from.session);
+        waiter_drop_if_empty(engine, tx);
         return;
     }
     if (error != 0) {

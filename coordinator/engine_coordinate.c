@@ -111,8 +111,9 @@ void coordinate_commit(struct engine *engine, struct tx *tx) {
 
 static void send_prepare(struct engine *engine, struct tx *tx, struct branch *branch) {
     uint32_t index = (uint32_t)(branch - tx->branches);
-    if (tx->leader->phase == LEADER_LEARNING && tx->leader->votes[index] == PAXOS_VOTE_NONE &&
-        tx->n_branches > 1) {
+    /* Until a majority holds the vote: a participant repeats prepared by itself, and only that. */
+    if (tx->leader->phase == LEADER_LEARNING && tx->n_branches > 1 &&
+        !paxos_is_majority(tx->leader->accepted_by[index], engine->options.nodes)) {
         effect_to_rm(engine, branch->rm->session, MESSAGE_PREPARE, tx->txid)->set =
             paxos_set_hold(tx->leader->set);
     } else if (tx->leader->phase == LEADER_ENTRUSTED) {
@@ -146,6 +147,9 @@ void coordinate_abort_active(struct engine *engine, struct tx *tx, enum paxos_re
     /* Presumed abort: without a prepare nobody can have voted, so nothing needs to be stored. */
     accept_learn(engine, tx, PAXOS_OUTCOME_ABORTED, reason, false);
     coordinate_decided(engine, tx);
+    /* Nor does it hold the mark back: a participant that is away had not voted, and gives its
+     * branch up by itself (L3). */
+    tx_unlink_open(engine, tx);
 }
 
 void coordinate_branch_aborted(struct engine *engine, struct rm *rm,
@@ -262,6 +266,8 @@ void coordinate_resume(struct engine *engine, struct tx *tx) {
         if (!needs_decision(tx->record.accepted[i].vote, tx->record.accepted[i].ballot)) {
             branch_over(tx, &tx->branches[i]);
         }
+        tx->branches[i].uncertain = tx->record.accepted[i].vote != PAXOS_VOTE_PREPARED &&
+                                    tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
     }
     deliver(engine, tx);
 }
@@ -269,6 +275,10 @@ void coordinate_resume(struct engine *engine, struct tx *tx) {
 void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
     int index = tx != NULL ? tx_branch_find(tx, rm->participant.name) : -1;
+    if (index >= 0 && tx->stage == TX_LEADING && tx->leader->phase == LEADER_LEARNING) {
+        lead_take_over(engine, tx); /* another node decided: the acceptors will tell */
+        return;
+    }
     if (index < 0 || tx->stage != TX_DECIDED || tx->branches[index].acked) {
         return;
     }
@@ -290,6 +300,7 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
 
 void coordinate_forgotten(struct engine *engine, struct tx *tx) {
     waiters_tell(engine, tx, TROTH_ERR_FORGOTTEN);
+    marks_learn(engine, tx->txid); /* stored with the deletion, or before it */
     if (tx->stored) {
         struct engine_effect *effect = effect_add(engine, ENGINE_DELETE);
         effect->txid = tx->txid;
@@ -337,6 +348,14 @@ static void deadline_passed(struct engine *engine, struct tx *tx) {
     lead_take_over(engine, tx);
 }
 
+/* To wait at ballot 0 leads nowhere: all votes are here and the answers of the others are lost, or
+ * this node has promised a ballot to a leader that is gone. */
+static bool ballot_0_is_over(const struct engine *engine, const struct tx *tx) {
+    bool leader_is_gone =
+        tx->record.promised > 0 && !watch_is_trusted(engine, watch_leading_node(engine, tx));
+    return acceptor_has_all_votes(&tx->record) || leader_is_gone;
+}
+
 void coordinate_repeat(struct engine *engine, struct tx *tx) {
     if (tx->stage == TX_DECIDED) {
         repeat_decision(engine, tx);
@@ -344,6 +363,8 @@ void coordinate_repeat(struct engine *engine, struct tx *tx) {
         deadline_passed(engine, tx);
     } else if (tx->stage == TX_ACTIVE) {
         tx_timer(engine, tx, tx->deadline_ms);
+    } else if (tx->leader->phase == LEADER_LEARNING && ballot_0_is_over(engine, tx)) {
+        lead_take_over(engine, tx);
     } else if (tx->leader->phase == LEADER_LEARNING) {
         ask_for_votes(engine, tx);
         tx_timer(engine, tx,

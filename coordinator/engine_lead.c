@@ -172,6 +172,11 @@ void lead_take_over(struct engine *engine, struct tx *tx) {
 
 void lead_repeat(struct engine *engine, struct tx *tx) {
     if (tx->leader->phase == LEADER_ENTRUSTED) {
+        uint32_t origin = troth_txid_node(tx->txid);
+        if (origin != engine->options.self) {
+            /* It may be over, and the word of it lost. */
+            effect_to_node(engine, origin, MESSAGE_ASK, tx->txid)->ask = MESSAGE_ASK_RESOLVE;
+        }
         entrusted(engine, tx);
         return;
     }
@@ -231,13 +236,18 @@ void lead_one_phase_result(struct engine *engine, struct rm *rm, const struct me
  * coordinates it, phase two is still this node's too: to deliver twice does no harm. */
 void lead_known(struct engine *engine, const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
+    if (message->forgotten && tx_is_possible(engine, message->txid)) {
+        marks_learn(engine, message->txid);
+    }
     if (tx == NULL || (message->outcome == PAXOS_OUTCOME_NONE && !message->forgotten)) {
         return;
     }
     tx->damaged = false; /* what can't be read here is known again */
     bool was_decided = tx_outcome(tx) != PAXOS_OUTCOME_NONE;
     if (message->forgotten) {
-        if (!was_decided) {
+        /* Unless this node asked it is but the news of a mark, and somebody may still keep the
+         * outcome: the timer will ask. */
+        if (!was_decided && tx->stage == TX_LEADING) {
             coordinate_forgotten(engine, tx);
         }
         return;
@@ -267,6 +277,9 @@ void lead_resolve(struct engine *engine, uint32_t node, const struct message *me
         known->reason = tx->reason;
         known->finished = tx->stage == TX_FINISHED;
         return;
+    }
+    if (tx_is_unborn(engine, message->txid) || (tx != NULL && tx->damaged)) {
+        return; /* not this node's to lead (DESIGN 4.10) */
     }
     /* Says that it is being dealt with, which keeps the other node from taking over. */
     effect_to_node(engine, node, MESSAGE_ANSWER, message->txid);

@@ -41,6 +41,16 @@ bool marks_forgotten(struct engine *engine, struct troth_txid txid) {
     return origin != NULL && txid.lo < origin->mark;
 }
 
+static void store_mark(struct engine *engine, struct origin *origin) {
+    if (origin->stored == origin->mark) {
+        return;
+    }
+    origin->stored = origin->mark;
+    struct engine_effect *effect = effect_add(engine, ENGINE_STORE_MARK);
+    effect->txid = (struct troth_txid){.hi = origin->hi, .lo = origin->mark};
+    effect->lazy = true;
+}
+
 void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark) {
     struct origin *origin = origin_get(engine, origin_hi);
     if (origin != NULL && mark > origin->mark) {
@@ -51,7 +61,26 @@ void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark) {
 void marks_load(struct engine *engine, uint64_t origin_hi, uint64_t mark) {
     struct origin *origin = origin_get(engine, origin_hi);
     if (origin != NULL) {
-        origin->mark = origin->stored = origin->swept = mark;
+        origin->mark = origin->stored = mark;
+    }
+}
+
+void marks_learn(struct engine *engine, struct troth_txid forgotten) {
+    struct origin *origin = origin_get(engine, forgotten.hi);
+    if (origin != NULL && forgotten.hi != engine->origin_hi && forgotten.lo >= origin->mark) {
+        origin->mark = forgotten.lo + 1;
+        store_mark(engine, origin);
+    }
+}
+
+void marks_tell_node(struct engine *engine, uint32_t node) {
+    struct origin *origin;
+    struct origin *next;
+    HASH_ITER(hh, engine->origins, origin, next) {
+        if (origin->mark > 1) {
+            struct troth_txid last = {.hi = origin->hi, .lo = origin->mark - 1};
+            effect_to_node(engine, node, MESSAGE_KNOWN, last)->forgotten = true;
+        }
     }
 }
 
@@ -99,16 +128,6 @@ static void sample(struct engine *engine, struct origin *origin) {
     unsigned slot = (origin->sample_first + origin->sample_n) % MARK_SAMPLES;
     origin->samples[slot] = (struct mark_sample){.at_ms = engine->now_ms, .mark = origin->mark};
     origin->sample_n++;
-}
-
-static void store_mark(struct engine *engine, struct origin *origin) {
-    if (origin->stored == origin->mark) {
-        return;
-    }
-    origin->stored = origin->mark;
-    struct engine_effect *effect = effect_add(engine, ENGINE_STORE_MARK);
-    effect->txid = (struct troth_txid){.hi = origin->hi, .lo = origin->mark};
-    effect->lazy = true;
 }
 
 static bool below_horizon(struct engine *engine, const struct tx *tx) {

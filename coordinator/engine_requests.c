@@ -26,7 +26,7 @@ static int locate(struct engine *engine, struct troth_txid txid, struct tx **tx)
     }
     bool ours = node == engine->options.self;
     bool never_given = ours && (troth_txid_incarnation(txid) > engine->options.incarnation ||
-                                (txid.hi == engine->origin_hi && txid.lo >= engine->sequence_next));
+                                tx_is_unborn(engine, txid));
     return never_given ? TROTH_ERR_NOT_FOUND : 0;
 }
 
@@ -84,11 +84,13 @@ static void abort_own(struct engine *engine, struct tx *tx, const struct waiter 
     if (tx->stage == TX_ACTIVE) {
         coordinate_abort_active(engine, tx, PAXOS_REASON_CLIENT, "Abort was called");
     } else {
-        /* Votes may be out: only a ballot can tell what comes of it. */
+        /* Votes may be out: only a ballot can tell what comes of it. One is enough. */
         if (tx->reason == PAXOS_REASON_NONE) {
             tx->reason = PAXOS_REASON_CLIENT;
         }
-        lead_take_over(engine, tx);
+        if (tx->leader->phase == LEADER_LEARNING) {
+            lead_take_over(engine, tx);
+        }
     }
 }
 
@@ -257,10 +259,12 @@ void requests_ask(struct engine *engine, uint32_t node, struct message *message)
     case MESSAGE_ASK_NONE:
         return;
     }
-    /* The asking node asks again when it hears nothing: one waiter for it is enough. */
+    /* The asking node asks again when it hears nothing: one waiter for it is enough, and a word
+     * that it is being dealt with, which keeps that node from taking over. */
     struct tx *tx = tx_find(engine, message->txid);
     for (struct waiter *old = tx != NULL ? tx->waiters : NULL; old != NULL; old = old->next) {
         if (old->node == node && old->request == message->request) {
+            effect_to_node(engine, node, MESSAGE_ANSWER, message->txid);
             return;
         }
     }

@@ -34,8 +34,8 @@
     100 /* a decision that is not finished by then is told to the nodes                            \
          */
 #define ENGINE_SEQUENCE_MAX    (UINT64_MAX / 2) /* what a peer says beyond it is no sequence */
-#define ENGINE_HOUSEKEEPING_MS 1000    /* marks are spread and the old is forgotten */
-#define ENGINE_REPEAT_MAX_MS   30000   /* repeats of a decision become as rare as this */
+#define ENGINE_HOUSEKEEPING_MS 1000             /* marks are spread and the old is forgotten */
+#define ENGINE_REPEAT_MAX_MS   30000            /* repeats of a decision become as rare as this */
 #define ENGINE_RETAINED_MAX    262144u /* finished outcomes kept in memory, whatever their age */
 #define ENGINE_BACKOFF_MS      50 /* after a lost duel, at least; doubles up to 2^5 times that */
 /* A branch that may have voted read-only, and does not ask, is told of a commit only at this
@@ -204,11 +204,16 @@ void tx_remove(struct engine *engine, struct tx *tx);
 void tx_move(struct tx *tx, enum tx_stage stage);
 /* A txid that a node of this cluster could have given out. */
 bool tx_is_possible(const struct engine *engine, struct troth_txid txid);
+/* One of this node's that it has not given out yet. Nothing may be kept or promised for it: whoever
+ * asks has guessed, and the transaction that will bear it must not find that decided. */
+bool tx_is_unborn(const struct engine *engine, struct troth_txid txid);
 bool tx_is_own(const struct engine *engine, const struct tx *tx);
 enum paxos_outcome tx_outcome(const struct tx *tx);
 void tx_set_detail(struct tx *tx, const char *text);
 /* Sets the one timer; INT64_MAX takes it away. */
 void tx_timer(struct engine *engine, struct tx *tx, int64_t at_ms);
+/* It does not hold the low-water mark back any more. */
+void tx_unlink_open(struct engine *engine, struct tx *tx);
 /* The transaction whose timer is due, or NULL. */
 struct tx *tx_due(struct engine *engine);
 /* Brings the counters up to date with the transaction; after any change of record or stage. */
@@ -329,6 +334,11 @@ uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx);
 /* Below its origin's mark, and no record of it here (DESIGN 4.3). */
 bool marks_forgotten(struct engine *engine, struct troth_txid txid);
 void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark);
+/* Another node says that this txid is forgotten: then all of its origin's up to it are finished,
+ * and the mark is stored here, so that nobody decides it anew when that node is gone (S6). */
+void marks_learn(struct engine *engine, struct troth_txid forgotten);
+/* Tells a node that was away the marks of all origins: heartbeats carry the living ones' only. */
+void marks_tell_node(struct engine *engine, uint32_t node);
 void marks_load(struct engine *engine, uint64_t origin_hi, uint64_t mark);
 uint64_t marks_own(const struct engine *engine);
 void marks_housekeeping(struct engine *engine);

@@ -31,6 +31,10 @@ bool tx_is_possible(const struct engine *engine, struct troth_txid txid) {
            node <= engine->options.nodes && troth_txid_sequence(txid) != 0;
 }
 
+bool tx_is_unborn(const struct engine *engine, struct troth_txid txid) {
+    return txid.hi == engine->origin_hi && txid.lo >= engine->sequence_next;
+}
+
 bool tx_is_own(const struct engine *engine, const struct tx *tx) {
     return tx->txid.hi == engine->origin_hi;
 }
@@ -56,7 +60,7 @@ static void link_open(struct engine *engine, struct tx *tx) {
     engine->counters.in_flight++;
 }
 
-static void unlink_open(struct engine *engine, struct tx *tx) {
+void tx_unlink_open(struct engine *engine, struct tx *tx) {
     if (tx->open_prev == NULL && engine->open_first != tx) {
         return;
     }
@@ -106,7 +110,7 @@ static void drop_work(struct engine *engine, struct tx *tx) {
     tx->branches = NULL;
     tx->n_branches = tx->branches_capacity = 0;
     tx_timer(engine, tx, INT64_MAX);
-    unlink_open(engine, tx);
+    tx_unlink_open(engine, tx);
 }
 
 void tx_remove(struct engine *engine, struct tx *tx) {

@@ -78,6 +78,7 @@ void watch_due(struct engine *engine, struct tx *tx) {
 
 void watch_trusted(struct engine *engine, uint32_t node) {
     engine->nodes[node] = (struct node_state){.trusted = true, .was_trusted = true};
+    marks_tell_node(engine, node);
     /* What was sent while it could not be reached is sent again at once. */
     for (struct tx *tx = engine->first; tx != NULL; tx = tx->next) {
         if (tx->stage == TX_LEADING && tx->leader->ballot > 0 && !tx->wants_ballot) {

@@ -81,7 +81,7 @@ static int prepare_all(struct node_log *log) {
     log->store_mark = db_prepare(&log->db, "INSERT OR REPLACE INTO mark VALUES(?1, ?2)");
     log->delete_one = db_prepare(&log->db, "DELETE FROM record WHERE txid = ?1");
     log->delete_below =
-        db_prepare(&log->db, "DELETE FROM record WHERE txid >= ?1 AND txid < ?2 AND finished = 1");
+        db_prepare(&log->db, "DELETE FROM record WHERE txid >= ?1 AND txid < ?2");
     log->remember = db_prepare(&log->db, "INSERT OR REPLACE INTO peer VALUES(?1, ?2, ?3)");
     log->set_meta = db_prepare(&log->db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)");
     bool all = log->store != NULL && log->store_mark != NULL && log->delete_one != NULL &&

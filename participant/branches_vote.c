@@ -205,6 +205,7 @@ static void one_phase_active(struct branches *all, struct branch *branch, uint32
 static void one_phase_again(struct branches *all, struct branch *branch, uint32_t node) {
     switch (branch->state) {
     case BRANCH_COMMITTED:
+    case BRANCH_HAZARD: /* committing was begun, and alarmed about: the answer stays the same */
         effect_one_phase(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, PAXOS_REASON_NONE,
                          NULL);
         return;
@@ -223,7 +224,6 @@ static void one_phase_again(struct branches *all, struct branch *branch, uint32_
     case BRANCH_ACTIVE:
     case BRANCH_PREPARED: /* it has voted: it is not the only one's to decide */
     case BRANCH_READ_ONLY:
-    case BRANCH_HAZARD: /* what became of it is not known here */
         return;
     }
 }

@@ -172,6 +172,10 @@ static int commit(void *arg, struct troth_txid txid, int one_phase) {
     } else {
         shard_fail_ops(shard, branch, RPC_FAILED_PRECONDITION,
                        "commit has begun, so no more work is taken; nothing was done");
+        /* It can't be wounded any more: what was applied must not be left half done. */
+        const struct lock_effects *effects;
+        lock_table_vote(shard->locks, branch->txid, &effects);
+        shard_obey(shard, effects);
         err = apply_all(shard, branch);
     }
     shard_check_write(err);
