@@ -86,8 +86,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* ---- Help and errors --------------------------------------------------------------------------
- */
+/* ---- Help and errors ------------------------------------------------------------------------- */
 
 static void print_commands(FILE *file, const char *group) {
     for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
@@ -141,8 +140,7 @@ int cli_usage(const struct cli *cli, const char *format, ...) {
     return CLI_USAGE;
 }
 
-/* ---- Options ----------------------------------------------------------------------------------
- */
+/* ---- Options --------------------------------------------------------------------------------- */
 
 bool cli_number(const char *text, int64_t *number) {
     char *end;

@@ -110,8 +110,7 @@ static void merge(struct status *status) {
     qsort(status->rows, status->n, sizeof *status->rows, by_id);
 }
 
-/* ---- For people -------------------------------------------------------------------------------
- */
+/* ---- For people ------------------------------------------------------------------------------ */
 
 static void cell_state(struct table *table, const struct node_row *row) {
     if (row->self == NULL) {
@@ -309,8 +308,7 @@ static void print_status(const struct cli *cli, const struct status *status) {
     }
 }
 
-/* ---- For programs -----------------------------------------------------------------------------
- */
+/* ---- For programs ---------------------------------------------------------------------------- */
 
 static struct json_object *json_node(const struct status *status, const struct node_row *row) {
     struct json_object *object = json_object_new_object();

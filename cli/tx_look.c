@@ -92,8 +92,7 @@ void look_list_merge(struct look_list *list) {
     qsort(list->items, list->n, sizeof *list->items, by_age);
 }
 
-/* ---- Printing ---------------------------------------------------------------------------------
- */
+/* ---- Printing -------------------------------------------------------------------------------- */
 
 static struct json_object *json_of(const Troth__V1__Transaction *transaction) {
     struct json_object *object = json_object_new_object();
@@ -169,8 +168,7 @@ void look_list_print(const struct cli *cli, const struct look_list *list, size_t
     table_free(table);
 }
 
-/* ---- Commands ---------------------------------------------------------------------------------
- */
+/* ---- Commands -------------------------------------------------------------------------------- */
 
 void look_ask_list(struct cli *cli, struct troth *troth, struct ask *ask, struct look_list *list) {
     Troth__V1__ListRequest request = TROTH__V1__LIST_REQUEST__INIT;

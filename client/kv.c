@@ -66,8 +66,7 @@ const char *troth_kv_place(const struct troth_kv *kv, const void *key, size_t ke
     return kv->places[shard_of(kv, key, key_bytes)].name;
 }
 
-/* ---- Transactions -----------------------------------------------------------------------------
- */
+/* ---- Transactions ---------------------------------------------------------------------------- */
 
 int troth_kv_begin(struct troth_kv *kv, uint32_t timeout_ms, struct troth_kv_tx **out,
                    struct troth_result *result) {
@@ -177,8 +176,7 @@ int kv_gather(struct troth_kv_tx *tx, size_t shard, const char *what,
     return err;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------
- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 static int err_of_status(int status) {
     switch (status) {

@@ -127,8 +127,7 @@ static bool read_reply(struct attempt *attempt, const uint8_t *bytes, size_t n) 
     return false;
 }
 
-/* ---- Waiting ----------------------------------------------------------------------------------
- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 static struct waiter *waiter_new(void) {
     struct waiter *waiter = calloc(1, sizeof *waiter);
@@ -205,8 +204,7 @@ static void waiter_leave(struct waiter *waiter) {
     waiter_release(waiter);
 }
 
-/* ---- Running ----------------------------------------------------------------------------------
- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 struct run {
     struct troth *troth;

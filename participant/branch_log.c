@@ -49,8 +49,7 @@ static const char *const record_names[BRANCHES_RECORD_LAST + 1] = {
     [BRANCHES_RECORD_HAZARD] = "hazard",
 };
 
-/* ---- Identity -----------------------------------------------------------------------------------
- */
+/* ---- Identity -------------------------------------------------------------------------------- */
 
 /* The value, or "" when there is none yet. */
 static int meta_get(struct branch_log *log, const char *key, char *value, size_t value_bytes) {
@@ -138,8 +137,7 @@ static int raise_incarnation(struct branch_log *log, char why[DB_WHY_BYTES]) {
     return meta_set(log, "incarnation", text);
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------
- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static int prepare_statements(struct branch_log *log) {
     struct {
@@ -216,8 +214,7 @@ uint64_t branch_log_incarnation(const struct branch_log *log) {
     return log->incarnation;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------
- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static const char *set_to_json(struct branch_log *log, const struct paxos_set *set) {
     size_t need = 3 + (size_t)set->n * MEMBER_BYTES;
@@ -318,8 +315,7 @@ int branch_log_write(struct branch_log *log, const struct branches_effect *effec
     return TROTH_ERR_INVALID;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------
- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 struct loading {
     struct branch_log *log;

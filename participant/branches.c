@@ -34,8 +34,7 @@ void branches_free(struct branches *branches) {
     free(branches);
 }
 
-/* ---- Start-up -----------------------------------------------------------------------------------
- */
+/* ---- Start-up -------------------------------------------------------------------------------- */
 
 static void on_load_branch(struct branches *all, const struct branches_event *event) {
     assert(!all->started);
@@ -92,8 +91,7 @@ static void on_start(struct branches *all) {
     }
 }
 
-/* ---- The world ----------------------------------------------------------------------------------
- */
+/* ---- The world ------------------------------------------------------------------------------- */
 
 static void on_due(struct branches *all, struct branch *branch) {
     switch (branch->state) {
@@ -245,8 +243,7 @@ int branches_step(struct branches *branches, const struct branches_event *event,
     return branches->no_memory ? TROTH_ERR_NO_MEMORY : 0;
 }
 
-/* ---- Looking ------------------------------------------------------------------------------------
- */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 int64_t branches_deadline_ms(const struct branches *branches) {
     int64_t due =

@@ -75,8 +75,7 @@ struct branches;
 int branches_new(struct branches **out, const struct branches_options *options);
 void branches_free(struct branches *branches);
 
-/* ---- Records ----------------------------------------------------------------------------------
- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 /* What is kept of a branch over a restart. The numbers are never changed. */
 enum branches_record {
@@ -87,8 +86,7 @@ enum branches_record {
 };
 #define BRANCHES_RECORD_LAST BRANCHES_RECORD_HAZARD
 
-/* ---- Events -----------------------------------------------------------------------------------
- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 enum branches_event_type {
     /* Start-up, in this order. */
@@ -125,8 +123,7 @@ struct branches_event {
     const char *detail; /* may be NULL */
 };
 
-/* ---- Effects ----------------------------------------------------------------------------------
- */
+/* ---- Effects --------------------------------------------------------------------------------- */
 
 enum branches_effect_type {
     BRANCHES_STORE,      /* txid, record, set: insert or replace */
@@ -182,8 +179,7 @@ int branches_step(struct branches *branches, const struct branches_event *event,
 /* When the next TICK is due; INT64_MAX when none is. */
 int64_t branches_deadline_ms(const struct branches *branches);
 
-/* ---- Looking ----------------------------------------------------------------------------------
- */
+/* ---- Looking --------------------------------------------------------------------------------- */
 
 enum branch_state {
     BRANCH_NONE, /* not known */

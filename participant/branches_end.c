@@ -5,8 +5,7 @@
 
 #include "participant/branches_internal.h"
 
-/* ---- Callbacks that fail are called again -------------------------------------------------------
- */
+/* ---- Callbacks that fail are called again ---------------------------------------------------- */
 
 void branch_retry(struct branches *all, struct branch *branch, const char *what, int result,
                   const char *detail) {
@@ -34,8 +33,7 @@ void on_retry_due(struct branches *all, struct branch *branch) {
     }
 }
 
-/* ---- Committing ---------------------------------------------------------------------------------
- */
+/* ---- Committing ------------------------------------------------------------------------------ */
 
 void branch_commit(struct branches *all, struct branch *branch) {
     branch_move(all, branch, BRANCH_COMMITTING);
@@ -79,8 +77,7 @@ void on_commit_result(struct branches *all, struct branch *branch, int result, c
     }
 }
 
-/* ---- Aborting -----------------------------------------------------------------------------------
- */
+/* ---- Aborting -------------------------------------------------------------------------------- */
 
 void branch_abort(struct branches *all, struct branch *branch) {
     branch_move(all, branch, BRANCH_ABORTING);
@@ -99,8 +96,7 @@ void on_abort_result(struct branches *all, struct branch *branch, int result, co
     effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_ABORTED, false);
 }
 
-/* ---- Decisions ----------------------------------------------------------------------------------
- */
+/* ---- Decisions ------------------------------------------------------------------------------- */
 
 static void contradiction(struct branches *all, struct branch *branch, uint32_t node,
                           enum paxos_outcome told) {

@@ -47,8 +47,7 @@ static bool add_waiter(struct branches *all, struct branch *branch, uint64_t req
     return true;
 }
 
-/* ---- Enlisting ----------------------------------------------------------------------------------
- */
+/* ---- Enlisting ------------------------------------------------------------------------------- */
 
 static void enlist_new(struct branches *all, const struct branches_event *event) {
     uint32_t node = troth_txid_node(event->txid);
@@ -161,8 +160,7 @@ void on_enlisting_due(struct branches *all, struct branch *branch) {
     enlisting_ends(all, branch, TROTH_ERR_UNAVAILABLE, PAXOS_REASON_DEADLINE, detail);
 }
 
-/* ---- Giving up ----------------------------------------------------------------------------------
- */
+/* ---- Giving up ------------------------------------------------------------------------------- */
 
 static void give_up(struct branches *all, struct branch *branch, enum paxos_reason reason,
                     const char *detail) {

@@ -89,8 +89,7 @@ struct branches {
     bool no_memory;                   /* the step under way can't be completed */
 };
 
-/* ---- branches_table.c -------------------------------------------------------------------------
- */
+/* ---- branches_table.c ------------------------------------------------------------------------ */
 
 struct branch *branch_find(const struct branches *all, struct troth_txid txid);
 /* A new one in state NONE; the caller moves it on at once. NULL: no_memory is set. */
@@ -116,8 +115,7 @@ bool branches_below_mark(const struct branches *all, struct troth_txid txid);
 void branches_raise_mark(struct branches *all, struct troth_txid mark, bool stored);
 void branches_store_marks(struct branches *all);
 
-/* ---- branches_effects.c -----------------------------------------------------------------------
- */
+/* ---- branches_effects.c ---------------------------------------------------------------------- */
 
 /* NULL: no_memory is set. */
 struct branches_effect *effect_add(struct branches *all, enum branches_effect_type type);
@@ -141,8 +139,7 @@ void effect_branch_aborted(struct branches *all, uint32_t node, struct troth_txi
                            enum paxos_reason reason, const char *detail);
 #define NODES_ALL UINT32_MAX
 
-/* ---- branches_enlist.c ------------------------------------------------------------------------
- */
+/* ---- branches_enlist.c ----------------------------------------------------------------------- */
 
 void on_enlist(struct branches *all, const struct branches_event *event);
 void on_enlisted(struct branches *all, uint32_t node, const struct message *message);
@@ -155,8 +152,7 @@ void enlisting_ends(struct branches *all, struct branch *branch, int err, enum p
 void on_enlisting_due(struct branches *all, struct branch *branch);
 void on_active_due(struct branches *all, struct branch *branch);
 
-/* ---- branches_vote.c --------------------------------------------------------------------------
- */
+/* ---- branches_vote.c ------------------------------------------------------------------------- */
 
 void on_prepare(struct branches *all, uint32_t node, struct message *message);
 void on_commit_one_phase(struct branches *all, uint32_t node, const struct message *message);
@@ -165,8 +161,7 @@ void on_one_phase_result(struct branches *all, struct branch *branch, int result
                          const char *detail);
 void on_prepared_due(struct branches *all, struct branch *branch);
 
-/* ---- branches_end.c ---------------------------------------------------------------------------
- */
+/* ---- branches_end.c -------------------------------------------------------------------------- */
 
 void on_decision(struct branches *all, uint32_t node, const struct message *message);
 void on_commit_result(struct branches *all, struct branch *branch, int result, const char *detail);
@@ -181,8 +176,7 @@ void branch_retry(struct branches *all, struct branch *branch, const char *what,
                   const char *detail);
 void on_retry_due(struct branches *all, struct branch *branch);
 
-/* ---- branches_nodes.c -------------------------------------------------------------------------
- */
+/* ---- branches_nodes.c ------------------------------------------------------------------------ */
 
 void on_load_node(struct branches *all, const struct branches_event *event);
 void on_node_up(struct branches *all, const struct branches_event *event);

@@ -7,8 +7,7 @@
 
 #include "participant/branches_internal.h"
 
-/* ---- Heaps: the smallest key first --------------------------------------------------------------
- */
+/* ---- Heaps: the smallest key first ----------------------------------------------------------- */
 
 static void heap_place(struct heap *heap, uint32_t at, struct branch *branch) {
     heap->items[at] = branch;
@@ -73,8 +72,7 @@ static void heap_remove(struct heap *heap, struct branch *branch) {
     }
 }
 
-/* ---- Timers -----------------------------------------------------------------------------------
- */
+/* ---- Timers ---------------------------------------------------------------------------------- */
 
 int64_t branches_jitter(struct branches *all, int64_t ms) {
     all->random ^= all->random << 13;
@@ -107,8 +105,7 @@ struct branch *branches_pop_due(struct branches *all) {
     return branch;
 }
 
-/* ---- Origins and their marks --------------------------------------------------------------------
- */
+/* ---- Origins and their marks ----------------------------------------------------------------- */
 
 static struct origin *origin_find(const struct branches *all, uint64_t hi) {
     struct origin *origin;
@@ -178,8 +175,7 @@ void branches_store_marks(struct branches *all) {
     all->store_marks_ms = INT64_MAX;
 }
 
-/* ---- The table --------------------------------------------------------------------------------
- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
 struct branch *branch_find(const struct branches *all, struct troth_txid txid) {
     struct branch *branch;

@@ -17,8 +17,7 @@ static_assert((int)TROTH_REASON_VOTE == (int)PAXOS_REASON_VOTE &&
               "reasons have the same numbers everywhere");
 static_assert(TROTH_DETAIL_BYTES == MESSAGE_DETAIL_BYTES, "a detail fits into a message");
 
-/* ---- Opening and closing ------------------------------------------------------------------------
- */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static int check_options(const struct troth_participant_options *options, char *why,
                          size_t why_bytes) {
@@ -161,8 +160,7 @@ void troth_participant_close(struct troth_participant *p) {
     free(p);
 }
 
-/* ---- From any thread ----------------------------------------------------------------------------
- */
+/* ---- From any thread ------------------------------------------------------------------------- */
 
 static int put(struct troth_participant *p, const struct item *item) {
     return participant_on_loop(p) ? participant_put_local(p, item) : inbox_put(p->inbox, item);
@@ -217,8 +215,7 @@ void troth_participant_counters(struct troth_participant *p,
     pthread_mutex_unlock(&p->mutex);
 }
 
-/* ---- On the loop --------------------------------------------------------------------------------
- */
+/* ---- On the loop ----------------------------------------------------------------------------- */
 
 void troth_participant_give_up(struct troth_participant *p, struct troth_txid txid,
                                enum troth_branch_reason reason, const char *detail) {

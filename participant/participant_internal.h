@@ -106,8 +106,7 @@ struct troth_participant {
     struct troth_participant_counters counters; /* under the mutex */
 };
 
-/* ---- participant_loop.c -----------------------------------------------------------------------
- */
+/* ---- participant_loop.c ---------------------------------------------------------------------- */
 
 /* Loads the log and recovers the branches, before there is a loop. */
 int participant_recover(struct troth_participant *p);
@@ -120,8 +119,7 @@ bool participant_on_loop(const struct troth_participant *p);
 /* The process can't go on: nothing of the batch may leave (DESIGN 4.9). */
 _Noreturn void participant_die(const struct troth_participant *p, const char *what, int err);
 
-/* ---- participant_queues.c -----------------------------------------------------------------------
- */
+/* ---- participant_queues.c -------------------------------------------------------------------- */
 
 int functions_add(struct functions *functions, void (*fn)(void *arg), void *arg);
 int timers_add(struct timed_functions *timers, int64_t due_ms, void (*fn)(void *arg), void *arg);
@@ -130,8 +128,7 @@ bool timers_pop(struct timed_functions *timers, int64_t now_ms, struct function 
 /* INT64_MAX: none. */
 int64_t timers_due_ms(const struct timed_functions *timers);
 
-/* ---- sessions.c ---------------------------------------------------------------------------------
- */
+/* ---- sessions.c ------------------------------------------------------------------------------ */
 
 /* Dials every node of the list; what comes goes to the participant's inbox. `why` as in open. */
 int sessions_open(struct sessions **out, struct troth_participant *p, const char *nodes, char *why,

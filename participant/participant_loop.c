@@ -60,8 +60,7 @@ int participant_put_local(struct troth_participant *p, const struct item *item) 
     return 0;
 }
 
-/* ---- Crash points (see shell/crash_point.h) -----------------------------------------------------
- */
+/* ---- Crash points (see shell/crash_point.h) -------------------------------------------------- */
 
 #ifdef TROTH_CRASH_POINTS
 static const char *call_name(enum branches_call call) {
@@ -101,8 +100,7 @@ static void pass_send(const struct branches_effect *effect) {
     (void)effect;
 }
 
-/* ---- Callbacks ----------------------------------------------------------------------------------
- */
+/* ---- Callbacks ------------------------------------------------------------------------------- */
 
 /* Runs a callback; its result is an event of its own, unless it comes later. */
 static void call(struct troth_participant *p, struct troth_txid txid, enum branches_call call) {
@@ -154,8 +152,7 @@ static void hold_call(struct troth_participant *p, const struct branches_effect 
         (struct held_call){.txid = effect->txid, .call = effect->call};
 }
 
-/* ---- Effects ------------------------------------------------------------------------------------
- */
+/* ---- Effects --------------------------------------------------------------------------------- */
 
 static void enlisted(struct troth_participant *p, const struct branches_effect *effect) {
     struct request *request = (struct request *)(uintptr_t)effect->request;
@@ -215,8 +212,7 @@ static void step(struct troth_participant *p, struct branches_event *event) {
     }
 }
 
-/* ---- Items --------------------------------------------------------------------------------------
- */
+/* ---- Items ----------------------------------------------------------------------------------- */
 
 static void node_up(struct troth_participant *p, const struct item *item) {
     sessions_up(p->sessions, item);
@@ -275,8 +271,7 @@ static void handle_local(struct troth_participant *p) {
     }
 }
 
-/* ---- The loop -----------------------------------------------------------------------------------
- */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 static void run_due(struct troth_participant *p) {
     struct function due;
@@ -376,8 +371,7 @@ void *participant_loop(void *participant) {
     }
 }
 
-/* ---- Start-up -----------------------------------------------------------------------------------
- */
+/* ---- Start-up -------------------------------------------------------------------------------- */
 
 static int load(void *arg, struct branches_event *event) {
     struct troth_participant *p = arg;

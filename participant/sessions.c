@@ -42,8 +42,7 @@ struct sessions {
     uint32_t n_links;
 };
 
-/* ---- gRPC's threads -----------------------------------------------------------------------------
- */
+/* ---- gRPC's threads -------------------------------------------------------------------------- */
 
 static void opened(void *arg, struct rpc_stream *stream) {
     struct node_link *link = arg;
@@ -144,8 +143,7 @@ static void closed(void *arg, struct rpc_stream *stream, int status, const char 
     }
 }
 
-/* ---- Opening and closing ------------------------------------------------------------------------
- */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static int add_link(struct sessions *sessions, const char *address, size_t n, char *why,
                     size_t why_bytes) {
@@ -214,8 +212,7 @@ void sessions_close(struct sessions *sessions) {
     free(sessions);
 }
 
-/* ---- The loop -----------------------------------------------------------------------------------
- */
+/* ---- The loop -------------------------------------------------------------------------------- */
 
 static void frames_clear(struct frames *frames) {
     frames->buffer.n = 0;

@@ -109,8 +109,7 @@ static void entrust(struct leader *leader, struct leader_effects *effects) {
     effects->entrusted = true;
 }
 
-/* ---- Opening a ballot, phase 1 ----------------------------------------------------------------
- */
+/* ---- Opening a ballot, phase 1 --------------------------------------------------------------- */
 
 static int on_take_over(struct leader *leader, struct leader_effects *effects) {
     if (is_final(leader) || leader->phase == LEADER_ENTRUSTED) {
@@ -239,8 +238,7 @@ static int on_1b(struct leader *leader, const struct leader_event *event,
     return 0;
 }
 
-/* ---- Learning, phase 2b -----------------------------------------------------------------------
- */
+/* ---- Learning, phase 2b ---------------------------------------------------------------------- */
 
 static bool learned_valid(const struct leader *leader, const struct leader_event *event) {
     if (event->votes == NULL || event->n_votes != leader->set->n) {
@@ -351,8 +349,7 @@ static int on_2b(struct leader *leader, const struct leader_event *event,
     return 0;
 }
 
-/* ---- What others say --------------------------------------------------------------------------
- */
+/* ---- What others say ------------------------------------------------------------------------- */
 
 static int on_refused(struct leader *leader, const struct leader_event *event,
                       struct leader_effects *effects) {

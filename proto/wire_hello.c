@@ -7,8 +7,7 @@
 
 #define DISK_BYTES 16u
 
-/* ---- Fields -----------------------------------------------------------------------------------
- */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 static ProtobufCBinaryData put_disk(const uint8_t disk[DISK_BYTES]) {
     return (ProtobufCBinaryData){.len = DISK_BYTES, .data = (uint8_t *)disk};
@@ -62,8 +61,7 @@ static int unpack_first(const ProtobufCMessageDescriptor *descriptor, const uint
     return wire_unpack(descriptor, item, arena, out);
 }
 
-/* ---- Participants -----------------------------------------------------------------------------
- */
+/* ---- Participants ---------------------------------------------------------------------------- */
 
 int wire_encode_participant_hello(const struct wire_participant_hello *hello,
                                   struct wire_buffer *buffer) {
@@ -148,8 +146,7 @@ int wire_decode_welcome(const uint8_t *bytes, size_t n, struct wire_welcome *wel
     return err;
 }
 
-/* ---- Nodes ------------------------------------------------------------------------------------
- */
+/* ---- Nodes ----------------------------------------------------------------------------------- */
 
 int wire_encode_peer_hello(const struct wire_peer_hello *hello, bool reply,
                            struct wire_buffer *buffer) {

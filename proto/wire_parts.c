@@ -16,8 +16,7 @@ static_assert((int)PAXOS_REASON_LAST == (int)TROTH__V1__ABORT_REASON__ABORT_REAS
 #define FIELD_1_LENGTH_DELIMITED 0x0a
 #define VARINT_BYTES_MAX         10u
 
-/* ---- Encoding ---------------------------------------------------------------------------------
- */
+/* ---- Encoding -------------------------------------------------------------------------------- */
 
 void wire_buffer_release(struct wire_buffer *buffer) {
     free(buffer->bytes);
@@ -94,8 +93,7 @@ size_t wire_put_accepted(const struct message *message, struct wire_scratch *scr
     return n;
 }
 
-/* ---- Walking a frame ----------------------------------------------------------------------------
- */
+/* ---- Walking a frame ------------------------------------------------------------------------- */
 
 static bool get_varint(struct wire_walker *walker, uint64_t *value) {
     *value = 0;
@@ -152,8 +150,7 @@ int wire_next_item(struct wire_walker *walker, struct wire_item *item) {
     return 0;
 }
 
-/* ---- The arena ----------------------------------------------------------------------------------
- */
+/* ---- The arena ------------------------------------------------------------------------------- */
 
 /* What unpacking one message may take: several times the largest allowed one, so that no small
  * frame of outsiders becomes a large heap here. */
@@ -229,8 +226,7 @@ int wire_unpack(const ProtobufCMessageDescriptor *descriptor, struct wire_item i
     return 0;
 }
 
-/* ---- Fields -------------------------------------------------------------------------------------
- */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 bool wire_get_txid(const ProtobufCBinaryData *bytes, struct message *message) {
     if (bytes->len != TROTH_TXID_BYTES) {

@@ -11,8 +11,7 @@
 #include "troth/v1/nodes.pb-c.h"
 #include "troth/v1/participants.pb-c.h"
 
-/* ---- Encoding ---------------------------------------------------------------------------------
- */
+/* ---- Encoding -------------------------------------------------------------------------------- */
 
 struct wire_scratch {
     union {
@@ -64,8 +63,7 @@ bool wire_build_node(const struct message *message, struct wire_scratch *scratch
 bool wire_build_peer(const struct message *message, struct wire_scratch *scratch,
                      Troth__V1__PeerMessage *item);
 
-/* ---- Decoding ---------------------------------------------------------------------------------
- */
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 /* Walks a frame's field 1 and skips others. */
 struct wire_walker {

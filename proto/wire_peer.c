@@ -8,8 +8,7 @@
 
 static_assert((int)MESSAGE_ASK_GET == (int)TROTH__V1__ASK__KIND__KIND_GET, "kinds of Ask");
 
-/* ---- Encoding ---------------------------------------------------------------------------------
- */
+/* ---- Encoding -------------------------------------------------------------------------------- */
 
 static void build_phase1a(const struct message *message, struct wire_scratch *scratch) {
     Troth__V1__Phase1a *part = &scratch->part.phase1a;
@@ -134,8 +133,7 @@ bool wire_build_peer(const struct message *message, struct wire_scratch *scratch
     return true;
 }
 
-/* ---- Decoding ---------------------------------------------------------------------------------
- */
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 static int read_phase1a(const void *in, struct message *message) {
     const Troth__V1__Phase1a *part = in;

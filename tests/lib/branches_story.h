@@ -39,8 +39,7 @@ static inline void story_step(struct story *s, struct branches_event event) {
     ck_assert_int_eq(branches_step(s->branches, &event, &s->effects), 0);
 }
 
-/* ---- What happens -------------------------------------------------------------------------------
- */
+/* ---- What happens ---------------------------------------------------------------------------- */
 
 static inline struct troth_txid tx(uint64_t n) { /* of node 1 */
     return troth_txid_make(0, 1, 3, n);
@@ -134,8 +133,7 @@ static inline void story_wait(struct story *s) {
     story_step(s, (struct branches_event){.type = BRANCHES_TICK});
 }
 
-/* ---- What must hold -----------------------------------------------------------------------------
- */
+/* ---- What must hold -------------------------------------------------------------------------- */
 
 static inline size_t story_count(const struct story *s, enum branches_effect_type type) {
     size_t n = 0;

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The resource manager -----------------------------------------------------------------------
- */
+/* ---- The resource manager -------------------------------------------------------------------- */
 
 void world_set_row(struct world *world, struct troth_txid txid, const char *state) {
     char text[TROTH_TXID_TEXT];
@@ -69,8 +68,7 @@ static int on_recover(void *arg, struct troth_txid txid) {
 static const struct troth_participant_callbacks callbacks = {on_prepare, on_commit, on_abort,
                                                              on_recover};
 
-/* ---- The world ----------------------------------------------------------------------------------
- */
+/* ---- The world ------------------------------------------------------------------------------- */
 
 int world_open_participant(struct world *world, struct troth_participant_options options,
                            char why[256]) {

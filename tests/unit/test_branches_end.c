@@ -193,8 +193,7 @@ START_TEST(a_result_that_nobody_waits_for_is_ignored) {
 }
 END_TEST
 
-/* ---- NOTA is not success ------------------------------------------------------------------------
- */
+/* ---- NOTA is not success --------------------------------------------------------------------- */
 
 START_TEST(a_prepared_branch_that_is_not_there_is_a_hazard_never_success) {
     struct branches_options both[] = {plain, separate};
@@ -258,8 +257,7 @@ START_TEST(a_commit_whose_answer_was_lost_and_is_not_there_now_has_succeeded) {
 }
 END_TEST
 
-/* ---- Marks --------------------------------------------------------------------------------------
- */
+/* ---- Marks ----------------------------------------------------------------------------------- */
 
 static void commit(struct story *s, uint64_t n) {
     story_prepared(s, tx(n));
@@ -321,8 +319,7 @@ START_TEST(a_stored_mark_holds_after_a_restart) {
 }
 END_TEST
 
-/* ---- Many ---------------------------------------------------------------------------------------
- */
+/* ---- Many ------------------------------------------------------------------------------------ */
 
 START_TEST(ten_thousand_branches_each_end_as_they_should_and_nothing_is_left) {
     struct story s;

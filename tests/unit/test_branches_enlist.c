@@ -254,8 +254,7 @@ START_TEST(giving_up_while_the_vote_is_made_turns_it_into_aborted) {
 }
 END_TEST
 
-/* ---- Nodes --------------------------------------------------------------------------------------
- */
+/* ---- Nodes ----------------------------------------------------------------------------------- */
 
 START_TEST(S4_a_node_is_remembered_before_anything_is_sent_to_it) {
     struct story s;

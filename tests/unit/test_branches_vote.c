@@ -178,8 +178,7 @@ START_TEST(L2_a_node_that_returns_hears_the_votes_in_doubt_at_once) {
 }
 END_TEST
 
-/* ---- After a restart ----------------------------------------------------------------------------
- */
+/* ---- After a restart ------------------------------------------------------------------------- */
 
 static void load(struct story *s, struct troth_txid txid, enum branches_record record,
                  struct paxos_set *set) {
@@ -228,8 +227,7 @@ START_TEST(a_branch_that_can_not_be_recovered_is_shown_and_stays_in_doubt) {
 }
 END_TEST
 
-/* ---- One phase ----------------------------------------------------------------------------------
- */
+/* ---- One phase ------------------------------------------------------------------------------- */
 
 START_TEST(S4_one_phase_is_told_after_it_is_on_disk_and_again_when_asked_again) {
     struct story s;

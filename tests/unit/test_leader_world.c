@@ -119,8 +119,7 @@ static void note_decided(struct world *world, enum paxos_outcome outcome) {
     }
 }
 
-/* ---- Nodes ------------------------------------------------------------------------------------
- */
+/* ---- Nodes ----------------------------------------------------------------------------------- */
 
 static void copy_acceptor(struct acceptor *to, const struct acceptor *from, uint32_t members) {
     acceptor_release(to);
@@ -293,8 +292,7 @@ static void deliver(struct world *world, const struct letter *letter) {
     }
 }
 
-/* ---- The world's course ------------------------------------------------------------------------
- */
+/* ---- The world's course ---------------------------------------------------------------------- */
 
 static void begin(struct world *world, uint64_t seed, uint32_t nodes) {
     *world = (struct world){.random = seed * 0x9E3779B97F4A7C15u + 1, .nodes = nodes};

@@ -155,8 +155,7 @@ START_TEST(a_frame_has_a_maximum_of_messages) {
 }
 END_TEST
 
-/* ---- What breaks a rule -----------------------------------------------------------------------
- */
+/* ---- What breaks a rule ---------------------------------------------------------------------- */
 
 /* A good message, then `item` as the frame's second: neither may be handed over. */
 static void assert_refused(enum wire_frame frame, const ProtobufCMessage *item) {
