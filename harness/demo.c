@@ -33,6 +33,19 @@ struct demo {
     char why[STAGE_WHY_BYTES];
 };
 
+/* Better known now than after a minute. */
+static int check_json(struct demo *demo) {
+    FILE *file = demo->args.json == NULL ? NULL : fopen(demo->args.json, "ae");
+    if (file != NULL) {
+        fclose(file);
+    } else if (demo->args.json != NULL) {
+        snprintf(demo->why, sizeof demo->why, "cannot write %.500s: %s", demo->args.json,
+                 strerror(errno));
+        return TROTH_ERR_SYSTEM;
+    }
+    return 0;
+}
+
 static int make_folder(struct demo *demo) {
     if (demo->args.data == NULL) {
         if (folder_make_temporary(demo->folder, sizeof demo->folder) != 0) {
@@ -84,13 +97,22 @@ static void tell_outage(const struct outage *outage) {
     }
 }
 
+static int tell_no_doubt(void) {
+    screen_say("no branch was in doubt at any good moment; with more --clients there are more");
+    return 0;
+}
+
+static void tell_one_shard(void) {
+    screen_say("with one shard a transfer has one participant, which commits in one phase: nothing "
+               "is ever in doubt, so nobody is killed");
+}
+
 /* *orphaned: how many branches the kill left in doubt. */
 static int kill_once(struct demo *demo, struct stage *stage, size_t *orphaned) {
     struct outage outage;
     int err = outage_run(stage, -1, &outage, demo->why);
     if (err == TROTH_ERR_NOT_FOUND) {
-        screen_say("no branch was in doubt at any good moment; with more --clients there are more");
-        return 0;
+        return tell_no_doubt();
     }
     if (err == 0) {
         outage_who(stage, &outage);
@@ -144,11 +166,15 @@ static int run_paxos(struct demo *demo) {
     if (err == 0) {
         err = stage_load(stage, (int64_t)demo->args.seconds * 1000, &demo->paxos.tps);
     }
+    unsigned kills = demo->args.shards > 1 ? demo->args.kills : 0;
+    if (err == 0 && kills == 0) {
+        tell_one_shard();
+    }
     /* A kill that left nothing in doubt shows nothing: there is one more then. */
-    for (unsigned i = 0, shown = 0; err == 0 && shown < demo->args.kills; i++) {
+    for (unsigned i = 0, shown = 0; err == 0 && shown < kills; i++) {
         size_t orphaned = 0;
         err = kill_once(demo, stage, &orphaned);
-        shown += orphaned > 0 || i >= 2 * demo->args.kills ? 1 : 0;
+        shown += orphaned > 0 || i >= 2 * kills ? 1 : 0;
         if (err == 0) {
             err = stage_load(stage, SETTLE_MS, &settle_tps);
         }
@@ -163,31 +189,43 @@ static int run_paxos(struct demo *demo) {
     return err;
 }
 
-static int run_classic(struct demo *demo) {
-    struct stage *stage = &demo->classic_stage;
-    char folder[sizeof demo->folder + 32];
-    struct outage outage = {0};
-    snprintf(folder, sizeof folder, "%s/two-phase-commit", demo->folder);
-    screen_step("The same with one node, which is classic two-phase commit");
-    int err = stage_open(stage, folder, 1, demo->args.shards, demo->args.clients, demo->why);
-    if (err == 0) {
-        err = stage_load(stage, CLASSIC_LOAD_MS, &demo->classic.tps);
-    }
-    if (err == 0) {
-        err = outage_run(stage, (int64_t)demo->args.outage * 1000, &outage, demo->why);
+/* The only node is killed and stays down for a while. */
+static int block_once(struct demo *demo, struct stage *stage) {
+    struct outage outage;
+    int err = outage_run(stage, (int64_t)demo->args.outage * 1000, &outage, demo->why);
+    if (err == TROTH_ERR_NOT_FOUND) {
+        return tell_no_doubt();
     }
     if (err == 0) {
         err = outage_return(stage, &outage, demo->why);
     }
     if (err == 0) {
+        screen_say("%zu branches stayed blocked until it was started again, %u s later",
+                   outage.orphaned, demo->args.outage);
         err = half_add_outage(&demo->classic, &outage);
     }
-    if (err == 0 || err == TROTH_ERR_NOT_FOUND) {
-        screen_say("%zu branches stayed blocked until it was started again, %u s later",
-                   demo->classic.n_waits, demo->args.outage);
+    outage_release(&outage);
+    return err;
+}
+
+static int run_classic(struct demo *demo) {
+    struct stage *stage = &demo->classic_stage;
+    char folder[sizeof demo->folder + 32];
+    snprintf(folder, sizeof folder, "%s/two-phase-commit", demo->folder);
+    screen_step("%s one node, which is classic two-phase commit",
+                demo->args.nodes == 1 ? "Only" : "The same with");
+    int err = stage_open(stage, folder, 1, demo->args.shards, demo->args.clients, demo->why);
+    if (err == 0) {
+        err = stage_load(stage, CLASSIC_LOAD_MS, &demo->classic.tps);
+    }
+    if (err == 0 && demo->args.shards > 1) {
+        err = block_once(demo, stage);
+    } else if (err == 0) {
+        tell_one_shard();
+    }
+    if (err == 0) {
         err = stage_finish(stage, demo->why);
     }
-    outage_release(&outage);
     if (err == 0) {
         tell_end(stage);
         finish_half(&demo->classic, stage);
@@ -234,7 +272,10 @@ static int end_stage(struct demo *demo, struct stage *stage) {
 static int run(struct demo *demo) {
     demo->paxos.nodes = demo->args.nodes;
     demo->classic.nodes = 1;
-    int err = make_folder(demo);
+    int err = check_json(demo);
+    if (err == 0) {
+        err = make_folder(demo);
+    }
     if (err == 0 && demo->args.nodes > 1) {
         err = run_paxos(demo);
     }

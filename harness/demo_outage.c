@@ -21,20 +21,20 @@ void outage_release(struct outage *outage) {
     *outage = (struct outage){0};
 }
 
-/* The node (from 1) that coordinates the most transactions now, by its own count. */
-static unsigned busiest_node(struct stage *stage) {
+/* The node that coordinates the most transactions now, by its own count. */
+static void find_victim(struct stage *stage, struct outage *outage) {
     struct admin *admin = cluster_admin(stage->cluster);
-    unsigned busiest = 1;
     uint64_t most = 0;
+    *outage = (struct outage){.victim = 1};
     for (unsigned i = 0; i < cluster_count(stage->cluster, CLUSTER_NODE); i++) {
         Troth__V1__StatusReply *status = admin_status(admin, i, ADMIN_MS);
-        if (status != NULL && status->counters != NULL && status->counters->in_flight > most) {
+        if (status != NULL && status->counters != NULL && status->counters->in_flight >= most) {
             most = status->counters->in_flight;
-            busiest = i + 1;
+            outage->victim = i + 1;
+            outage->incarnation = (uint32_t)status->incarnation;
         }
         admin_free(status);
     }
-    return busiest;
 }
 
 /* Looks until many branches of the node's are in doubt at once; is content with less and less. */
@@ -65,6 +65,17 @@ static bool known(const struct outage *outage, const struct in_doubt_branch *bra
     return false;
 }
 
+/* Leaves out what the node began after its return. */
+static void drop_younger(struct in_doubt_list *now, uint32_t incarnation) {
+    size_t kept = 0;
+    for (size_t i = 0; i < now->n; i++) {
+        if (troth_txid_incarnation(now->items[i].txid) <= incarnation) {
+            now->items[kept++] = now->items[i];
+        }
+    }
+    now->n = kept;
+}
+
 /* Takes in those that are in doubt now and were not known yet. */
 static int take_new(struct outage *outage, const struct in_doubt_list *now) {
     for (size_t i = 0; i < now->n; i++) {
@@ -92,6 +103,7 @@ static int look(struct stage *stage, struct outage *outage, int64_t killed_us) {
         return 0; /* the next look will do */
     }
     double now_ms = (double)(clock_monotonic_us() - killed_us) / 1000;
+    drop_younger(&stage->now, outage->incarnation);
     outage->left = 0;
     for (size_t i = 0; i < outage->n; i++) {
         struct outage_branch *branch = &outage->branches[i];
@@ -169,7 +181,7 @@ int outage_run(struct stage *stage, int64_t down_ms, struct outage *outage,
                char why[STAGE_WHY_BYTES]) {
     for (int i = 0; i < TRIES; i++) {
         int64_t killed_us = 0;
-        *outage = (struct outage){.victim = busiest_node(stage)};
+        find_victim(stage, outage);
         if (!wait_for_moment(stage, outage->victim)) {
             if (screen_interrupted()) {
                 return TROTH_ERR_CLOSED;

@@ -29,7 +29,8 @@ struct outage_branch {
     bool orphaned; /* got nothing from the victim any more */
 };
 struct outage {
-    unsigned victim; /* the node, from 1 */
+    unsigned victim;      /* the node, from 1 */
+    uint32_t incarnation; /* that was killed */
     struct outage_branch *branches;
     size_t n, room;
     size_t n_at_kill; /* those in doubt at the first look */
