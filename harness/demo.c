@@ -331,7 +331,8 @@ int main(int argc, char *argv[]) {
     stage_release(&demo.classic_stage);
     half_release(&demo.paxos);
     half_release(&demo.classic);
-    if (demo.folder_is_ours && err == 0 && good) {
+    bool nothing_ran = err == TROTH_ERR_NOT_FOUND; /* the programs are not built */
+    if (demo.folder_is_ours && (nothing_ran || (err == 0 && good))) {
         folder_remove(demo.folder);
     } else if (demo.folder[0] != '\0' && demo.folder_is_ours) {
         fprintf(stderr, "the files, with the logs of all processes, are in %s\n", demo.folder);
