@@ -173,6 +173,9 @@ static void node_message(struct engine *engine, uint32_t node, struct message *m
     case MESSAGE_LEAVING:
         watch_suspected(engine, node);
         break;
+    case MESSAGE_MARK:
+        marks_learn(engine, message->txid);
+        break;
     case MESSAGE_NONE:
     case MESSAGE_ENLIST:
     case MESSAGE_VOTE:
@@ -183,7 +186,6 @@ static void node_message(struct engine *engine, uint32_t node, struct message *m
     case MESSAGE_PREPARE:
     case MESSAGE_COMMIT_ONE_PHASE:
     case MESSAGE_DECISION:
-    case MESSAGE_MARK:
     case MESSAGE_PING:
         break; /* not between nodes: skipped, as a newer version's would be */
     }

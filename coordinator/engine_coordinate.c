@@ -300,7 +300,8 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
 
 void coordinate_forgotten(struct engine *engine, struct tx *tx) {
     waiters_tell(engine, tx, TROTH_ERR_FORGOTTEN);
-    marks_learn(engine, tx->txid); /* stored with the deletion, or before it */
+    /* Stored with the deletion, or before it. */
+    marks_learn(engine, (struct troth_txid){.hi = tx->txid.hi, .lo = tx->txid.lo + 1});
     if (tx->stored) {
         struct engine_effect *effect = effect_add(engine, ENGINE_DELETE);
         effect->txid = tx->txid;

@@ -236,18 +236,13 @@ void lead_one_phase_result(struct engine *engine, struct rm *rm, const struct me
  * coordinates it, phase two is still this node's too: to deliver twice does no harm. */
 void lead_known(struct engine *engine, const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
-    if (message->forgotten && tx_is_possible(engine, message->txid)) {
-        marks_learn(engine, message->txid);
-    }
     if (tx == NULL || (message->outcome == PAXOS_OUTCOME_NONE && !message->forgotten)) {
         return;
     }
     tx->damaged = false; /* what can't be read here is known again */
     bool was_decided = tx_outcome(tx) != PAXOS_OUTCOME_NONE;
     if (message->forgotten) {
-        /* Unless this node asked it is but the news of a mark, and somebody may still keep the
-         * outcome: the timer will ask. */
-        if (!was_decided && tx->stage == TX_LEADING) {
+        if (!was_decided) {
             coordinate_forgotten(engine, tx);
         }
         return;

@@ -65,10 +65,13 @@ void marks_load(struct engine *engine, uint64_t origin_hi, uint64_t mark) {
     }
 }
 
-void marks_learn(struct engine *engine, struct troth_txid forgotten) {
-    struct origin *origin = origin_get(engine, forgotten.hi);
-    if (origin != NULL && forgotten.hi != engine->origin_hi && forgotten.lo >= origin->mark) {
-        origin->mark = forgotten.lo + 1;
+void marks_learn(struct engine *engine, struct troth_txid mark) {
+    if (mark.hi == engine->origin_hi || troth_txid_cell(mark) != engine->options.cell) {
+        return; /* nobody but this node knows its own */
+    }
+    struct origin *origin = origin_get(engine, mark.hi);
+    if (origin != NULL && mark.lo > origin->mark) {
+        origin->mark = mark.lo;
         store_mark(engine, origin);
     }
 }
@@ -77,10 +80,8 @@ void marks_tell_node(struct engine *engine, uint32_t node) {
     struct origin *origin;
     struct origin *next;
     HASH_ITER(hh, engine->origins, origin, next) {
-        if (origin->mark > 1) {
-            struct troth_txid last = {.hi = origin->hi, .lo = origin->mark - 1};
-            effect_to_node(engine, node, MESSAGE_KNOWN, last)->forgotten = true;
-        }
+        effect_to_node(engine, node, MESSAGE_MARK,
+                       (struct troth_txid){.hi = origin->hi, .lo = origin->mark});
     }
 }
 

@@ -334,9 +334,9 @@ uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx);
 /* Below its origin's mark, and no record of it here (DESIGN 4.3). */
 bool marks_forgotten(struct engine *engine, struct troth_txid txid);
 void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark);
-/* Another node says that this txid is forgotten: then all of its origin's up to it are finished,
- * and the mark is stored here, so that nobody decides it anew when that node is gone (S6). */
-void marks_learn(struct engine *engine, struct troth_txid forgotten);
+/* Another node says that all of this origin's below it are finished: that is stored here too, so
+ * that nobody decides one of them anew when that node is gone (S6). */
+void marks_learn(struct engine *engine, struct troth_txid mark);
 /* Tells a node that was away the marks of all origins: heartbeats carry the living ones' only. */
 void marks_tell_node(struct engine *engine, uint32_t node);
 void marks_load(struct engine *engine, uint64_t origin_hi, uint64_t mark);

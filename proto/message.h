@@ -38,6 +38,7 @@ enum message_type {
     MESSAGE_ANSWER,    /* txid, request, error, outcome, reason, detail, already */
     MESSAGE_HEARTBEAT, /* mark, in_flight, sequence_next, incarnation */
     MESSAGE_LEAVING,
+    /* also MESSAGE_MARK */
     /* either way between participant and node: keeps the failure detectors fed */
     MESSAGE_PING,
 };

@@ -185,7 +185,7 @@ static void build_decision(const struct message *message, struct wire_scratch *s
     part->forgotten = message->forgotten;
 }
 
-static void build_mark(const struct message *message, struct wire_scratch *scratch) {
+void wire_build_mark(const struct message *message, struct wire_scratch *scratch) {
     Troth__V1__Mark *part = &scratch->part.mark;
     troth__v1__mark__init(part);
     part->origin = wire_put_txid(message, scratch);
@@ -207,7 +207,7 @@ bool wire_build_node(const struct message *message, struct wire_scratch *scratch
         [MESSAGE_COMMIT_ONE_PHASE] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_COMMIT_ONE_PHASE,
                                       build_commit_one_phase},
         [MESSAGE_DECISION] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_DECISION, build_decision},
-        [MESSAGE_MARK] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_MARK, build_mark},
+        [MESSAGE_MARK] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_MARK, wire_build_mark},
         [MESSAGE_PING] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_PING, build_node_ping},
     };
     if ((size_t)message->type >= COUNT_OF(builders) || builders[message->type].build == NULL) {
@@ -257,7 +257,7 @@ static int read_decision(const void *in, struct message *message) {
     return ok ? 0 : TROTH_ERR_INVALID;
 }
 
-static int read_mark(const void *in, struct message *message) {
+int wire_read_mark(const void *in, struct message *message) {
     const Troth__V1__Mark *part = in;
     message->type = MESSAGE_MARK;
     return wire_get_txid(&part->origin, message) ? 0 : TROTH_ERR_INVALID;
@@ -269,7 +269,7 @@ int wire_read_node(const Troth__V1__NodeToParticipant *item, struct message *mes
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE] = read_prepare,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_COMMIT_ONE_PHASE] = read_commit_one_phase,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_DECISION] = read_decision,
-        [TROTH__V1__NODE_TO_PARTICIPANT__KIND_MARK] = read_mark,
+        [TROTH__V1__NODE_TO_PARTICIPANT__KIND_MARK] = wire_read_mark,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_PING] = read_ping,
     };
     if ((size_t)item->kind_case >= COUNT_OF(readers) || readers[item->kind_case] == NULL) {

@@ -111,4 +111,8 @@ int wire_read_participant(const Troth__V1__ParticipantMessage *item, struct mess
 int wire_read_node(const Troth__V1__NodeToParticipant *item, struct message *message);
 int wire_read_peer(const Troth__V1__PeerMessage *item, struct message *message);
 
+/* A mark is the same on both streams. */
+void wire_build_mark(const struct message *message, struct wire_scratch *scratch);
+int wire_read_mark(const void *in, struct message *message);
+
 #endif

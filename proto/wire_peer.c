@@ -122,6 +122,7 @@ bool wire_build_peer(const struct message *message, struct wire_scratch *scratch
         [MESSAGE_ANSWER] = {TROTH__V1__PEER_MESSAGE__KIND_ANSWER, build_answer},
         [MESSAGE_HEARTBEAT] = {TROTH__V1__PEER_MESSAGE__KIND_HEARTBEAT, build_heartbeat},
         [MESSAGE_LEAVING] = {TROTH__V1__PEER_MESSAGE__KIND_LEAVING, build_leaving},
+        [MESSAGE_MARK] = {TROTH__V1__PEER_MESSAGE__KIND_MARK, wire_build_mark},
     };
     if ((size_t)message->type >= COUNT_OF(builders) || builders[message->type].build == NULL) {
         return false;
@@ -248,6 +249,7 @@ int wire_read_peer(const Troth__V1__PeerMessage *item, struct message *message) 
         [TROTH__V1__PEER_MESSAGE__KIND_ANSWER] = read_answer,
         [TROTH__V1__PEER_MESSAGE__KIND_HEARTBEAT] = read_heartbeat,
         [TROTH__V1__PEER_MESSAGE__KIND_LEAVING] = read_leaving,
+        [TROTH__V1__PEER_MESSAGE__KIND_MARK] = wire_read_mark,
     };
     if ((size_t)item->kind_case >= COUNT_OF(readers) || readers[item->kind_case] == NULL) {
         return 0;

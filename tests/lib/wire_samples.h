@@ -35,6 +35,7 @@ static const struct wire_sample wire_samples[] = {
     {WIRE_NODE_TO_NODE, MESSAGE_ANSWER},
     {WIRE_NODE_TO_NODE, MESSAGE_HEARTBEAT},
     {WIRE_NODE_TO_NODE, MESSAGE_LEAVING},
+    {WIRE_NODE_TO_NODE, MESSAGE_MARK},
 };
 #define WIRE_SAMPLES (sizeof wire_samples / sizeof *wire_samples)
 
