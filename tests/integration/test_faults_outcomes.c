@@ -192,6 +192,8 @@ START_TEST(work_that_comes_after_the_end_is_refused_and_leaves_nothing) {
         fixture_begin(&f, &tx, 0, 0);
         ck_assert_int_eq(fixture_put(&f, &tx, 0), 0);
         enum troth_outcome outcome = commit ? fixture_commit(&f, &tx) : fixture_abort(&f, &tx);
+        /* An abort reaches the shard after the client. */
+        ck_assert_int_eq(fixture_settle(&f, &tx, outcome), outcome);
         late = tx;
         ck_assert_int_eq(troth_kv_join(f.kv, tx.txid, &late.kv), 0);
         ck_assert_int_ne(fixture_put(&f, &late, 0), 0);

@@ -126,16 +126,22 @@ static bool trusts_all(struct fixture *f, unsigned node) {
     return trusts;
 }
 
+static bool trust_all(struct fixture *f) {
+    for (unsigned node = 0; node < f->nodes; node++) {
+        if (fixture_runs(f, CLUSTER_NODE, node) && !trusts_all(f, node)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Ready, attached to each other, and trusted: else a transaction may be aborted for no fault of the
  * one that the test is about. */
 static void wait_for_all(struct fixture *f) {
     char why[CLUSTER_WHY_BYTES];
     int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
     fixture_must(f, err == 0, "%s", why);
-    for (unsigned node = 0; node < f->nodes; node++) {
-        fixture_wait(f, !fixture_runs(f, CLUSTER_NODE, node) || trusts_all(f, node),
-                     "node %u does not trust the others", node + 1);
-    }
+    fixture_wait(f, trust_all(f), "the nodes do not trust each other");
 }
 
 /* A client learns which of its nodes has which id when it begins there; then it asks a
@@ -210,11 +216,27 @@ void fixture_kill(struct fixture *f, enum cluster_role role, unsigned index) {
     fixture_must(f, err == 0, "%s does not run", cluster_member(f->cluster, role, index));
 }
 
+/* Waits until it is ready and trusted; false if it dies of its crash point before. */
+static bool comes_up(struct fixture *f, enum cluster_role role, unsigned index) {
+    char why[CLUSTER_WHY_BYTES];
+    int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
+    fixture_must(f, err == 0 || fixture_crashed(f, role, index), "%s", why);
+    fixture_wait(f, fixture_crashed(f, role, index) || trust_all(f), "no trust after a start");
+    return !fixture_crashed(f, role, index);
+}
+
 void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, const char *point) {
+    bool up = false;
     if (fixture_runs(f, role, index)) {
         fixture_stop(f, role, index);
     }
-    fixture_start(f, role, index, point);
+    /* It may die of what was left to do of an earlier transaction; then that is done. */
+    for (int tries = 0; tries < 10 && !up; tries++) {
+        fixture_launch(f, role, index, point);
+        up = comes_up(f, role, index);
+    }
+    fixture_must(f, up, "%s dies of its crash point at every start",
+                 cluster_member(f->cluster, role, index));
 }
 
 bool fixture_crashed(struct fixture *f, enum cluster_role role, unsigned index) {
