@@ -230,10 +230,15 @@ void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, 
     if (fixture_runs(f, role, index)) {
         fixture_stop(f, role, index);
     }
-    /* It may die of what was left to do of an earlier transaction; then that is done. */
     for (int tries = 0; tries < 10 && !up; tries++) {
         fixture_launch(f, role, index, point);
         up = comes_up(f, role, index);
+        if (!up) {
+            /* It died of what was left of an earlier transaction, which it must do first. */
+            fixture_start(f, role, index, NULL);
+            fixture_wait_quiet(f);
+            fixture_stop(f, role, index);
+        }
     }
     fixture_must(f, up, "%s dies of its crash point at every start",
                  cluster_member(f->cluster, role, index));
