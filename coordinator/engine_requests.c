@@ -144,6 +144,26 @@ void requests_forward(struct engine *engine, struct tx *tx) {
     }
 }
 
+/* Nobody leads it now. Another node may hold its outcome all the same; what it answers goes to the
+ * waiter, and if it does not, the timer says that nothing is known. */
+static void look_elsewhere(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
+    uint32_t node = engine->options.nodes;
+    while (node > 0 && (node == engine->options.self || !watch_is_trusted(engine, node))) {
+        node--;
+    }
+    bool asks = node > 0 && waiter->node == 0 && tx->stage == TX_KEPT;
+    struct waiter *kept = asks ? waiter_keep(engine, tx, waiter) : NULL;
+    if (kept != NULL) {
+        forward(engine, kept, node);
+        if (tx->timer_slot == 0) {
+            tx_timer(engine, tx, engine->now_ms + engine->options.repeat_ms);
+        }
+    } else {
+        waiter_answer(engine, waiter, tx->txid, answer_not_known());
+        waiter_drop_if_empty(engine, tx);
+    }
+}
+
 static void serve_foreign(struct engine *engine, struct tx *tx, struct troth_txid txid,
                           const struct waiter *waiter) {
     if (tx == NULL && (tx = tx_new(engine, txid, TX_KEPT)) == NULL) {
@@ -167,11 +187,7 @@ static void serve_foreign(struct engine *engine, struct tx *tx, struct troth_txi
                                                    : TROTH_ERR_UNAVAILABLE});
         waiter_drop_if_empty(engine, tx);
     } else if (waiter->kind == WAITER_GET) {
-        waiter_answer(engine, waiter, txid,
-                      (struct answer){.detail = "not decided as far as this node knows, and the "
-                                                "node that coordinates it cannot be reached; "
-                                                "Commit or Abort, asked of any node, decides it"});
-        waiter_drop_if_empty(engine, tx);
+        look_elsewhere(engine, tx, waiter);
     } else if (waiter_keep(engine, tx, waiter) != NULL && tx->stage == TX_KEPT) {
         lead_take_over(engine, tx);
     }

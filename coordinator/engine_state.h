@@ -240,10 +240,14 @@ struct answer {
 void waiter_answer(struct engine *engine, const struct waiter *waiter, struct troth_txid txid,
                    struct answer answer);
 struct answer answer_outcome(const struct tx *tx);
+struct answer answer_not_known(void);
 /* What an enlistment gets when it is refused because of the transaction's end. */
 struct answer answer_too_late(const struct tx *tx);
 /* Keeps a copy until it is told, cancelled or answered; NULL and engine->error without memory. */
 struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct waiter *from);
+/* Where nothing is stored and all who wait only look: answers them that nothing is known, and drops
+ * the transaction, for Get decides nothing. */
+bool waiters_only_look(struct engine *engine, struct tx *tx);
 void waiter_free(struct engine *engine, struct waiter *waiter);
 void waiters_cancel(struct engine *engine, uint64_t request);
 /* Tells all who wait; the outcome is known, or the transaction is forgotten. */

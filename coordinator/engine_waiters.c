@@ -89,6 +89,12 @@ struct answer answer_outcome(const struct tx *tx) {
     return (struct answer){.outcome = tx_outcome(tx), .reason = tx->reason, .detail = tx->detail};
 }
 
+struct answer answer_not_known(void) {
+    return (struct answer){.detail = "not decided as far as this node knows, and the node that "
+                                     "coordinates it cannot be reached; Commit or Abort, asked of "
+                                     "any node, decides it"};
+}
+
 /* What an enlistment gets when it is refused because of the transaction's end. */
 struct answer answer_too_late(const struct tx *tx) {
     struct answer answer = answer_outcome(tx);
@@ -161,4 +167,19 @@ void waiters_cancel(struct engine *engine, uint64_t request) {
         waiter_free(engine, waiter);
         waiter_drop_if_empty(engine, tx);
     }
+}
+
+bool waiters_only_look(struct engine *engine, struct tx *tx) {
+    bool look = tx->waiters != NULL && !tx->damaged && record_is_empty(&tx->record);
+    for (const struct waiter *waiter = tx->waiters; waiter != NULL; waiter = waiter->next) {
+        look = look && waiter->kind == WAITER_GET;
+    }
+    while (look && tx->waiters != NULL) {
+        waiter_answer(engine, tx->waiters, tx->txid, answer_not_known());
+        waiter_free(engine, tx->waiters);
+    }
+    if (look) {
+        tx_remove(engine, tx);
+    }
+    return look;
 }

@@ -63,7 +63,9 @@ void watch_due(struct engine *engine, struct tx *tx) {
         return;
     }
     if (watch_is_lost(engine, tx) || tx->unanswered >= ENGINE_UNANSWERED_MAX) {
-        lead_take_over(engine, tx);
+        if (!waiters_only_look(engine, tx)) {
+            lead_take_over(engine, tx);
+        }
         return;
     }
     tx->unanswered++;

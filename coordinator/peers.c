@@ -81,6 +81,9 @@ static void admit(struct node *node, struct peer *peer, struct rpc_stream *strea
     }
     peer->in = stream;
     peer->in_id = id;
+    if (peer->out == NULL && peer->link != NULL) {
+        rpc_link_hurry(peer->link); /* it is back: dial it now, not when the backoff is over */
+    }
     note_start(peer, incarnation);
     if (send_hello(node, stream, true) != 0) {
         rpc_stream_finish(stream, RPC_UNAVAILABLE, "the hello can't be sent");

@@ -154,6 +154,16 @@ int rpc_link_new(struct rpc_link **out, struct rpc *rpc, const char *target, con
     return 0;
 }
 
+void rpc_link_hurry(struct rpc_link *link) {
+    pthread_mutex_lock(&link->mutex);
+    link->backoff_ms = BACKOFF_MS_MIN;
+    if (link->state == LINK_WAITING && !link->freeing &&
+        rpc_timer_cancel(rpc_timers_of(link->rpc), &link->timer)) {
+        try_now(link);
+    }
+    pthread_mutex_unlock(&link->mutex);
+}
+
 void rpc_link_free(struct rpc_link *link) {
     if (link == NULL) {
         return;

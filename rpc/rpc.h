@@ -116,6 +116,9 @@ size_t rpc_stream_queued_bytes(struct rpc_stream *stream);
 struct rpc_link;
 int rpc_link_new(struct rpc_link **out, struct rpc *rpc, const char *target, const char *method,
                  const struct rpc_stream_handler *handler, void *arg);
+/* The target is known to be there (it has just called us, say): a link that waits for its backoff
+ * tries at once. Any thread. */
+void rpc_link_hurry(struct rpc_link *link);
 /* Cancels the stream and waits until the handler's last callback has returned. Not from a
  * callback. NULL is let be. */
 void rpc_link_free(struct rpc_link *link);

@@ -239,6 +239,28 @@ START_TEST(a_node_whose_record_is_damaged_does_not_lead) {
 }
 END_TEST
 
+START_TEST(get_tells_what_others_know_and_decides_nothing) {
+    world_init(&w, 3, 2);
+    struct troth_txid done = two_branches(1);
+    world_crash(&w, 1);
+    world_restart(&w, 1); /* an earlier life's: it knows nothing of it */
+    uint64_t nothing = world_ask(&w, 1, ENGINE_GET, done);
+    world_advance(&w, 10000);
+    ck_assert_int_eq(world_outcome(&w, nothing), PAXOS_OUTCOME_NONE);
+    for (uint32_t node = 1; node <= 3; node++) {
+        ck_assert_uint_eq(records_on_disk(node), 0);
+    }
+    uint64_t decides = world_ask(&w, 3, ENGINE_ABORT, done);
+    world_advance(&w, 5000);
+    ck_assert_int_eq(world_outcome(&w, decides), PAXOS_OUTCOME_ABORTED);
+    world_lose_node(&w, 2);
+    uint64_t known = world_ask(&w, 1, ENGINE_GET, done);
+    world_advance(&w, 5000);
+    ck_assert_int_eq(world_outcome(&w, known), PAXOS_OUTCOME_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
 static bool node_3(struct world *world, const struct world_message *message) {
     (void)world;
     return message->to_node == 3 || message->from_node == 3;
@@ -302,5 +324,6 @@ int main(void) {
                           L3_a_participant_that_never_returns_does_not_stop_forgetting,
                           a_node_whose_record_is_damaged_does_not_lead,
                           S1_a_guessed_txid_decides_nothing_about_the_one_who_gets_it,
+                          get_tells_what_others_know_and_decides_nothing,
                           asking_to_abort_again_and_again_does_not_keep_it_from_ending, NULL});
 }
