@@ -22,6 +22,7 @@ void membership_hello(const struct membership *membership, struct wire_peer_hell
         .incarnation = membership->incarnation,
         .version = MEMBERSHIP_VERSION,
         .fresh = membership->fresh,
+        .boot = membership->boot,
     };
     memcpy(hello->cluster, membership->cluster, sizeof hello->cluster);
     memcpy(hello->disk, membership->disk, sizeof hello->disk);
@@ -31,6 +32,7 @@ void membership_hello(const struct membership *membership, struct wire_peer_hell
             struct wire_remembered *remembered = &hello->remembered[node];
             remembered->node = node;
             remembered->incarnation = peer->incarnation;
+            remembered->boot = peer->boot;
             memcpy(remembered->disk, peer->disk, sizeof remembered->disk);
         }
     }
@@ -90,7 +92,8 @@ static bool we_forgot(const struct membership *membership, const struct wire_pee
             hello->node, membership->self);
         return true;
     }
-    if (us->incarnation > membership->incarnation) {
+    if (us->incarnation > membership->incarnation ||
+        (us->incarnation == membership->incarnation && us->boot != membership->boot)) {
         say(answer, MEMBERSHIP_AMNESIA,
             "node %u knows this node %u from its start number %llu, but the data folder is of "
             "start "
@@ -116,7 +119,8 @@ static bool peer_forgot(const struct membership_node *peer, const struct wire_pe
         answer->tell = true;
         return true;
     }
-    if (hello->incarnation < peer->incarnation) {
+    if (hello->incarnation < peer->incarnation ||
+        (hello->incarnation == peer->incarnation && hello->boot != peer->boot)) {
         say(answer, MEMBERSHIP_REFUSE,
             "node %u came back with an older copy of its disk (start %llu, but start %llu was "
             "seen) "
@@ -130,12 +134,13 @@ static bool peer_forgot(const struct membership_node *peer, const struct wire_pe
 }
 
 static void remember(struct membership *membership, uint32_t node, const uint8_t disk[16],
-                     uint64_t incarnation, struct membership_answer *answer) {
+                     uint64_t incarnation, uint64_t boot, struct membership_answer *answer) {
     struct membership_node *peer = &membership->peers[node];
     if (peer->incarnation >= incarnation) {
         return;
     }
     peer->incarnation = incarnation;
+    peer->boot = boot;
     memcpy(peer->disk, disk, 16);
     answer->changed |= 1u << node;
 }
@@ -152,7 +157,7 @@ static void merge(struct membership *membership, const struct wire_peer_hello *h
             continue;
         }
         if (known->incarnation == 0 || same_disk(known->disk, told->disk)) {
-            remember(membership, node, told->disk, told->incarnation, answer);
+            remember(membership, node, told->disk, told->incarnation, told->boot, answer);
         }
     }
 }
@@ -164,7 +169,7 @@ void membership_greet(struct membership *membership, uint32_t dialled,
         peer_forgot(&membership->peers[hello->node], hello, answer)) {
         return;
     }
-    remember(membership, hello->node, hello->disk, hello->incarnation, answer);
+    remember(membership, hello->node, hello->disk, hello->incarnation, hello->boot, answer);
     merge(membership, hello, answer);
 }
 

@@ -12,7 +12,9 @@
  *   - a node that took part before takes part again once a majority, itself counted, has admitted
  *     it; a fresh one (an empty disk: a new cluster, or a lost disk) needs *all* nodes.
  *
- * The same incarnation of the same disk again is the same start, connecting anew.
+ * The same incarnation of the same disk again is the same start, connecting anew, if the number
+ * that was drawn at that start (`boot`) is the same too; else it is a copy of the disk, as it was
+ * one start earlier.
  *
  * Pure: no I/O, no clock. The caller makes durable what `changed` names before it admits.
  */
@@ -27,6 +29,7 @@
 struct membership_node {
     uint8_t disk[16];
     uint64_t incarnation;                /* 0: nothing is remembered of it */
+    uint64_t boot;                       /* of that incarnation */
     bool admitted_us;                    /* has greeted us since this start */
     char refusal[MEMBERSHIP_TEXT_BYTES]; /* why not, by the last attempt; "" for not reached */
 };
@@ -37,6 +40,7 @@ struct membership {
     uint32_t nodes;
     uint8_t disk[16];
     uint64_t incarnation;
+    uint64_t boot;                                     /* drawn at this start, not 0 */
     bool fresh;                                        /* has never taken part with this disk */
     struct membership_node peers[PAXOS_NODES_MAX + 1]; /* by node; [self] is not used */
 };

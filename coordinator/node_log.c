@@ -20,7 +20,8 @@
  * `stored_at` (seconds of the wall clock) are for people only. */
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE peer(node INTEGER PRIMARY KEY, disk BLOB NOT NULL, incarnation INTEGER NOT NULL);"
+    "CREATE TABLE peer(node INTEGER PRIMARY KEY, disk BLOB NOT NULL, incarnation INTEGER NOT NULL,"
+    " boot INTEGER NOT NULL);"
     "CREATE TABLE mark(origin BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE record(txid BLOB PRIMARY KEY, node INTEGER, promised INTEGER, void_ballot "
     "INTEGER,"
@@ -80,9 +81,8 @@ static int prepare_all(struct node_log *log) {
                   " reason=?6, finished=?7, participants=?8, stored_at=?9, sum=?10");
     log->store_mark = db_prepare(&log->db, "INSERT OR REPLACE INTO mark VALUES(?1, ?2)");
     log->delete_one = db_prepare(&log->db, "DELETE FROM record WHERE txid = ?1");
-    log->delete_below =
-        db_prepare(&log->db, "DELETE FROM record WHERE txid >= ?1 AND txid < ?2");
-    log->remember = db_prepare(&log->db, "INSERT OR REPLACE INTO peer VALUES(?1, ?2, ?3)");
+    log->delete_below = db_prepare(&log->db, "DELETE FROM record WHERE txid >= ?1 AND txid < ?2");
+    log->remember = db_prepare(&log->db, "INSERT OR REPLACE INTO peer VALUES(?1, ?2, ?3, ?4)");
     log->set_meta = db_prepare(&log->db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2)");
     bool all = log->store != NULL && log->store_mark != NULL && log->delete_one != NULL &&
                log->delete_below != NULL && log->remember != NULL && log->set_meta != NULL;

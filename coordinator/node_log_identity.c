@@ -134,7 +134,7 @@ static int check_identity(const struct node_log *log, const struct identity *ide
 }
 
 static int read_peers(struct node_log *log, struct membership *membership) {
-    sqlite3_stmt *rows = db_prepare(&log->db, "SELECT node, disk, incarnation FROM peer");
+    sqlite3_stmt *rows = db_prepare(&log->db, "SELECT node, disk, incarnation, boot FROM peer");
     if (rows == NULL) {
         return TROTH_ERR_CORRUPT;
     }
@@ -145,6 +145,7 @@ static int read_peers(struct node_log *log, struct membership *membership) {
             struct membership_node *peer = &membership->peers[node];
             memcpy(peer->disk, sqlite3_column_blob(rows, 1), 16);
             peer->incarnation = (uint64_t)sqlite3_column_int64(rows, 2);
+            peer->boot = (uint64_t)sqlite3_column_int64(rows, 3);
         }
     }
     sqlite3_finalize(rows);
@@ -177,6 +178,8 @@ int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t n
         .incarnation = (uint64_t)identity.incarnation,
         .fresh = identity.admitted == 0,
     };
+    clock_random(&membership->boot, sizeof membership->boot);
+    membership->boot |= 1;
     memcpy(membership->cluster, identity.cluster, sizeof membership->cluster);
     memcpy(membership->disk, identity.disk, sizeof membership->disk);
     return read_peers(log, membership);
@@ -188,6 +191,7 @@ int node_log_remember(struct node_log *log, uint32_t node, const struct membersh
         sqlite3_bind_int64(log->remember, 1, node);
         sqlite3_bind_blob(log->remember, 2, peer->disk, sizeof peer->disk, SQLITE_STATIC);
         sqlite3_bind_int64(log->remember, 3, (int64_t)peer->incarnation);
+        sqlite3_bind_int64(log->remember, 4, (int64_t)peer->boot);
         err = db_run(&log->db, log->remember);
         sqlite3_clear_bindings(log->remember);
     }

@@ -244,7 +244,6 @@ void service_answer_get(struct node *node, struct call *call, const struct engin
     if (one.transaction == NULL) {
         plain.txid = troth_txid_format(call->txid, txid);
         plain.leader = troth_txid_node(call->txid);
-        plain.state = TROTH__V1__STATE__STATE_ACTIVE;
     }
     enum paxos_outcome outcome = reply->outcome;
     if (outcome != PAXOS_OUTCOME_NONE) {

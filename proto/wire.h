@@ -38,6 +38,7 @@ struct wire_remembered {
     uint32_t node; /* 0: nothing is remembered of it */
     uint8_t disk[16];
     uint64_t incarnation;
+    uint64_t boot;
 };
 struct wire_peer_hello {
     char cluster[PAXOS_NAME_BYTES];
@@ -47,6 +48,7 @@ struct wire_peer_hello {
     uint8_t disk[16];
     uint32_t version;
     bool fresh;
+    uint64_t boot; /* drawn at this start; 0: it does not say */
     struct wire_remembered remembered[PAXOS_NODES_MAX + 1]; /* by node id */
 };
 

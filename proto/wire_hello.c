@@ -160,6 +160,7 @@ int wire_encode_peer_hello(const struct wire_peer_hello *hello, bool reply,
     part.disk = put_disk(hello->disk);
     part.version = hello->version;
     part.fresh = hello->fresh;
+    part.boot = hello->boot;
     part.remembered = list;
     for (uint32_t node = 1; node <= PAXOS_NODES_MAX; node++) {
         const struct wire_remembered *one = &hello->remembered[node];
@@ -172,6 +173,7 @@ int wire_encode_peer_hello(const struct wire_peer_hello *hello, bool reply,
         out->node = node;
         out->disk = put_disk(one->disk);
         out->incarnation = one->incarnation;
+        out->boot = one->boot;
         list[part.n_remembered++] = out;
     }
     if (reply) { /* PeerReplyFrame's field 1 is the hello itself */
@@ -190,6 +192,7 @@ static bool get_remembered(const Troth__V1__Remembered *part, struct wire_peer_h
     struct wire_remembered *one = &hello->remembered[part->node];
     one->node = part->node;
     one->incarnation = part->incarnation;
+    one->boot = part->boot;
     return get_disk(&part->disk, one->disk);
 }
 
@@ -203,6 +206,7 @@ static int read_peer_hello(const Troth__V1__PeerHello *part, struct wire_peer_he
     hello->incarnation = part->incarnation;
     hello->version = part->version;
     hello->fresh = part->fresh;
+    hello->boot = part->boot;
     for (size_t i = 0; i < part->n_remembered; i++) {
         if (!get_remembered(part->remembered[i], hello)) {
             return TROTH_ERR_INVALID;

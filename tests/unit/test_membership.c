@@ -6,16 +6,20 @@
 
 #include "tests/lib/suite.h"
 
+static uint64_t boots;
+
 static struct membership node(uint32_t id, uint8_t disk, uint64_t incarnation) {
     struct membership m = {.self = id, .nodes = 3, .incarnation = incarnation, .fresh = true};
     strcpy(m.cluster, "troth");
     memset(m.disk, disk, sizeof m.disk);
+    m.boot = ++boots;
     return m;
 }
 
 /* Starts the same disk again. */
 static void restart(struct membership *m) {
     m->incarnation++;
+    m->boot = ++boots;
     for (uint32_t id = 0; id <= PAXOS_NODES_MAX; id++) {
         m->peers[id].admitted_us = false;
     }
@@ -150,6 +154,22 @@ START_TEST(amnesia_an_older_copy_of_the_disk_is_refused_and_its_node_learns_it) 
     ck_assert(!dial(&copy, &a, &at_a, &at_copy));
     ck_assert_int_eq(at_a.verdict, MEMBERSHIP_REFUSE);
     ck_assert_ptr_nonnull(strstr(at_a.text, "older copy"));
+    ck_assert_int_eq(at_copy.verdict, MEMBERSHIP_AMNESIA);
+}
+END_TEST
+
+START_TEST(amnesia_a_copy_that_caught_up_in_starts_is_refused_and_its_node_learns_it) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership copy = b;
+    restart(&b);
+    ck_assert(joins(&b, &a));
+    ck_assert(joins(&b, &a)); /* the same start anew is fine */
+    restart(&copy);           /* the same number of starts, and another one */
+    struct membership_answer at_a;
+    struct membership_answer at_copy;
+    ck_assert(!dial(&copy, &a, &at_a, &at_copy));
+    ck_assert_int_eq(at_a.verdict, MEMBERSHIP_REFUSE);
     ck_assert_int_eq(at_copy.verdict, MEMBERSHIP_AMNESIA);
 }
 END_TEST
@@ -291,6 +311,7 @@ int main(void) {
         a_new_start_of_the_same_disk_is_remembered,
         amnesia_an_empty_disk_is_refused_and_its_node_learns_it,
         amnesia_an_older_copy_of_the_disk_is_refused_and_its_node_learns_it,
+        amnesia_a_copy_that_caught_up_in_starts_is_refused_and_its_node_learns_it,
         amnesia_is_learnt_from_the_hello_of_one_that_dials_us,
         amnesia_of_two_at_once_forms_no_new_cluster_while_one_remembers,
         what_a_peer_remembers_of_third_nodes_is_merged_by_the_higher_incarnation,

@@ -38,7 +38,7 @@ END_TEST
 
 START_TEST(what_is_remembered_of_peers_and_the_admission_survive) {
     open_log();
-    struct membership_node peer = {.incarnation = 12};
+    struct membership_node peer = {.incarnation = 12, .boot = UINT64_MAX};
     memset(peer.disk, 9, sizeof peer.disk);
     ck_assert_int_eq(node_log_remember(node_log, 3, &peer), 0);
     ck_assert_int_eq(node_log_set_admitted(node_log), 0);
@@ -46,6 +46,8 @@ START_TEST(what_is_remembered_of_peers_and_the_admission_survive) {
     reopen();
     ck_assert(!self.fresh);
     ck_assert_uint_eq(self.peers[3].incarnation, 12);
+    ck_assert_uint_eq(self.peers[3].boot, UINT64_MAX);
+    ck_assert_uint_ne(self.boot, 0);
     ck_assert_mem_eq(self.peers[3].disk, peer.disk, 16);
     ck_assert_uint_eq(self.peers[2].incarnation, 0);
     close_log();
