@@ -34,6 +34,7 @@ int engine_new(struct engine **out, const struct engine_options *options) {
     engine->origin_hi =
         troth_txid_make(options->cell, (uint16_t)options->self, options->incarnation, 0).hi;
     engine->sequence_next = 1;
+    engine->alarmed_ms = -10 * ENGINE_WAIT_ALARM_MS;
     *out = engine;
     return 0;
 }

@@ -29,7 +29,7 @@ int coordinate_enlist(struct engine *engine, struct tx *tx,
         coordinate_abort_active(engine, tx, PAXOS_REASON_LOST_WORK, detail);
         return TROTH_ERR_ABORTED;
     }
-    if (tx->n_branches == PAXOS_PARTICIPANTS_MAX) {
+    if (tx->n_branches == PAXOS_PARTICIPANTS_MAX || !sessions_has_room(engine, participant->name)) {
         return TROTH_ERR_TOO_MANY;
     }
     return tx_branch_add(engine, tx, participant) != NULL ? 0 : TROTH_ERR_NO_MEMORY;

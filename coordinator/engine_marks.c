@@ -189,7 +189,31 @@ static void tell_participants(struct engine *engine, struct origin *origin) {
     }
 }
 
+/* One participant that is away keeps the mark where it is, and with it all that came later from
+ * being forgotten. Nothing else suffers until memory does; an operator should know long before. */
+static void alarm_if_held_back(struct engine *engine) {
+    const struct tx *tx = engine->open_first;
+    if (tx == NULL || tx->stage != TX_DECIDED || engine->now_ms < tx->since_ms + tx->timeout_ms ||
+        engine->now_ms < tx->since_ms + ENGINE_WAIT_ALARM_MS ||
+        engine->now_ms < engine->alarmed_ms + 10 * ENGINE_WAIT_ALARM_MS) {
+        return;
+    }
+    uint32_t i = 0;
+    while (i < tx->n_branches && tx->branches[i].acked) {
+        i++;
+    }
+    char hex[TROTH_TXID_TEXT];
+    engine->alarmed_ms = engine->now_ms;
+    effect_alarm(engine,
+                 "transaction %s is %s, and participant %s has not acknowledged it; until it does, "
+                 "the %zu finished later stay in memory. Start that participant",
+                 troth_txid_format(tx->txid, hex), paxos_outcome_name(tx_outcome(tx)),
+                 i < tx->n_branches ? tx->branches[i].rm->participant.name : "?",
+                 engine->n_finished);
+}
+
 void marks_housekeeping(struct engine *engine) {
+    alarm_if_held_back(engine);
     marks_raise(engine, engine->origin_hi, marks_own(engine));
     bool swept = false;
     struct origin *origin;

@@ -6,6 +6,12 @@
 #include "base/troth_err.h"
 #include "coordinator/engine_state.h"
 
+bool sessions_has_room(struct engine *engine, const char *name) {
+    struct rm *rm;
+    HASH_FIND(by_name, engine->rms_by_name, name, strlen(name), rm);
+    return rm != NULL || HASH_CNT(by_name, engine->rms_by_name) < ENGINE_NAMES_MAX;
+}
+
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct rm *sessions_rm(struct engine *engine, const char *name) {
     struct rm *rm;
@@ -72,6 +78,11 @@ static int check_incarnation(const struct rm *rm, uint64_t incarnation, const ch
 
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 void sessions_attached(struct engine *engine, const struct engine_event *event) {
+    if (!sessions_has_room(engine, event->participant.name)) {
+        refuse(engine, event->session, TROTH_ERR_TOO_MANY,
+               "this node has heard of 65536 participants, which is the most");
+        return;
+    }
     struct rm *rm = sessions_rm(engine, event->participant.name);
     if (rm == NULL) {
         return;

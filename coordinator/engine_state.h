@@ -34,8 +34,10 @@
     100 /* a decision that is not finished by then is told to the nodes                            \
          */
 #define ENGINE_SEQUENCE_MAX    (UINT64_MAX / 2) /* what a peer says beyond it is no sequence */
-#define ENGINE_HOUSEKEEPING_MS 1000             /* marks are spread and the old is forgotten */
-#define ENGINE_REPEAT_MAX_MS   30000            /* repeats of a decision become as rare as this */
+#define ENGINE_NAMES_MAX       65536u           /* participants ever heard of */
+#define ENGINE_WAIT_ALARM_MS   60000   /* a decision that is not acknowledged for so long is told */
+#define ENGINE_HOUSEKEEPING_MS 1000    /* marks are spread and the old is forgotten */
+#define ENGINE_REPEAT_MAX_MS   30000   /* repeats of a decision become as rare as this */
 #define ENGINE_RETAINED_MAX    262144u /* finished outcomes kept in memory, whatever their age */
 #define ENGINE_BACKOFF_MS      50 /* after a lost duel, at least; doubles up to 2^5 times that */
 /* A branch that may have voted read-only, and does not ask, is told of a commit only at this
@@ -169,6 +171,7 @@ struct engine {
     struct waiter *waiters; /* by request */
     struct origin *origins;
     int64_t housekeeping_ms;
+    int64_t alarmed_ms; /* when an operator was told last of who holds the mark back */
     struct engine_counters counters;
     struct engine_effects *effects; /* of the step under way */
     int error;                      /* the first one of the step under way */
@@ -353,6 +356,8 @@ void marks_release(struct engine *engine);
 /* ---- engine_sessions.c: participants
  * -------------------------------------------------------------------- */
 
+/* Whether one more participant may be heard of: known by name, or below the limit. */
+bool sessions_has_room(struct engine *engine, const char *name);
 struct rm *sessions_rm(struct engine *engine, const char *name);
 struct rm *sessions_by_id(struct engine *engine, uint64_t session);
 void sessions_attached(struct engine *engine, const struct engine_event *event);

@@ -43,6 +43,10 @@ START_TEST(L1_a_commit_asked_elsewhere_too_does_not_abort_a_slow_prepare) {
 }
 END_TEST
 
+static bool is_type(struct world *world, const struct world_message *message) {
+    return message->message.type == *(enum message_type *)world->lose_arg;
+}
+
 static bool votes_of_2_but_to_1(struct world *world, const struct world_message *message) {
     (void)world;
     return message->message.type == MESSAGE_VOTE && message->from_participant == 2 &&
@@ -261,6 +265,29 @@ START_TEST(get_tells_what_others_know_and_decides_nothing) {
 }
 END_TEST
 
+START_TEST(a_participant_that_holds_the_mark_back_is_told_to_an_operator) {
+    world_init(&w, 1, 2);
+    struct troth_txid txid = two_branches(1);
+    enum message_type decision = MESSAGE_DECISION;
+    w.lose = is_type;
+    w.lose_arg = &decision;
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    world_participant_crash(&w, 2);
+    w.lose = NULL;
+    world_advance(&w, 30000);
+    ck_assert_uint_eq(w.alarms, 0);
+    world_advance(&w, 60000);
+    ck_assert_uint_eq(w.alarms, 1);
+    world_advance(&w, 60000);
+    ck_assert_uint_eq(w.alarms, 1);
+    world_participant_restart(&w, 2);
+    world_advance(&w, 3600000);
+    ck_assert_uint_eq(w.alarms, 1);
+    world_release(&w);
+}
+END_TEST
+
 static bool node_3(struct world *world, const struct world_message *message) {
     (void)world;
     return message->to_node == 3 || message->from_node == 3;
@@ -325,5 +352,6 @@ int main(void) {
                           a_node_whose_record_is_damaged_does_not_lead,
                           S1_a_guessed_txid_decides_nothing_about_the_one_who_gets_it,
                           get_tells_what_others_know_and_decides_nothing,
+                          a_participant_that_holds_the_mark_back_is_told_to_an_operator,
                           asking_to_abort_again_and_again_does_not_keep_it_from_ending, NULL});
 }
