@@ -174,9 +174,10 @@ bool waiters_only_look(struct engine *engine, struct tx *tx) {
     for (const struct waiter *waiter = tx->waiters; waiter != NULL; waiter = waiter->next) {
         look = look && waiter->kind == WAITER_GET;
     }
-    while (look && tx->waiters != NULL) {
-        waiter_answer(engine, tx->waiters, tx->txid, answer_not_known());
-        waiter_free(engine, tx->waiters);
+    for (struct waiter *waiter = look ? tx->waiters : NULL, *next; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        waiter_answer(engine, waiter, tx->txid, answer_not_known());
+        waiter_free(engine, waiter);
     }
     if (look) {
         tx_remove(engine, tx);

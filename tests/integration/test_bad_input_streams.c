@@ -90,7 +90,7 @@ START_TEST(garbage_instead_of_a_hello_is_an_invalid_argument) {
     for (int i = 0; i < 20; i++) {
         const char *method = i % 2 == 0 ? ATTACH : CONNECT;
         fill_random(bytes, sizeof bytes, &seed);
-        first_frame_ends_with(method, bytes, (size_t)(1 + 15 * i), RPC_INVALID_ARGUMENT, words);
+        first_frame_ends_with(method, bytes, 1 + 15 * (size_t)i, RPC_INVALID_ARGUMENT, words);
         first_frame_ends_with(method, garbage, sizeof garbage, RPC_INVALID_ARGUMENT, words);
     }
     first_frame_ends_with(ATTACH, "", 0, RPC_INVALID_ARGUMENT, words);
@@ -171,7 +171,7 @@ START_TEST(garbage_behind_a_hello_ends_that_stream_only) {
         fill_random(bytes, sizeof bytes, &seed);
         bytes[0] = 0x0a; /* a message, of 127 bytes that are none */
         bytes[1] = 0x7f;
-        raw_send(stream, bytes, (size_t)(20 + 10 * i));
+        raw_send(stream, bytes, 20 + 10 * (size_t)i);
         ends_with(stream, RPC_INVALID_ARGUMENT,
                   (const char *[]){"frame", "ParticipantFrame", NULL});
     }
