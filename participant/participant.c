@@ -67,11 +67,7 @@ static int open_log(struct troth_participant *p, const struct troth_participant_
 }
 
 static int start(struct troth_participant *p, const char *nodes, char *why, size_t why_bytes) {
-    int err = inbox_new(&p->inbox, sizeof(struct item), ITEMS_MAX);
-    if (err != 0) {
-        return err;
-    }
-    err = sessions_open(&p->sessions, p, nodes, why, why_bytes);
+    int err = sessions_open(&p->sessions, p, nodes, why, why_bytes);
     if (err != 0) {
         return err;
     }
@@ -107,7 +103,10 @@ int troth_participant_open(struct troth_participant **out,
     p->arg = options->arg;
     pthread_mutex_init(&p->mutex, NULL);
     *out = p; /* callbacks, recover first of all, run before this returns and may need it */
-    err = open_log(p, options, why, why_bytes);
+    err = inbox_new(&p->inbox, sizeof(struct item), ITEMS_MAX); /* also for what they put */
+    if (err == 0) {
+        err = open_log(p, options, why, why_bytes);
+    }
     if (err == 0) {
         err = start(p, options->nodes, why, why_bytes);
     }
@@ -139,6 +138,11 @@ void troth_participant_close(struct troth_participant *p) {
         if (inbox_take(p->inbox, 0, &items, &n) == 0) {
             for (size_t i = 0; i < n; i++) {
                 struct item *item = &((struct item *)items)[i];
+                if (item->request != NULL) { /* from a callback, before open failed */
+                    item->request->done(item->request->arg, item->request->txid, TROTH_ERR_CLOSED,
+                                        "the participant could not be opened");
+                    free(item->request);
+                }
                 if (item->stream != NULL) {
                     rpc_stream_release(item->stream);
                 }
@@ -168,6 +172,9 @@ static int put(struct troth_participant *p, const struct item *item) {
 
 int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid,
                              troth_enlisted_fn *done, void *arg) {
+    if (participant_on_loop(p) && p->refuses_requests) {
+        return TROTH_ERR_CLOSED;
+    }
     struct request *request = malloc(sizeof *request);
     if (request == NULL) {
         return TROTH_ERR_NO_MEMORY;

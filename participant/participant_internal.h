@@ -101,6 +101,7 @@ struct troth_participant {
     struct held_call *held_calls;
     size_t n_held_calls, held_calls_capacity;
     struct request *requests; /* utlist */
+    bool refuses_requests;    /* closing: those that waited have been answered */
 
     pthread_mutex_t mutex;
     struct troth_participant_counters counters; /* under the mutex */

@@ -343,6 +343,7 @@ static void end(struct troth_participant *p) {
         run_batch(p, NULL, 0);
     }
     struct request *request, *next;
+    p->refuses_requests = true; /* also of one that asks again when it is told */
     DL_FOREACH_SAFE(p->requests, request, next) {
         DL_DELETE(p->requests, request);
         request->done(request->arg, request->txid, TROTH_ERR_CLOSED, "the participant was closed");
@@ -380,9 +381,9 @@ static int load(void *arg, struct branches_event *event) {
     for (size_t i = 0; err == 0 && i < p->effects.n; i++) {
         carry_out(p, &p->effects.items[i]);
     }
-    while (err == 0 && p->local_at < p->n_local) { /* what recover returned */
+    while (err == 0 && p->local_at < p->n_local) { /* what recover returned, or gave up */
         struct item item = p->local[p->local_at++];
-        assert(item.kind == ITEM_RESULT);
+        assert(item.kind == ITEM_RESULT || item.kind == ITEM_GIVE_UP);
         handle(p, &item);
     }
     return err;

@@ -121,7 +121,8 @@ int troth_participant_done(struct troth_participant *participant, struct troth_t
                            int result, const char *detail);
 
 /* Runs fn on the loop, within the next batch. Any thread. TROTH_ERR_FULL, _CLOSED, _NO_MEMORY:
- * it will not run. Functions that were accepted run even if close comes first. */
+ * it will not run. Functions that were accepted run even if close comes first, unless open fails.
+ */
 int troth_participant_run(struct troth_participant *participant, void (*fn)(void *arg), void *arg);
 /* Runs fn on the loop when the batch under way is on disk. On the loop only. */
 int troth_participant_after_batch(struct troth_participant *participant, void (*fn)(void *arg),

@@ -60,9 +60,16 @@ static int on_abort(void *arg, struct troth_txid txid) {
 
 static int on_recover(void *arg, struct troth_txid txid) {
     struct world *world = arg;
-    (void)txid;
     world->recovered++; /* before open returns: no thread yet */
-    return 0;
+    if (!world->busy_recover) {
+        return 0;
+    }
+    struct troth_participant *p = world->participant;
+    ck_assert_int_eq(troth_participant_run(p, world_count, world), 0);
+    ck_assert_int_eq(troth_participant_enlist(p, world_txid(2), world_enlisted, world), 0);
+    troth_participant_give_up(p, txid, TROTH_REASON_CONFLICT, "too late, it has voted");
+    ck_assert_int_eq(troth_participant_done(p, txid, 0, NULL), 0);
+    return TROTH_PARTICIPANT_LATER;
 }
 
 static const struct troth_participant_callbacks callbacks = {on_prepare, on_commit, on_abort,

@@ -28,7 +28,8 @@ struct world {
     int ran;          /* functions */
     int recovered;
     int aborted;
-    bool later; /* prepare answers from another thread */
+    bool later;        /* prepare answers from another thread */
+    bool busy_recover; /* recover uses all that may be used from any thread, and answers later */
     bool refuses;
     pthread_t thread;
     struct troth_txid txid; /* of the thread's branch */

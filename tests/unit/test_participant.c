@@ -108,6 +108,27 @@ START_TEST(L2_a_participant_that_restarts_in_doubt_votes_the_same_and_ends_the_b
 }
 END_TEST
 
+START_TEST(recover_may_use_the_library_and_answer_later) {
+    struct world *world = world_begin_attached();
+    world_prepared(world, world_txid(1));
+    troth_participant_close(world->participant);
+    world->busy_recover = true;
+    char why[256];
+    struct troth_participant_options nowhere = {.nodes = "nowhere"};
+    ck_assert_int_eq(world_open_participant(world, nowhere, why), TROTH_ERR_INVALID);
+    ck_assert_int_eq(world->enlisted, 2); /* answered, though there was never a loop */
+    ck_assert_int_eq(world->enlisted_err, TROTH_ERR_CLOSED);
+    world_reopen(world);
+    world_wait_for(world, &world->ran, 1);
+    world_expect_vote(world, PAXOS_VOTE_PREPARED);
+    world_decide(world, world_txid(1), PAXOS_OUTCOME_COMMITTED);
+    world_expect_ack(world, PAXOS_OUTCOME_COMMITTED);
+    world_expect_row(world, world_txid(1), "committed");
+    ck_assert_int_eq(world->aborted, 0);
+    world_end(world);
+}
+END_TEST
+
 START_TEST(a_node_with_another_disk_gets_no_vote) { /* DESIGN 4.4 */
     struct world *world = world_begin_attached();
     world_prepared(world, world_txid(1));
@@ -143,6 +164,7 @@ int main(void) {
                          a_vote_to_abort_says_why, a_result_may_come_later_from_another_thread,
                          L2_a_node_that_restarts_hears_the_vote_and_ends_the_branch,
                          L2_a_participant_that_restarts_in_doubt_votes_the_same_and_ends_the_branch,
+                         recover_may_use_the_library_and_answer_later,
                          a_node_with_another_disk_gets_no_vote,
                          a_frame_that_can_not_be_read_ends_the_session_and_no_more, NULL});
 }

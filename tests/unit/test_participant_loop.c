@@ -95,6 +95,27 @@ START_TEST(closing_answers_everyone_who_waits) {
 }
 END_TEST
 
+static void enlist_again(void *arg, struct troth_txid txid, int err, const char *detail) {
+    struct world *world = arg;
+    world_enlisted(world, txid, err, detail);
+    /* Nobody would answer it any more. */
+    ck_assert_int_eq(troth_participant_enlist(world->participant, txid, world_enlisted, world),
+                     TROTH_ERR_CLOSED);
+}
+
+START_TEST(who_asks_again_at_the_closing_is_refused) {
+    struct world *world = world_begin_attached();
+    ck_assert_int_eq(
+        troth_participant_enlist(world->participant, world_txid(1), enlist_again, world), 0);
+    fake_node_expect(&world->node, MESSAGE_ENLIST);
+    troth_participant_close(world->participant);
+    world->participant = NULL;
+    ck_assert_int_eq(world->enlisted, 1);
+    ck_assert_int_eq(world->enlisted_err, TROTH_ERR_CLOSED);
+    world_end(world);
+}
+END_TEST
+
 START_TEST(without_nodes_an_enlistment_is_unavailable) {
     struct world *world = world_begin();
     char why[256];
@@ -142,6 +163,7 @@ int main(void) {
         (const TTest *[]){
             S4_what_a_function_writes_is_on_disk_when_its_batch_is_and_reading_writes_nothing,
             functions_run_after_their_time, a_branch_given_up_is_undone_and_told,
-            closing_answers_everyone_who_waits, without_nodes_an_enlistment_is_unavailable,
+            closing_answers_everyone_who_waits, who_asks_again_at_the_closing_is_refused,
+            without_nodes_an_enlistment_is_unavailable,
             options_that_are_none_are_refused_with_the_reason, NULL});
 }
