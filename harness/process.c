@@ -158,7 +158,9 @@ int process_signal(struct process *process, int signal) {
 
 bool process_running(struct process *process, int *status) {
     int got = 0;
-    if (process->pid != 0 && waitpid(process->pid, &got, WNOHANG) == process->pid) {
+    pid_t ended = process->pid == 0 ? 0 : waitpid(process->pid, &got, WNOHANG);
+    /* No child: a starter that ignores SIGCHLD is not told how it ended. */
+    if (ended > 0 || (ended < 0 && errno == ECHILD)) {
         process->pid = 0;
         process->paused = false;
         process->status = got;

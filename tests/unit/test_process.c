@@ -113,6 +113,17 @@ START_TEST(stop_kills_one_that_does_not_listen) {
 }
 END_TEST
 
+START_TEST(the_end_is_seen_where_SIGCHLD_is_ignored) { /* as some starters of ours leave it */
+    prepare("exit 3");
+    ck_assert_ptr_ne(signal(SIGCHLD, SIG_IGN), SIG_ERR);
+    ck_assert_int_eq(process_start(&process), 0);
+    ck_assert_int_eq(process_wait(&process, 20000, NULL), 0);
+    ck_assert(!process_running(&process, NULL));
+    signal(SIGCHLD, SIG_DFL);
+    finish();
+}
+END_TEST
+
 START_TEST(a_killed_starter_leaves_nothing_behind) {
     prepare("exec sleep 60");
     int pipe_fds[2];
@@ -144,6 +155,7 @@ int main(void) {
         a_second_start_and_a_signal_to_none_are_refused,
         stop_ends_in_order_one_that_is_paused,
         stop_kills_one_that_does_not_listen,
+        the_end_is_seen_where_SIGCHLD_is_ignored,
         a_killed_starter_leaves_nothing_behind,
         NULL,
     };
