@@ -67,6 +67,10 @@ int cli_fail(const struct cli *cli, const char *what, int err, const char *detai
 /* The command line is wrong: says why and where help is. */
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What the process exits with: `status`, or an error when what was printed is not all written (a
+ * full disk behind a pipe or file must not look like success). */
+int cli_end(int status);
+
 /* These return 0, or the exit status after an error was printed. */
 int cli_open(struct cli *cli, struct troth **troth);
 int cli_open_kv(struct cli *cli, struct troth *troth, struct troth_kv **kv);

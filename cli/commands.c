@@ -10,6 +10,9 @@ const struct cli_command cli_commands[] = {
      "  troth status --nodes 127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103\n",
      "", 0, 0, cli_status},
     {"tx", "list", "", "the transactions that the nodes know",
+     "The oldest first, at most 1,000 without --limit. A node tells no more than the 1,000 that\n"
+     "it has heard of first; --in-doubt and --outcome choose before that.\n"
+     "\n"
      "  troth tx list --in-doubt\n"
      "  troth tx list --outcome aborted --limit 20\n",
      "in-doubt outcome limit", 0, 0, cli_tx_list},

@@ -60,6 +60,15 @@ int cli_fail(const struct cli *cli, const char *what, int err, const char *detai
     return exit_code(err);
 }
 
+int cli_end(int status) {
+    bool broken = ferror(stdout) != 0;
+    if (fflush(stdout) == 0 && !broken) {
+        return status;
+    }
+    fprintf(stderr, "troth: standard output can't be written; what was printed is incomplete\n");
+    return status == CLI_DONE ? CLI_ERROR : status;
+}
+
 int cli_open(struct cli *cli, struct troth **troth) {
     char why[TROTH_TEXT_BYTES];
     struct addresses addresses;

@@ -3,5 +3,8 @@
 int main(int argc, char **argv) {
     struct cli cli;
     int status = cli_parse(&cli, &argc, argv);
-    return status >= 0 ? status : cli.command->run(&cli, argc, argv);
+    if (status < 0) {
+        status = cli.command->run(&cli, argc, argv);
+    }
+    return cli_end(status);
 }

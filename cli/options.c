@@ -119,14 +119,15 @@ static int print_help(const char *group, const struct cli_command *command) {
                EXIT_HELP);
         return CLI_DONE;
     }
-    printf("troth %s%s%s %s: %s\n\n%s\n", command->group, command->group[0] == '\0' ? "" : " ",
-           command->name, command->arguments, command->summary, command->help);
+    printf("troth %s%s%s%s%s: %s\n\n%s\n", command->group, command->group[0] == '\0' ? "" : " ",
+           command->name, command->arguments[0] == '\0' ? "" : " ", command->arguments,
+           command->summary, command->help);
     for (size_t i = 0; i < sizeof own_options / sizeof *own_options; i++) {
         if (takes(command, own_options[i].name)) {
             fputs(own_options[i].text, stdout);
         }
     }
-    printf("%s\n%s", OPTIONS_HELP, EXIT_HELP);
+    printf("%s%s\n%s", command->options[0] == '\0' ? "" : "\n", OPTIONS_HELP, EXIT_HELP);
     return CLI_DONE;
 }
 
@@ -178,14 +179,31 @@ static int take_outcome(struct cli *cli) {
     return -1;
 }
 
+/* An empty list is a variable that nobody set: falling back would ask some other cluster. */
+static int take_list(struct cli *cli, const char *name, const char **list) {
+    *list = optarg;
+    return optarg[0] != '\0' ? -1 : cli_usage(cli, "--%s: the list is empty", name);
+}
+
+/* What getopt_long did not take. optopt is 0 for an unknown long option, a letter for a short one,
+ * and an option's own value when its argument is missing, or was given to one that takes none. */
+static int refuse_option(struct cli *cli, int why, const char *word) {
+    if (why == ':') {
+        return cli_usage(cli, "%s lacks its value", word);
+    }
+    if (optopt >= OPT_NODES) {
+        return cli_usage(cli, "%s: this option takes no value", word);
+    }
+    return optopt != 0 ? cli_usage(cli, "-%c is no option", optopt)
+                       : cli_usage(cli, "%s is no option", word);
+}
+
 static int take_option(struct cli *cli, int option) {
     switch (option) {
     case OPT_NODES:
-        cli->nodes = optarg;
-        return -1;
+        return take_list(cli, "nodes", &cli->nodes);
     case OPT_SHARDS:
-        cli->shards = optarg;
-        return -1;
+        return take_list(cli, "shards", &cli->shards);
     case OPT_TIMEOUT:
         return take_count(cli, "timeout-ms", 3600000, &cli->timeout_ms);
     case OPT_JSON:
@@ -298,9 +316,9 @@ static int settle(struct cli *cli, int *argc, char **argv, bool help, const uint
     memmove(argv, argv + used, (size_t)(*argc + 1) * sizeof *argv);
     if (*argc < cli->command->arguments_min ||
         (cli->command->arguments_max >= 0 && *argc > cli->command->arguments_max)) {
-        return cli_usage(cli, "%s arguments are given; it takes: %s %s",
+        return cli_usage(cli, "%s arguments are given; it takes: %s%s%s",
                          *argc < cli->command->arguments_min ? "too few" : "too many", cli->path,
-                         cli->command->arguments);
+                         cli->command->arguments[0] == '\0' ? "" : " ", cli->command->arguments);
     }
     return -1;
 }
@@ -326,15 +344,15 @@ int cli_parse(struct cli *cli, int *argc, char **argv) {
     opterr = 0;
     optind = 0;
     for (int option;
-         status < 0 && (option = getopt_long(*argc, argv, "h", long_options, NULL)) != -1;) {
+         status < 0 && (option = getopt_long(*argc, argv, ":h", long_options, NULL)) != -1;) {
         optarg = shown(optarg);
         if (option == OPT_HELP || option == 'h') {
             help = true;
         } else if (option == OPT_VERSION) {
             printf("troth %s\n", TROTH_VERSION);
             return CLI_DONE;
-        } else if (option == '?') {
-            status = cli_usage(cli, "%s is no option, or lacks its value", argv[optind - 1]);
+        } else if (option == '?' || option == ':') {
+            status = refuse_option(cli, option, shown(argv[optind - 1]));
         } else {
             given |= option >= OPT_OWN ? 1u << (option - OPT_OWN) : 0;
             status = take_option(cli, option);

@@ -185,6 +185,7 @@ void look_ask_list(struct cli *cli, struct troth *troth, struct ask *ask, struct
         Troth__V1__ListReply *reply = (Troth__V1__ListReply *)ask->replies[i].reply;
         if (reply != NULL) {
             look_list_take(list, reply->transactions, reply->n_transactions);
+            list->cut = list->cut || reply->more;
         }
     }
     look_list_merge(list);
@@ -199,14 +200,31 @@ void look_ask_in_doubt(struct cli *cli, struct troth *troth, struct ask *ask,
         Troth__V1__InDoubtReply *reply = (Troth__V1__InDoubtReply *)ask->replies[i].reply;
         if (reply != NULL) {
             look_list_take(list, reply->transactions, reply->n_transactions);
+            list->cut = list->cut || reply->more;
         }
     }
     look_list_merge(list);
 }
 
+/* Behind the table, also where standard output is a file: what it does not show. */
+static void tell_more(const struct look_list *list, size_t limit) {
+    fflush(stdout);
+    if (list->n > limit) {
+        fprintf(stderr, "%zu more; --limit shows more of them.\n", list->n - limit);
+    }
+    if (list->cut) {
+        fprintf(stderr,
+                "Not all are listed: a node tells at most 1,000, those that it has heard of "
+                "first; --outcome or --in-doubt narrow the list.\n");
+    }
+}
+
 int cli_tx_list(struct cli *cli, int argc, char **argv) {
     (void)argc;
     (void)argv;
+    if (cli->in_doubt && cli->outcome != NULL) {
+        return cli_usage(cli, "--in-doubt and --outcome exclude each other");
+    }
     struct troth *troth;
     int status = cli_open(cli, &troth);
     if (status != 0) {
@@ -223,12 +241,10 @@ int cli_tx_list(struct cli *cli, int argc, char **argv) {
     size_t limit = cli->limit == 0 ? 1000 : cli->limit;
     if (cli->json) {
         cli_print_json(look_list_json(list, limit));
-    } else if (list->n > 0) {
+    } else {
         look_list_print(cli, list, limit);
-        if (list->n > limit) {
-            fprintf(stderr, "%zu more; --limit shows more of them.\n", list->n - limit);
-        }
     }
+    tell_more(list, limit);
     look_list_free(list);
     ask_release(&ask);
     troth_close(troth);

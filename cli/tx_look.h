@@ -8,6 +8,7 @@
 struct look_list {
     Troth__V1__Transaction **items; /* borrowed from the replies they came with */
     size_t n;
+    bool cut; /* a node has more than it tells at once */
 };
 
 struct look_list *look_list_new(void);
