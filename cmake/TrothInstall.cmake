@@ -37,6 +37,8 @@ function(troth_install_library target)
 
   set(NAME ${arg_NAME})
   set(DESCRIPTION ${arg_DESCRIPTION})
+  # Relative to itself, since `cmake --install --prefix` names another place than the configuration.
+  file(RELATIVE_PATH UP_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
   configure_file(${CMAKE_SOURCE_DIR}/cmake/troth.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${NAME}.pc @ONLY)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${NAME}.pc
           DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
