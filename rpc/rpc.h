@@ -33,7 +33,8 @@
 #include "base/troth_err.h"
 
 /* The largest frame or message sent or taken, bytes. A larger one from a peer ends its call or
- * stream with RESOURCE_EXHAUSTED; one of our own is refused with TROTH_ERR_TOO_LARGE. */
+ * stream with RESOURCE_EXHAUSTED; one of our own is refused with TROTH_ERR_TOO_LARGE. A compressed
+ * one is refused with UNIMPLEMENTED, unopened. */
 #define RPC_FRAME_BYTES_MAX (4u << 20)
 /* What may wait behind the write under way on one stream, bytes. */
 #define RPC_STREAM_QUEUE_BYTES_MAX (64u << 20)

@@ -63,6 +63,8 @@ static grpc_server *core_server(void) {
         integer_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1), /* we check it */
         integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
         integer_arg(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0),
+        /* None but "identity": gRPC measures a message before it unpacks it. */
+        integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
         integer_arg(GRPC_ARG_KEEPALIVE_TIME_MS, 10000),
         integer_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5000),
         integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),

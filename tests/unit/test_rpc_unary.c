@@ -1,5 +1,7 @@
 /* rpc, unary calls: each ends exactly once, with the server's answer or the reason why not. */
 #include <arpa/inet.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -338,6 +340,73 @@ START_TEST(a_peer_that_speaks_no_HTTP2_harms_nobody_and_does_not_hold_up_the_sto
 }
 END_TEST
 
+/* Says so many zeros, which gRPC compresses on their way; the status. */
+static int say_compressed(const char *target, size_t payload_n) {
+    grpc_arg arg = {.type = GRPC_ARG_INTEGER,
+                    .key = (char[]){GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM},
+                    .value.integer = GRPC_COMPRESS_GZIP};
+    grpc_channel_credentials *insecure = grpc_insecure_credentials_create();
+    grpc_channel *channel =
+        grpc_channel_create(target, insecure, &(grpc_channel_args){.num_args = 1, .args = &arg});
+    grpc_channel_credentials_release(insecure);
+    grpc_completion_queue *queue = grpc_completion_queue_create_for_pluck(NULL);
+    grpc_slice method = grpc_slice_from_static_string(SAY);
+    grpc_call *call =
+        grpc_channel_create_call(channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, method, NULL,
+                                 gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+    Troth__Test__Item item = TROTH__TEST__ITEM__INIT;
+    item.id = FAIL;
+    item.payload = (ProtobufCBinaryData){.len = payload_n, .data = calloc(1, payload_n)};
+    grpc_slice packed = grpc_slice_malloc(protobuf_c_message_get_packed_size(&item.base));
+    protobuf_c_message_pack(&item.base, GRPC_SLICE_START_PTR(packed));
+    free(item.payload.data);
+    grpc_byte_buffer *request = grpc_raw_byte_buffer_create(&packed, 1);
+    grpc_slice_unref(packed);
+    grpc_metadata_array trailing;
+    grpc_metadata_array_init(&trailing);
+    grpc_status_code status = GRPC_STATUS_UNKNOWN;
+    grpc_slice details = grpc_empty_slice();
+    grpc_op ops[] = {
+        {.op = GRPC_OP_SEND_INITIAL_METADATA, .flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY},
+        {.op = GRPC_OP_SEND_MESSAGE},
+        {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+        {.op = GRPC_OP_RECV_STATUS_ON_CLIENT},
+        {.op = GRPC_OP_RECV_INITIAL_METADATA},
+        {.op = GRPC_OP_RECV_MESSAGE}};
+    ops[1].data.send_message.send_message = request;
+    ops[3].data.recv_status_on_client.trailing_metadata = &trailing;
+    ops[3].data.recv_status_on_client.status = &status;
+    ops[3].data.recv_status_on_client.status_details = &details;
+    grpc_metadata_array initial;
+    grpc_metadata_array_init(&initial);
+    grpc_byte_buffer *reply = NULL;
+    ops[4].data.recv_initial_metadata.recv_initial_metadata = &initial;
+    ops[5].data.recv_message.recv_message = &reply;
+    ck_assert_int_eq(grpc_call_start_batch(call, ops, 6, call, NULL), GRPC_CALL_OK);
+    grpc_completion_queue_pluck(queue, call, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+    grpc_slice_unref(details);
+    grpc_byte_buffer_destroy(reply);
+    grpc_metadata_array_destroy(&initial);
+    grpc_metadata_array_destroy(&trailing);
+    grpc_byte_buffer_destroy(request);
+    grpc_call_unref(call);
+    grpc_channel_destroy(channel);
+    grpc_completion_queue_shutdown(queue);
+    grpc_completion_queue_destroy(queue);
+    return (int)status;
+}
+
+/* Four megabytes of gzip are four gigabytes of zeros, which gRPC unpacks before it counts them. */
+START_TEST(a_compressed_message_is_refused_unopened) {
+    struct house house;
+    struct desk desk = {.gate = GATE_INIT};
+    open_desk(&house, &desk, 2);
+    ck_assert_int_eq(say_compressed(house.target, 16 * RPC_FRAME_BYTES_MAX), RPC_UNIMPLEMENTED);
+    ck_assert_int_eq(say_compressed(house.target, 1000), RPC_UNIMPLEMENTED);
+    house_close(&house);
+}
+END_TEST
+
 START_TEST(a_port_in_use_and_a_bad_address_are_refused) {
     struct house house;
     house_open(&house, 1);
@@ -360,17 +429,17 @@ START_TEST(statuses_have_their_standard_names) {
 END_TEST
 
 int main(void) {
-    return suite_run("rpc_unary",
-                     (const TTest *[]){
-                         a_reply_reaches_the_caller, a_failure_reaches_the_caller_with_its_text,
-                         an_unknown_method_is_unimplemented,
-                         a_deadline_ends_the_call_and_a_late_answer_does_no_harm,
-                         the_server_knows_what_time_is_left, what_is_too_large_is_refused_both_ways,
-                         freeing_a_channel_cancels_its_calls_and_waits_for_their_callbacks,
-                         stopping_a_server_waits_for_no_answer,
-                         a_call_that_ends_within_the_grace_is_answered,
-                         a_server_that_is_away_is_unavailable_and_found_again,
-                         a_port_in_use_and_a_bad_address_are_refused,
-                         a_peer_that_speaks_no_HTTP2_harms_nobody_and_does_not_hold_up_the_stop,
-                         statuses_have_their_standard_names, NULL});
+    return suite_run(
+        "rpc_unary",
+        (const TTest *[]){
+            a_reply_reaches_the_caller, a_failure_reaches_the_caller_with_its_text,
+            an_unknown_method_is_unimplemented,
+            a_deadline_ends_the_call_and_a_late_answer_does_no_harm,
+            the_server_knows_what_time_is_left, what_is_too_large_is_refused_both_ways,
+            freeing_a_channel_cancels_its_calls_and_waits_for_their_callbacks,
+            stopping_a_server_waits_for_no_answer, a_call_that_ends_within_the_grace_is_answered,
+            a_server_that_is_away_is_unavailable_and_found_again,
+            a_compressed_message_is_refused_unopened, a_port_in_use_and_a_bad_address_are_refused,
+            a_peer_that_speaks_no_HTTP2_harms_nobody_and_does_not_hold_up_the_stop,
+            statuses_have_their_standard_names, NULL});
 }
