@@ -1,6 +1,7 @@
 /* trothd: one node of a cluster. See `trothd --help`. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -8,7 +9,11 @@
 #include "coordinator/node.h"
 #include "shell/logline.h"
 
-/* What the signal thread waits for; SIGUSR2 ends it. */
+/* The node has stopped by itself. Somebody else's SIGUSR2 must not end the signal thread: SIGTERM
+ * would wait for ever. */
+static atomic_bool over;
+
+/* What the signal thread waits for; SIGUSR2 wakes it. */
 static sigset_t waited_signals(void) {
     sigset_t set;
     sigemptyset(&set);
@@ -23,7 +28,10 @@ static void *wait_for_signals(void *arg) {
     sigset_t set = waited_signals();
     int number;
     bool stopping = false;
-    while (sigwait(&set, &number) == 0 && number != SIGUSR2) {
+    while (sigwait(&set, &number) == 0 && !atomic_load(&over)) {
+        if (number == SIGUSR2) {
+            continue;
+        }
         if (stopping) {
             logline(LOGLINE_WARN, "a second signal: stopping at once");
             _exit(128 + number);
@@ -60,6 +68,7 @@ static int serve(const struct config *config) {
         return NODE_EXIT_FAILED;
     }
     status = node_run(node);
+    atomic_store(&over, true);
     pthread_kill(signals, SIGUSR2);
     pthread_join(signals, NULL);
     node_free(node);
