@@ -140,9 +140,13 @@ static void finish_half(struct half *half, const struct stage *stage) {
 
 static void tell_end(const struct stage *stage) {
     const struct bank_report *report = &stage->report;
-    screen_say("%zu transfers in the shards' files, %zu half done, %zu lost; money %lld of %lld",
-               report->transfers, report->half_done, report->lost, (long long)report->money_found,
-               (long long)report->money_expected);
+    char transfers[SCREEN_NUMBER_BYTES];
+    char found[SCREEN_NUMBER_BYTES];
+    char expected[SCREEN_NUMBER_BYTES];
+    screen_say("%s transfers in the shards' files, %zu half done, %zu lost; money %s of %s",
+               screen_number(transfers, (double)report->transfers), report->half_done, report->lost,
+               screen_number(found, (double)report->money_found),
+               screen_number(expected, (double)report->money_expected));
     if (!bank_report_good(report)) {
         screen_say("WRONG: %s", report->first);
     }

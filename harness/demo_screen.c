@@ -72,13 +72,12 @@ void screen_live(const char *format, ...) {
         return;
     }
     screen.shown_ms = now;
-    fputs(screen.terminal ? "\r\033[K  " : "  ", stdout);
+    /* A line that wraps could not be overwritten: a narrow terminal cuts it (DECAWM off and on). */
+    fputs(screen.terminal ? "\r\033[K\033[?7l  " : "  ", stdout);
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
-    if (!screen.terminal) {
-        putchar('\n');
-    }
+    fputs(screen.terminal ? "\033[?7h" : "\n", stdout);
     screen.live = screen.terminal;
     fflush(stdout);
 }
