@@ -1,4 +1,4 @@
-/* txid: a transaction's 128-bit identity, never used twice (DESIGN 4.5).
+/* txid: a transaction's 128-bit identity, never used twice (ARCHITECTURE H5).
  *
  * `hi` holds where it was begun: cell (16 bits), node (16), the node's incarnation (32); `lo` is
  * the sequence number within that incarnation, from 1. On the wire and in files it is 16 bytes,

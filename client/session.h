@@ -3,7 +3,7 @@
  * Pure: session_step is the only mutator; it says which node to ask and when it wants to be woken.
  * It never guesses: an outcome is told only when a node said that it is decided. Since a node
  * that was asked and is silent may still have acted, Commit, Abort, Enlist and Get may be asked of
- * any number of nodes at once (they are idempotent, DESIGN 4.6), and the first definite answer
+ * any number of nodes at once (they are idempotent, ARCHITECTURE H6), and the first definite answer
  * wins. Begin too: a second transaction merely expires.
  *
  *              +--------------------------------------------------------+

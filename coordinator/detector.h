@@ -5,7 +5,7 @@
  * are normally distributed as those of the window were. A level of 8 is wrong once in 10^8.
  *
  * Pure: time comes as an argument, monotonic milliseconds. The shell decides which level means
- * suspicion; no decision of the protocol rests on it (DESIGN 4.12).
+ * suspicion; no decision of the protocol rests on it (ARCHITECTURE H12).
  *
  *     struct detector d;
  *     detector_init(&d, &(struct detector_options){.heartbeat_ms = 100});

@@ -14,7 +14,7 @@
  *   3. a SEND to node `self` comes back as a NODE_MESSAGE event, under the same rule;
  *   4. lazy records alone make no batch: they may wait up to ENGINE_LAZY_MS for a batch that is
  *      synced for another's sake;
- *   5. when the batch can't be stored, the process ends: nothing of it may leave (DESIGN 4.9);
+ *   5. when the batch can't be stored, the process ends: nothing of it may leave (ARCHITECTURE H9);
  *   6. a TICK event comes when engine_deadline_ms is reached.
  *
  * Time is monotonic milliseconds, and only suspects and waits; no decision rests on it.
@@ -59,7 +59,7 @@ enum engine_event_type {
     /* Start-up, in this order. */
     ENGINE_LOAD_MARK,   /* txid: an origin (hi) and its low-water mark (lo) */
     ENGINE_LOAD_RECORD, /* txid, record: as STORE gave it; NULL when it can't be read: this node
-                         * then neither answers nor leads, and asks the others (DESIGN 4.10) */
+                         * then neither answers nor leads, and asks the others (ARCHITECTURE H10) */
     ENGINE_START,       /* all is loaded and this node is admitted: take part */
     /* The world. */
     ENGINE_TICK,

@@ -27,7 +27,7 @@ static void send_known(struct engine *engine, struct sender to, struct troth_txi
 }
 
 /* The record to step, made where it is not there yet; NULL when the sender was answered (the
- * transaction is forgotten: no ballot may be opened for it) or must not be (DESIGN 4.10). */
+ * transaction is forgotten: no ballot may be opened for it) or must not be (ARCHITECTURE H10). */
 static struct tx *record_for(struct engine *engine, struct sender from, struct troth_txid txid) {
     if (!tx_is_possible(engine, txid) || tx_is_unborn(engine, txid)) {
         return NULL;

@@ -22,7 +22,7 @@ int coordinate_enlist(struct engine *engine, struct tx *tx,
         return 0;
     }
     if (index >= 0) {
-        /* Another incarnation: what the first one did is gone (S5, DESIGN 4.2). */
+        /* Another incarnation: what the first one did is gone (S5, ARCHITECTURE H2). */
         char detail[MESSAGE_DETAIL_BYTES];
         snprintf(detail, sizeof detail, "participant %s restarted in between and lost its work",
                  participant->name);
@@ -334,7 +334,7 @@ static bool past_deadline(const struct engine *engine, const struct tx *tx) {
 }
 
 /* Nothing is decided by the timer: what is not prepared yet is given up here, and what may be
- * prepared is proposed to be aborted in a ballot (DESIGN 2). */
+ * prepared is proposed to be aborted in a ballot (ARCHITECTURE, How data flows). */
 static void deadline_passed(struct engine *engine, struct tx *tx) {
     tx->deadline_taken = true;
     if (tx->stage == TX_ACTIVE) {

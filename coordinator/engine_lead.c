@@ -101,7 +101,7 @@ static void entrusted(struct engine *engine, struct tx *tx) {
 }
 
 /* Lost against a higher ballot: wait, longer each time, so that one of the two gets through
- * (DESIGN 4.11). */
+ * (ARCHITECTURE H11). */
 static void back_off(struct engine *engine, struct tx *tx) {
     uint32_t base = (uint32_t)ENGINE_BACKOFF_MS << (tx->tries < 5 ? tx->tries : 5);
     if (tx->tries < 5) {
@@ -274,7 +274,7 @@ void lead_resolve(struct engine *engine, uint32_t node, const struct message *me
         return;
     }
     if (tx_is_unborn(engine, message->txid) || (tx != NULL && tx->damaged)) {
-        return; /* not this node's to lead (DESIGN 4.10) */
+        return; /* not this node's to lead (ARCHITECTURE H10) */
     }
     /* Says that it is being dealt with, which keeps the other node from taking over. */
     effect_to_node(engine, node, MESSAGE_ANSWER, message->txid);

@@ -1,4 +1,4 @@
-/* Low-water marks, and forgetting (DESIGN 4.3).
+/* Low-water marks, and forgetting (ARCHITECTURE H3).
  *
  * The origin of a transaction alone says when it is finished: its mark is its lowest sequence that
  * is not. Every node keeps the marks of all origins, durably, and what lies below a mark may be

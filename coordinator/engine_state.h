@@ -338,7 +338,7 @@ uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx);
 /* ---- engine_marks.c: low-water marks, and forgetting
  * ------------------------------------------------- */
 
-/* Below its origin's mark, and no record of it here (DESIGN 4.3). */
+/* Below its origin's mark, and no record of it here (ARCHITECTURE H3). */
 bool marks_forgotten(struct engine *engine, struct troth_txid txid);
 void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark);
 /* Another node says that all of this origin's below it are finished: that is stored here too, so

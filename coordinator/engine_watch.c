@@ -12,7 +12,7 @@ uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx) {
 }
 
 /* The highest live node is preferred (the bully rule); each rank below waits a while more, in
- * which the preferred one will have decided (DESIGN 4.11). */
+ * which the preferred one will have decided (ARCHITECTURE H11). */
 static int64_t takeover_ms(struct engine *engine) {
     uint32_t rank = 0;
     for (uint32_t node = engine->options.self + 1; node <= engine->options.nodes; node++) {
@@ -46,7 +46,7 @@ void watch_kept(struct engine *engine, struct tx *tx) {
 }
 
 /* What this node promised and accepted can't be read, so it must neither answer nor lead; the
- * others can, and tell (DESIGN 4.10). */
+ * others can, and tell (ARCHITECTURE H10). */
 static void ask_everyone(struct engine *engine, struct tx *tx) {
     for (uint32_t node = 1; node <= engine->options.nodes; node++) {
         if (node != engine->options.self) {

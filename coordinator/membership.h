@@ -1,4 +1,4 @@
-/* membership: which peers may take part, and whether we may (DESIGN 4.4, amnesia).
+/* membership: which peers may take part, and whether we may (ARCHITECTURE H4, amnesia).
  *
  * A node that comes back with an empty or older disk has forgotten what it promised and must not
  * vote. So every node keeps a disk id, drawn when its database is made, and an incarnation that

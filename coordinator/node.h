@@ -28,7 +28,7 @@ struct node;
  * nothing is left open then. */
 int node_open(struct node **out, const struct config *config, char why[NODE_WHY_BYTES]);
 /* Serves until it is stopped; returns the exit status. A failing database ends the process right
- * here, without sending anything more (DESIGN 4.9). */
+ * here, without sending anything more (ARCHITECTURE H9). */
 int node_run(struct node *node);
 /* Begins a graceful stop: what is under way is ended or handed over, for at most stop_timeout_ms.
  * Any thread. */

@@ -5,7 +5,7 @@
  * transactions, votes and in_doubt.
  *
  * Writes go into one open batch, which node_log_commit puts on disk. After an error of a write or
- * a commit the process must stop without sending anything (DESIGN 4.9). One thread.
+ * a commit the process must stop without sending anything (ARCHITECTURE H9). One thread.
  */
 #ifndef COORDINATOR_NODE_LOG_H
 #define COORDINATOR_NODE_LOG_H

@@ -4,7 +4,7 @@
  *
  *     troth_meta    cluster, name, incarnation, version of these tables
  *     troth_branch  one row a branch: prepared, committing, committed (until the mark), hazard
- *     troth_node    disk id and highest incarnation of each node (DESIGN 4.4)
+ *     troth_node    disk id and highest incarnation of each node (ARCHITECTURE H4)
  *     troth_mark    of each origin: all transactions below are finished everywhere
  *     troth_in_doubt, troth_hazard   views for people
  *
@@ -32,7 +32,7 @@ uint64_t branch_log_incarnation(const struct branch_log *log);
 
 /* Hands over everything as LOAD events, in the order that branches.h asks for; what an event
  * borrows is valid during the call. Stops at the first non-zero return of `each` and returns it. A
- * record that can't be read is logged as an error and left where it is (DESIGN 4.10).
+ * record that can't be read is logged as an error and left where it is (ARCHITECTURE H10).
  * TROTH_ERR_NO_MEMORY, TROTH_ERR_STORAGE. */
 typedef int branch_log_each_fn(void *arg, struct branches_event *event);
 int branch_log_load(struct branch_log *log, branch_log_each_fn *each, void *arg);

@@ -68,7 +68,7 @@ static void on_load_branch(struct branches *all, const struct branches_event *ev
 }
 
 /* A branch that can't be recovered is shown, and stays in doubt: if it is to abort, all is well;
- * if it is to commit, the commit callback says what became of it (DESIGN 4.10). */
+ * if it is to commit, the commit callback says what became of it (ARCHITECTURE H10). */
 static void on_recover_result(struct branches *all, struct branch *branch, int result) {
     if (result == 0 || (result == TROTH_ERR_NOT_FOUND && branch->state == BRANCH_COMMITTING)) {
         return;

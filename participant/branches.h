@@ -21,8 +21,8 @@
  *     whether the branch had voted read-only before, so a branch of an older incarnation never
  *     votes: its loss is told by BranchAborted, and the coordinator's higher ballot decides (S1);
  *   - a branch in doubt stays so until a decision comes (L2), whatever else happens;
- *   - "no such branch" is never taken for success (DESIGN 4.7): it ends as HAZARD, which stays in
- *     the log for an operator.
+ *   - "no such branch" is never taken for success (ARCHITECTURE H7): it ends as HAZARD, which stays
+ * in the log for an operator.
  *
  * The contract with the shell (S4):
  *   1. step events one by one; after each step carry out its effects in their order. The STOREs
@@ -34,7 +34,7 @@
  *      order;
  *   3. a CALL is answered by exactly one RESULT, at once or later; the step of the CALL comes
  *      first, its RESULT is a step of its own;
- *   4. when the batch can't be stored, the process ends: nothing of it may leave (DESIGN 4.9);
+ *   4. when the batch can't be stored, the process ends: nothing of it may leave (ARCHITECTURE H9);
  *   5. a TICK event comes when branches_deadline_ms is reached.
  *
  * Time is monotonic milliseconds, and only waits and repeats; no decision rests on it.

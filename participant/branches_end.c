@@ -53,7 +53,7 @@ void branch_committed(struct branches *all, struct branch *branch) {
     effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED, false);
 }
 
-/* To commit, and the branch is not there (DESIGN 4.7). The record stays for an operator. */
+/* To commit, and the branch is not there (ARCHITECTURE H7). The record stays for an operator. */
 static void branch_hazard(struct branches *all, struct branch *branch, const char *why) {
     effect_store(all, branch, BRANCHES_RECORD_HAZARD);
     branch_move(all, branch, BRANCH_HAZARD);
@@ -184,7 +184,7 @@ static void decided_aborted(struct branches *all, struct branch *branch, uint32_
 }
 
 /* A node has no record of the transaction any more, though this branch waits for its outcome:
- * nobody may presume one (DESIGN 4.3). */
+ * nobody may presume one (ARCHITECTURE H3). */
 static void decided_forgotten(struct branches *all, struct branch *branch, uint32_t node) {
     if (branch == NULL || branch->state != BRANCH_PREPARED) {
         return;

@@ -1,4 +1,4 @@
-/* Enlisting a branch, and giving it up before it has voted (DESIGN 4.2). */
+/* Enlisting a branch, and giving it up before it has voted (ARCHITECTURE H2). */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>

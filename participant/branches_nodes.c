@@ -1,4 +1,4 @@
-/* The sessions with the nodes, and what is remembered of each node (DESIGN 4.4). */
+/* The sessions with the nodes, and what is remembered of each node (ARCHITECTURE H4). */
 #include <stdio.h>
 #include <string.h>
 

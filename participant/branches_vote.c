@@ -99,7 +99,7 @@ void on_prepare(struct branches *all, uint32_t node, struct message *message) {
         /* No work was answered under this enlistment, and none may be any more. */
         enlisting_ends(all, branch, TROTH_ERR_ABORTED, PAXOS_REASON_LOST_WORK, not_known);
     } else if (branch->state == BRANCH_ACTIVE && incarnation != all->incarnation) {
-        /* Bound to another start: the set's work is not in this branch (DESIGN 4.2). */
+        /* Bound to another start: the set's work is not in this branch (ARCHITECTURE H2). */
         branch_set_why(all, branch, PAXOS_REASON_LOST_WORK, not_known);
         effect_branch_aborted(all, node, branch->txid, PAXOS_REASON_LOST_WORK, not_known);
         branch_abort(all, branch);

@@ -117,7 +117,7 @@ void item_release(struct item *item);
 /* From the loop to itself. TROTH_ERR_NO_MEMORY. */
 int participant_put_local(struct troth_participant *p, const struct item *item);
 bool participant_on_loop(const struct troth_participant *p);
-/* The process can't go on: nothing of the batch may leave (DESIGN 4.9). */
+/* The process can't go on: nothing of the batch may leave (ARCHITECTURE H9). */
 _Noreturn void participant_die(const struct troth_participant *p, const char *what, int err);
 
 /* ---- participant_queues.c -------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /* The participant's loop: take what waits, step it, carry out the effects, commit the batch in one
- * SQLite transaction, then let out what depends on it (DESIGN 5). */
+ * SQLite transaction, then let out what depends on it (ARCHITECTURE, The house). */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>

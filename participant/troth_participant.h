@@ -6,7 +6,7 @@
  * after any absence. The resource manager does the work and answers four callbacks.
  *
  * It never decides an outcome, never forgets a branch in doubt, and never takes "no such branch"
- * for success (DESIGN 4.7).
+ * for success (ARCHITECTURE H7).
  *
  *     static const struct troth_participant_callbacks callbacks = {prepare, commit, abort_,
  * recover}; struct troth_participant *p; troth_participant_open(&p, &(struct
@@ -102,7 +102,7 @@ int troth_participant_open(struct troth_participant **out,
 /* Ends the loop after the batch under way, closes everything. Branches in doubt stay in the log. */
 void troth_participant_close(struct troth_participant *participant);
 
-/* Binds the branch to this incarnation (DESIGN 4.2). `done` runs on the loop, once: 0, or
+/* Binds the branch to this incarnation (ARCHITECTURE H2). `done` runs on the loop, once: 0, or
  * TROTH_ERR_UNAVAILABLE (the coordinator can't be reached), _ABORTED (the transaction is over, or
  * this participant lost work of it), _STATE (commit has begun), _NOT_FOUND (never given out),
  * _INVALID (not a txid of this cluster), _FORGOTTEN, _TOO_MANY, _CLOSED. At once when it is bound

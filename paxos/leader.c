@@ -228,7 +228,7 @@ static int on_1b(struct leader *leader, const struct leader_event *event,
         return 0;
     }
     /* With the set unknown to all of them no vote is chosen at ballot 0 and none ever will be:
-     * leader->set stays NULL, which proposes "aborted, whoever they are" (DESIGN 4.1). */
+     * leader->set stays NULL, which proposes "aborted, whoever they are" (ARCHITECTURE H1). */
     for (uint32_t i = 0; leader->set != NULL && i < leader->set->n; i++) {
         leader->votes[i] = safe_vote(leader, i);
     }

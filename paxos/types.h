@@ -52,8 +52,8 @@ const char *paxos_vote_name(enum paxos_vote vote);
 const char *paxos_outcome_name(enum paxos_outcome outcome);
 const char *paxos_reason_name(enum paxos_reason reason);
 
-/* A participant as it is bound to a transaction at enlistment (DESIGN 4.2). The bytes behind the
- * name's NUL are zero, so that two of them compare by memcmp. */
+/* A participant as it is bound to a transaction at enlistment (ARCHITECTURE H2). The bytes behind
+ * the name's NUL are zero, so that two of them compare by memcmp. */
 struct paxos_participant {
     char name[PAXOS_NAME_BYTES];
     uint64_t incarnation;
@@ -85,7 +85,8 @@ struct paxos_accepted {
     enum paxos_vote vote;
 };
 
-/* ---- Ballots: 0 is the participants'; b > 0 belongs to node b mod n [GL 4, DESIGN 1] -------- */
+/* ---- Ballots: 0 is the participants'; b > 0 belongs to node b mod n [GL 4, ARCHITECTURE, Words]
+ * -------- */
 
 /* The node that owns ballot b > 0 among n: 1 to n. */
 uint32_t paxos_ballot_owner(uint32_t ballot, uint32_t nodes);

@@ -1,4 +1,4 @@
-/* clock: the time that waits and suspicions use (DESIGN 4.12). */
+/* clock: the time that waits and suspicions use (ARCHITECTURE H12). */
 #ifndef SHELL_CLOCK_H
 #define SHELL_CLOCK_H
 

@@ -1,7 +1,7 @@
 /* db: a SQLite database as a durable log: one process, one connection, batches that are synced.
  *
  * WAL mode with synchronous=FULL: when db_commit returns 0 the batch is on disk (S4). A commit or
- * sync that fails is never tried again (DESIGN 4.9): the caller must stop the process.
+ * sync that fails is never tried again (ARCHITECTURE H9): the caller must stop the process.
  * The file is locked for this process: a second one gets TROTH_ERR_EXISTS.
  */
 #ifndef SHELL_DB_H

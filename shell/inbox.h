@@ -1,7 +1,7 @@
 /* inbox: the bounded queue through which other threads hand events to a loop.
  *
  * Items are fixed-size values, copied in and out. Many threads put, one takes. The taker gets all
- * that waits at once, so that a loop works in batches (DESIGN 5).
+ * that waits at once, so that a loop works in batches (ARCHITECTURE, The house).
  */
 #ifndef SHELL_INBOX_H
 #define SHELL_INBOX_H

@@ -21,7 +21,7 @@
  * reader's branch as well, before it could vote (S5: branches are bound to the incarnation).
  *
  * A write to the database that fails ends the process at once, with a line in the log: nothing of
- * the batch is answered, and the restart goes on from what is on disk (DESIGN 4.9).
+ * the batch is answered, and the restart goes on from what is on disk (ARCHITECTURE H9).
  */
 #ifndef SHARD_SHARD_H
 #define SHARD_SHARD_H

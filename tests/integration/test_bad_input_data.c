@@ -254,7 +254,7 @@ START_TEST(a_folder_that_cannot_be_written_is_refused) {
 }
 END_TEST
 
-/* DESIGN.md 4.10 */
+/* ARCHITECTURE H10 */
 START_TEST(a_damaged_record_is_isolated_and_alarmed_and_the_rest_serves) {
     const char *path = cluster_database(scene_cluster(), CLUSTER_NODE, 0);
     stop(CLUSTER_NODE);

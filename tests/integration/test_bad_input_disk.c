@@ -1,4 +1,4 @@
-/* A full disk (DESIGN.md 4.9): the process stops by itself with a clear error, has told nothing
+/* A full disk (ARCHITECTURE H9): the process stops by itself with a clear error, has told nothing
  * that it could not keep, and its next start, with room, replays.
  *
  * The disk is full for one process at a time: no file of its may grow beyond a limit. */

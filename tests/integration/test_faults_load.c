@@ -136,7 +136,7 @@ static bool is_suspected(unsigned by, unsigned node) {
     return suspected;
 }
 
-START_TEST(a_node_paused_beyond_its_detection_wakes_up_and_does_no_harm) { /* DESIGN 4.12 */
+START_TEST(a_node_paused_beyond_its_detection_wakes_up_and_does_no_harm) { /* ARCHITECTURE H12 */
     open_bank(&three_nodes);
     for (unsigned node = 0; node < f.nodes; node++) {
         cluster_pause(f.cluster, CLUSTER_NODE, node);
@@ -180,7 +180,8 @@ START_TEST(a_paused_shard_delays_only_its_own_transactions) {
 }
 END_TEST
 
-/* ---- Amnesia (DESIGN 4.4) -------------------------------------------------------------------- */
+/* ---- Amnesia (ARCHITECTURE H4)
+ * -------------------------------------------------------------------- */
 
 #define EXIT_AMNESIA 4
 

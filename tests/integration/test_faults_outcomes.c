@@ -128,7 +128,7 @@ START_TEST(a_participant_that_never_votes_delays_it_to_the_deadline_only) {
     ck_assert_int_eq(scripted_enlist(&f, &silent, tx.txid), 0);
     ck_assert_int_eq(fixture_commit(&f, &tx), TROTH_ABORTED);
     ck_assert_int_eq(fixture_settle(&f, &tx, TROTH_ABORTED), TROTH_ABORTED);
-    /* Its vote comes late, and does no harm (DESIGN 4.8). */
+    /* Its vote comes late, and does no harm (ARCHITECTURE H8). */
     ck_assert_int_eq(troth_participant_done(silent.participant, tx.txid, TROTH_VOTE_PREPARED, NULL),
                      0);
     fixture_wait(&f, silent.aborts == 1, "the late voter is not told to abort");

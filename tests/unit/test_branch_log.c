@@ -192,7 +192,7 @@ START_TEST(the_log_lives_in_a_database_that_is_another_programs) {
 }
 END_TEST
 
-START_TEST(a_damaged_record_is_isolated) { /* DESIGN 4.10 */
+START_TEST(a_damaged_record_is_isolated) { /* ARCHITECTURE H10 */
     make_folder();
     struct branch_log *log = open_log();
     struct paxos_set *set = two();

@@ -88,7 +88,8 @@ START_TEST(an_enlistment_ends_with_the_transaction) {
 }
 END_TEST
 
-START_TEST(aborted_is_presumed_of_an_unknown_branch_and_committed_is_a_hazard) { /* DESIGN 4.7 */
+START_TEST(
+    aborted_is_presumed_of_an_unknown_branch_and_committed_is_a_hazard) { /* ARCHITECTURE H7 */
     struct story s;
     story_begin_attached(&s, plain);
     story_decision(&s, 1, tx(1), PAXOS_OUTCOME_ABORTED);

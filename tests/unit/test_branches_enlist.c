@@ -280,7 +280,7 @@ static void expect_refused(struct story *s, uint32_t node) {
     story_expect_told(s, 10, TROTH_ERR_UNAVAILABLE);
 }
 
-START_TEST(a_node_with_amnesia_gets_no_votes) { /* DESIGN 4.4 */
+START_TEST(a_node_with_amnesia_gets_no_votes) { /* ARCHITECTURE H4 */
     uint8_t disk[BRANCHES_DISK_BYTES];
     memset(disk, 0xaa, sizeof disk);
     for (int older = 0; older <= 1; older++) {

@@ -201,7 +201,8 @@ START_TEST(people_can_read_it_with_the_sqlite3_shell) {
 }
 END_TEST
 
-/* ---- Damage (DESIGN 4.10) ------------------------------------------------------------------ */
+/* ---- Damage (ARCHITECTURE H10) ------------------------------------------------------------------
+ */
 
 START_TEST(a_damaged_record_is_isolated_and_its_txid_told) {
     static const char *const damages[] = {

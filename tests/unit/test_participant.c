@@ -129,7 +129,7 @@ START_TEST(recover_may_use_the_library_and_answer_later) {
 }
 END_TEST
 
-START_TEST(a_node_with_another_disk_gets_no_vote) { /* DESIGN 4.4 */
+START_TEST(a_node_with_another_disk_gets_no_vote) { /* ARCHITECTURE H4 */
     struct world *world = world_begin_attached();
     world_prepared(world, world_txid(1));
     fake_node_stop(&world->node);
