@@ -192,7 +192,14 @@ typedef int engine_view_fn(void *arg, const struct engine_view *view);
 int engine_view_one(struct engine *engine, struct troth_txid txid, int64_t now_ms,
                     engine_view_fn *each, void *arg);
 int engine_view_all(struct engine *engine, int64_t now_ms, engine_view_fn *each, void *arg);
+/* The same, newest first. */
+int engine_view_newest(struct engine *engine, int64_t now_ms, engine_view_fn *each, void *arg);
 
+/* Calls `each` for every participant that has attached here since this node started, until it
+ * returns non-zero; returns that. */
+typedef int engine_participant_fn(void *arg, const struct paxos_participant *participant,
+                                  bool attached);
+int engine_participants(const struct engine *engine, engine_participant_fn *each, void *arg);
 /* Fills the heartbeat that this node sends to the others every heartbeat interval. */
 void engine_heartbeat(const struct engine *engine, struct message *heartbeat);
 

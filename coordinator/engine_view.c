@@ -16,6 +16,16 @@ void engine_heartbeat(const struct engine *engine, struct message *heartbeat) {
                                   .sequence_next = engine->sequence_next};
 }
 
+int engine_participants(const struct engine *engine, engine_participant_fn *each, void *arg) {
+    int rc = 0;
+    for (struct rm *rm = engine->rms_by_name; rm != NULL && rc == 0; rm = rm->by_name.next) {
+        if (rm->participant.incarnation != 0) {
+            rc = each(arg, &rm->participant, rm->session != 0);
+        }
+    }
+    return rc;
+}
+
 static enum engine_state state_of(const struct tx *tx) {
     switch (tx_outcome(tx)) {
     case PAXOS_OUTCOME_COMMITTED:
@@ -81,6 +91,14 @@ int engine_view_one(struct engine *engine, struct troth_txid txid, int64_t now_m
                     engine_view_fn *each, void *arg) {
     struct tx *tx = tx_find(engine, txid);
     return tx == NULL ? TROTH_ERR_NOT_FOUND : show(engine, tx, now_ms, each, arg);
+}
+
+int engine_view_newest(struct engine *engine, int64_t now_ms, engine_view_fn *each, void *arg) {
+    int rc = 0;
+    for (const struct tx *tx = engine->last; tx != NULL && rc == 0; tx = tx->prev) {
+        rc = show(engine, tx, now_ms, each, arg);
+    }
+    return rc;
 }
 
 int engine_view_all(struct engine *engine, int64_t now_ms, engine_view_fn *each, void *arg) {

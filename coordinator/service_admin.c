@@ -103,6 +103,20 @@ static int add_participant(void *arg, const struct sessions_view *view) {
     return 0;
 }
 
+/* One that is away is still of interest: transactions may wait for it. */
+static int add_if_away(void *arg, const struct paxos_participant *participant, bool attached) {
+    struct participants *list = arg;
+    if (attached) {
+        return 0;
+    }
+    struct sessions_view view = {.participant = *participant, .endpoint = ""};
+    int rc = add_participant(list, &view);
+    if (rc == 0) {
+        list->items[list->n - 1].attached = false;
+    }
+    return rc;
+}
+
 static int count_in_doubt(void *arg, const struct engine_view *view) {
     struct participants *list = arg;
     if (!view->in_doubt) {
@@ -122,7 +136,8 @@ static int count_in_doubt(void *arg, const struct engine_view *view) {
 }
 
 static int list_participants(struct node *node, struct participants *list) {
-    if (sessions_each(node->sessions, add_participant, list) < 0) {
+    if (sessions_each(node->sessions, add_participant, list) < 0 ||
+        engine_participants(node->engine, add_if_away, list) < 0) {
         return TROTH_ERR_NO_MEMORY;
     }
     if (list->n == 0) {

@@ -296,9 +296,14 @@ void service_answer_list(struct node *node, struct call *call) {
         .outcome = call->outcome,
         .undecided = call->undecided,
     };
-    if (engine_view_all(node->engine, node->now_ms, views_add, &list) < 0) {
+    if (engine_view_newest(node->engine, node->now_ms, views_add, &list) < 0) {
         call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
     } else {
+        for (size_t i = 0; i < list.n / 2; i++) { /* newest last, for who reads to the end */
+            Troth__V1__Transaction *swapped = list.items[i];
+            list.items[i] = list.items[list.n - 1 - i];
+            list.items[list.n - 1 - i] = swapped;
+        }
         Troth__V1__ListReply reply = TROTH__V1__LIST_REPLY__INIT;
         reply.n_transactions = list.n;
         reply.transactions = list.items;

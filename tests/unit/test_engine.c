@@ -366,6 +366,25 @@ START_TEST(sequences_run_together_over_the_nodes) {
 }
 END_TEST
 
+static int first_seen(void *arg, const struct engine_view *view) {
+    *(struct troth_txid *)arg = view->txid;
+    return 1;
+}
+
+START_TEST(views_begin_with_the_oldest_or_with_the_newest) {
+    world_init(&w, 1, 1);
+    struct troth_txid oldest = world_begin(&w, 1);
+    world_begin(&w, 1);
+    struct troth_txid newest = world_begin(&w, 1);
+    struct troth_txid seen;
+    ck_assert_int_eq(engine_view_all(w.node[1].engine, w.now_ms, first_seen, &seen), 1);
+    ck_assert(troth_txid_equal(seen, oldest));
+    ck_assert_int_eq(engine_view_newest(w.node[1].engine, w.now_ms, first_seen, &seen), 1);
+    ck_assert(troth_txid_equal(seen, newest));
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(an_unfinished_transaction_holds_the_mark_back) {
     world_init(&w, 1, 2);
     struct troth_txid open = two_branches();
@@ -472,6 +491,7 @@ int main(void) {
                           begin_refuses_what_is_over_a_limit,
                           S6_below_the_mark_it_is_forgotten_never_aborted,
                           sequences_run_together_over_the_nodes,
+                          views_begin_with_the_oldest_or_with_the_newest,
                           an_unfinished_transaction_holds_the_mark_back,
                           stop_finishes_what_is_preparing_and_aborts_what_is_active,
                           a_name_that_another_live_process_holds_is_refused,
