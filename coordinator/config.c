@@ -10,6 +10,7 @@
 
 /* ---- The file ------------------------------------------------------------------------------ */
 
+#define LINES_MAX      10000
 #define LINE_MAX_BYTES 198 /* of inih's buffer of 200 */
 
 struct reading {
@@ -24,11 +25,16 @@ struct reading {
 /* inih would cut a longer line in two without a word. */
 static char *read_line(char *line, int size, void *stream) {
     struct reading *reading = stream;
-    char *got = fgets(line, size, reading->file);
+    /* One error is enough, and what never ends is no configuration. */
+    char *got = reading->error_line != 0 ? NULL : fgets(line, size, reading->file);
     if (got == NULL) {
         return NULL;
     }
-    reading->line++;
+    if (++reading->line > LINES_MAX) {
+        reading->error_line = reading->line;
+        config_explain(reading->why, "more than %d lines: this is no configuration", LINES_MAX);
+        return NULL;
+    }
     if (strlen(line) >= LINE_MAX_BYTES && reading->error_line == 0) {
         reading->error_line = reading->line;
         config_explain(reading->why,
@@ -86,7 +92,8 @@ static int read_file(struct config *config, const char *path, bool given[CONFIG_
         return config_explain(why, "%s:%d: not of the form `name = value`", path, line);
     }
     if (broken) {
-        return config_explain(why, "cannot read the configuration %s", path);
+        return config_explain(
+            why, "cannot read the configuration %s: it must be a file that can be read", path);
     }
     for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
         given[i] = reading.seen_lines[i] != 0;

@@ -11,7 +11,8 @@
 #include "paxos/types.h"
 #include "shell/logline.h"
 
-#define SECTION "troth-shard"
+#define SECTION   "troth-shard"
+#define LINES_MAX 10000
 
 static bool check_name(const char *text) {
     return paxos_name_valid(text);
@@ -124,11 +125,16 @@ struct reading {
 /* inih would cut a line that does not fit its buffer in two, so it is refused here. */
 static char *read_line(char *line, int size, void *stream) {
     struct reading *reading = stream;
-    char *got = fgets(line, size, reading->file);
+    /* One error is enough, and what never ends is no configuration. */
+    char *got = reading->error_line != 0 ? NULL : fgets(line, size, reading->file);
     if (got == NULL) {
         return NULL;
     }
-    reading->line++;
+    if (++reading->line > LINES_MAX) {
+        reading->error_line = reading->line;
+        explain(reading->why, "more than %d lines: this is no configuration", LINES_MAX);
+        return NULL;
+    }
     if (strlen(line) + 1 == (size_t)size && line[size - 2] != '\n' && reading->error_line == 0) {
         reading->error_line = reading->line;
         explain(reading->why, "the line is longer than %d characters; give it as a flag", size - 2);
@@ -175,7 +181,10 @@ static int read_file(struct shard_config *config, const char *path,
     if (line != 0) {
         return explain(why, "%s:%d: not of the form `name = value`", path, line);
     }
-    return broken ? explain(why, "cannot read the configuration %s", path) : 0;
+    return broken ? explain(why,
+                            "cannot read the configuration %s: it must be a file that can be read",
+                            path)
+                  : 0;
 }
 
 /* ---- Flags ---------------------------------------------------------------------------------- */

@@ -162,6 +162,12 @@ START_TEST(a_line_longer_than_inih_takes_is_refused_not_cut) {
 }
 END_TEST
 
+START_TEST(a_file_that_never_ends_is_refused_and_a_folder_too) {
+    refused(FLAGS("--config", "/dev/zero"), ":10001: more than 10000 lines");
+    refused(FLAGS("--config", "/tmp"), "/tmp: it must be a file");
+}
+END_TEST
+
 START_TEST(a_file_that_is_not_there_is_named) {
     refused(FLAGS("--config", "/nowhere/trothd.ini"), "/nowhere/trothd.ini: No such file");
 }
@@ -252,6 +258,7 @@ int main(void) {
         a_key_given_twice_is_refused,
         a_line_that_is_no_setting_is_refused,
         a_line_longer_than_inih_takes_is_refused_not_cut,
+        a_file_that_never_ends_is_refused_and_a_folder_too,
         a_file_that_is_not_there_is_named,
         an_unknown_or_incomplete_flag_is_refused,
         the_nodes_must_be_an_odd_number_without_gaps_or_doubles,
