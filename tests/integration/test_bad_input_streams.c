@@ -364,6 +364,7 @@ static struct wire_peer_hello peer_hello(void) {
     char *disk = db_text(path, "SELECT hex(disk) FROM peer WHERE node = 2");
     strcpy(hello.cluster, "troth");
     hello.incarnation = (uint64_t)db_number(path, "SELECT incarnation FROM peer WHERE node = 2");
+    hello.boot = (uint64_t)db_number(path, "SELECT boot FROM peer WHERE node = 2");
     ck_assert_uint_eq(strlen(disk), 32);
     for (unsigned i = 0; i < 16; i++) {
         unsigned byte;
@@ -418,6 +419,9 @@ START_TEST(a_node_with_another_disk_is_refused) {
     struct wire_peer_hello hello = peer_hello();
     hello.disk[0] ^= 1;
     peer_is_refused(&hello, (const char *[]){"node 2", "disk", "old data folder", NULL});
+    hello = peer_hello();
+    hello.boot ^= 1; /* a copy of the disk that caught up in starts */
+    peer_is_refused(&hello, (const char *[]){"node 2", "older copy", "newest data folder", NULL});
     scene_unchanged(before);
     scene_serves();
 }
