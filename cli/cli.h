@@ -42,6 +42,15 @@ struct cli {
     uint32_t open_ms;
     bool has_minimum;
     int64_t minimum;
+    struct cli_bench {
+        uint32_t clients, seconds, keys, length_max; /* 0: not given */
+        uint32_t transactions;                       /* 0: no end */
+        bool has_read_share, has_seed, keep;
+        uint32_t read_share; /* percent */
+        uint32_t seed;
+        const char *history;
+        const char *format;
+    } bench;
 };
 
 struct cli_command {
@@ -102,5 +111,6 @@ int cli_kv_add(struct cli *cli, int argc, char **argv);
 int cli_kv_cas(struct cli *cli, int argc, char **argv);
 int cli_kv_scan(struct cli *cli, int argc, char **argv);
 int cli_kv_txn(struct cli *cli, int argc, char **argv);
+int cli_bench(struct cli *cli, int argc, char **argv);
 
 #endif

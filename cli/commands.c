@@ -71,5 +71,20 @@ const struct cli_command cli_commands[] = {
      "\n"
      "  troth kv txn --minimum 0 add alice -10 add bob 10\n",
      "minimum open-ms", 0, -1, cli_kv_txn},
+    {"", "bench", "WORKLOAD", "clients at work, counted and timed; the history of what they saw",
+     "Workloads, both over all shards:\n"
+     "\n"
+     "  append   a transaction reads and appends to a few lists\n"
+     "  bank     money moves between two accounts, or all balances are read\n"
+     "\n"
+     "The latency is that from begin to the outcome, of what committed. Its keys begin with\n"
+     "`bench-`, and are deleted in the end. With --history, all lists or balances are read once\n"
+     "more before that, so that a checker sees what became of them. docs/histories.md tells how\n"
+     "to hand a history to a checker. Ctrl-C ends it early and in order.\n"
+     "\n"
+     "  troth bench bank --clients 16 --seconds 30\n"
+     "  troth bench append --transactions 10000 --history run.edn\n",
+     "clients seconds transactions keys max-txn-length read-share seed history history-format keep",
+     1, 1, cli_bench},
     {.name = 0},
 };

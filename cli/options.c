@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "load/load.h"
 
 static const char OPTIONS_HELP[] =
     "Options, before or behind the command:\n"
@@ -33,6 +34,18 @@ static const struct {
     {"from", "  --from KEY        the first key\n"},
     {"to", "  --to KEY          the key to stop before\n"},
     {"tx", "  --tx TXID         within this transaction, see `troth tx begin --help`\n"},
+    {"clients", "  --clients N       so many at work at once, each with one transaction; 8\n"},
+    {"seconds", "  --seconds N       for so long; 10, without end if --transactions is given\n"},
+    {"transactions", "  --transactions N  end after so many were tried\n"},
+    {"keys", "  --keys N          lists in use at a time, 16; or accounts, 64\n"},
+    {"max-txn-length", "  --max-txn-length N  steps of a transaction on lists, at most; 4\n"},
+    {"read-share", "  --read-share N    percent of the steps that read, 50; or of the bank's\n"
+                   "                    transactions that read all balances, 10\n"},
+    {"seed", "  --seed N          of what the clients draw; another each time\n"},
+    {"history", "  --history FILE    write what the clients saw, for Elle, Knossos or Porcupine\n"},
+    {"history-format",
+     "  --history-format FORMAT  edn or jsonl; without it the file's end tells\n"},
+    {"keep", "  --keep            leave the keys where they are\n"},
 };
 
 static const char EXIT_HELP[] =
@@ -62,7 +75,17 @@ enum {
     OPT_TX,
     OPT_LIMIT,
     OPT_OPEN_MS,
-    OPT_MINIMUM
+    OPT_MINIMUM,
+    OPT_CLIENTS,
+    OPT_SECONDS,
+    OPT_TRANSACTIONS,
+    OPT_KEYS,
+    OPT_LENGTH,
+    OPT_READ_SHARE,
+    OPT_SEED,
+    OPT_HISTORY,
+    OPT_FORMAT,
+    OPT_KEEP
 };
 
 static const struct option long_options[] = {
@@ -83,6 +106,16 @@ static const struct option long_options[] = {
     {"limit", required_argument, NULL, OPT_LIMIT},
     {"open-ms", required_argument, NULL, OPT_OPEN_MS},
     {"minimum", required_argument, NULL, OPT_MINIMUM},
+    {"clients", required_argument, NULL, OPT_CLIENTS},
+    {"seconds", required_argument, NULL, OPT_SECONDS},
+    {"transactions", required_argument, NULL, OPT_TRANSACTIONS},
+    {"keys", required_argument, NULL, OPT_KEYS},
+    {"max-txn-length", required_argument, NULL, OPT_LENGTH},
+    {"read-share", required_argument, NULL, OPT_READ_SHARE},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"history", required_argument, NULL, OPT_HISTORY},
+    {"history-format", required_argument, NULL, OPT_FORMAT},
+    {"keep", no_argument, NULL, OPT_KEEP},
     {NULL, 0, NULL, 0},
 };
 
@@ -154,15 +187,20 @@ bool cli_number(const char *text, int64_t *number) {
     return true;
 }
 
-/* A number of 1 to `max`. */
-static int take_count(struct cli *cli, const char *name, int64_t max, uint32_t *out) {
+static int take_between(struct cli *cli, const char *name, int64_t min, int64_t max,
+                        uint32_t *out) {
     int64_t number;
-    if (!cli_number(optarg, &number) || number < 1 || number > max) {
-        return cli_usage(cli, "--%s: \"%s\" is no number from 1 to %lld", name, optarg,
-                         (long long)max);
+    if (!cli_number(optarg, &number) || number < min || number > max) {
+        return cli_usage(cli, "--%s: \"%s\" is no number from %lld to %lld", name, optarg,
+                         (long long)min, (long long)max);
     }
     *out = (uint32_t)number;
     return -1;
+}
+
+/* A number of 1 to `max`. */
+static int take_count(struct cli *cli, const char *name, int64_t max, uint32_t *out) {
+    return take_between(cli, name, 1, max, out);
 }
 
 static int take_minimum(struct cli *cli) {
@@ -196,6 +234,40 @@ static int refuse_option(struct cli *cli, int why, const char *word) {
     }
     return optopt != 0 ? cli_usage(cli, "-%c is no option", optopt)
                        : cli_usage(cli, "%s is no option", word);
+}
+
+/* Those of `troth bench`. */
+static int take_bench_option(struct cli *cli, int option) {
+    struct cli_bench *bench = &cli->bench;
+    switch (option) {
+    case OPT_CLIENTS:
+        return take_count(cli, "clients", LOAD_CLIENTS_MAX, &bench->clients);
+    case OPT_SECONDS:
+        return take_count(cli, "seconds", 1000000, &bench->seconds);
+    case OPT_TRANSACTIONS:
+        return take_count(cli, "transactions", UINT32_MAX, &bench->transactions);
+    case OPT_KEYS:
+        return take_count(cli, "keys", LOAD_KEYS_MAX, &bench->keys);
+    case OPT_LENGTH:
+        return take_count(cli, "max-txn-length", LOAD_LENGTH_MAX, &bench->length_max);
+    case OPT_READ_SHARE:
+        bench->has_read_share = true;
+        return take_between(cli, "read-share", 0, 100, &bench->read_share);
+    case OPT_SEED:
+        bench->has_seed = true;
+        return take_between(cli, "seed", 0, UINT32_MAX, &bench->seed);
+    case OPT_HISTORY:
+        bench->history = optarg;
+        return -1;
+    case OPT_FORMAT:
+        bench->format = optarg;
+        return -1;
+    case OPT_KEEP:
+        bench->keep = true;
+        return -1;
+    default:
+        return CLI_ERROR;
+    }
 }
 
 static int take_option(struct cli *cli, int option) {
@@ -239,7 +311,7 @@ static int take_option(struct cli *cli, int option) {
     case OPT_MINIMUM:
         return take_minimum(cli);
     default:
-        return CLI_ERROR;
+        return take_bench_option(cli, option);
     }
 }
 

@@ -65,6 +65,10 @@ START_TEST(a_wrong_command_line_is_refused_with_the_reason_and_the_way_to_help) 
         {"troth kv get --timeout-ms soon k", "no number from 1", "--help"},
         {"troth tx list --outcome maybe", "none of committed, aborted", "--help"},
         {"troth kv add k 1 --minimum x", "no whole number", "--help"},
+        {"troth bench", "it takes: troth bench WORKLOAD", "troth bench --help"},
+        {"troth bench bank --clients 0", "no number from 1 to 1024", "troth --help"},
+        {"troth bench bank --read-share 101", "no number from 0 to 100", "troth --help"},
+        {"troth kv get k --history a.edn", "--history is no option of this", "kv get --help"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct parsed parsed;
