@@ -73,8 +73,8 @@ static void on_recover_result(struct branches *all, struct branch *branch, int r
     if (result == 0 || (result == TROTH_ERR_NOT_FOUND && branch->state == BRANCH_COMMITTING)) {
         return;
     }
-    effect_alarm(all, branch->txid, "the prepared branch could not be taken up again: %s",
-                 troth_err_text(result));
+    branches_effect_alarm(all, branch->txid, "the prepared branch could not be taken up again: %s",
+                          troth_err_text(result));
 }
 
 static void on_start(struct branches *all) {
@@ -202,7 +202,7 @@ static void on_message(struct branches *all, const struct branches_event *event)
 
 int branches_step(struct branches *branches, const struct branches_event *event,
                   struct branches_effects *effects) {
-    effects_clear(effects);
+    branches_effects_clear(effects);
     branches->effects = effects;
     branches->now_ms = event->now_ms;
     switch (event->type) {

@@ -7,7 +7,7 @@
 
 #include "participant/branches_internal.h"
 
-void effects_clear(struct branches_effects *effects) {
+void branches_effects_clear(struct branches_effects *effects) {
     for (size_t i = 0; i < effects->n; i++) {
         message_release(&effects->items[i].message);
     }
@@ -15,12 +15,12 @@ void effects_clear(struct branches_effects *effects) {
 }
 
 void branches_effects_release(struct branches_effects *effects) {
-    effects_clear(effects);
+    branches_effects_clear(effects);
     free(effects->items);
     *effects = (struct branches_effects){0};
 }
 
-struct branches_effect *effect_add(struct branches *all, enum branches_effect_type type) {
+struct branches_effect *branches_effect_add(struct branches *all, enum branches_effect_type type) {
     struct branches_effects *effects = all->effects;
     if (effects->n == effects->capacity) {
         size_t capacity = effects->capacity == 0 ? 16 : 2 * effects->capacity;
@@ -38,10 +38,11 @@ struct branches_effect *effect_add(struct branches *all, enum branches_effect_ty
     return effect;
 }
 
-void effect_store(struct branches *all, struct branch *branch, enum branches_record record) {
+void branches_effect_store(struct branches *all, struct branch *branch,
+                           enum branches_record record) {
     assert((record == BRANCHES_RECORD_PREPARED) == (branch->set != NULL) ||
            record != BRANCHES_RECORD_PREPARED);
-    struct branches_effect *effect = effect_add(all, BRANCHES_STORE);
+    struct branches_effect *effect = branches_effect_add(all, BRANCHES_STORE);
     if (effect != NULL) {
         effect->txid = branch->txid;
         effect->record = record;
@@ -55,7 +56,7 @@ void effect_delete(struct branches *all, struct branch *branch) {
         return;
     }
     branch->has_record = false;
-    struct branches_effect *effect = effect_add(all, BRANCHES_DELETE);
+    struct branches_effect *effect = branches_effect_add(all, BRANCHES_DELETE);
     if (effect != NULL) {
         effect->txid = branch->txid;
     }
@@ -64,7 +65,7 @@ void effect_delete(struct branches *all, struct branch *branch) {
 void effect_call(struct branches *all, struct branch *branch, enum branches_call call) {
     assert(branch->calling == BRANCHES_CALL_NONE);
     branch->calling = call;
-    struct branches_effect *effect = effect_add(all, BRANCHES_CALL);
+    struct branches_effect *effect = branches_effect_add(all, BRANCHES_CALL);
     if (effect != NULL) {
         effect->txid = branch->txid;
         effect->call = call;
@@ -73,8 +74,8 @@ void effect_call(struct branches *all, struct branch *branch, enum branches_call
     }
 }
 
-void effect_alarm(struct branches *all, struct troth_txid txid, const char *format, ...) {
-    struct branches_effect *effect = effect_add(all, BRANCHES_ALARM);
+void branches_effect_alarm(struct branches *all, struct troth_txid txid, const char *format, ...) {
+    struct branches_effect *effect = branches_effect_add(all, BRANCHES_ALARM);
     if (effect != NULL) {
         effect->txid = txid;
         va_list args;
@@ -89,7 +90,7 @@ struct branches_effect *effect_send(struct branches *all, uint32_t node, enum me
     if (node == 0 || node > PAXOS_NODES_MAX || all->nodes[node].session == 0) {
         return NULL;
     }
-    struct branches_effect *effect = effect_add(all, BRANCHES_SEND);
+    struct branches_effect *effect = branches_effect_add(all, BRANCHES_SEND);
     if (effect != NULL) {
         effect->node = node;
         effect->session = all->nodes[node].session;

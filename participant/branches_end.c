@@ -11,9 +11,10 @@ void branch_retry(struct branches *all, struct branch *branch, const char *what,
                   const char *detail) {
     if (!branch->alarmed) {
         branch->alarmed = true;
-        effect_alarm(all, branch->txid, "%s failed: %s%s%s; it will be tried until it succeeds",
-                     what, troth_err_text(result), detail != NULL && detail[0] != '\0' ? ": " : "",
-                     detail != NULL ? detail : "");
+        branches_effect_alarm(
+            all, branch->txid, "%s failed: %s%s%s; it will be tried until it succeeds", what,
+            troth_err_text(result), detail != NULL && detail[0] != '\0' ? ": " : "",
+            detail != NULL ? detail : "");
     }
     branch->wait_ms = branch->wait_ms == 0 ? BRANCHES_RETRY_MS : 2 * branch->wait_ms;
     if (branch->wait_ms > BRANCHES_RETRY_MAX_MS) {
@@ -39,13 +40,13 @@ void branch_commit(struct branches *all, struct branch *branch) {
     branch_move(all, branch, BRANCH_COMMITTING);
     branch_timer_stop(all, branch);
     if (all->separate_storage) {
-        effect_store(all, branch, BRANCHES_RECORD_COMMITTING);
+        branches_effect_store(all, branch, BRANCHES_RECORD_COMMITTING);
     }
     effect_call(all, branch, BRANCHES_CALL_COMMIT);
 }
 
 void branch_committed(struct branches *all, struct branch *branch) {
-    effect_store(all, branch, BRANCHES_RECORD_COMMITTED);
+    branches_effect_store(all, branch, BRANCHES_RECORD_COMMITTED);
     branch_move(all, branch, BRANCH_COMMITTED);
     all->counters.committed++;
     effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
@@ -55,10 +56,11 @@ void branch_committed(struct branches *all, struct branch *branch) {
 
 /* To commit, and the branch is not there (ARCHITECTURE H7). The record stays for an operator. */
 static void branch_hazard(struct branches *all, struct branch *branch, const char *why) {
-    effect_store(all, branch, BRANCHES_RECORD_HAZARD);
+    branches_effect_store(all, branch, BRANCHES_RECORD_HAZARD);
     branch_move(all, branch, BRANCH_HAZARD);
     all->counters.hazards++;
-    effect_alarm(all, branch->txid, "heuristic hazard: the transaction is committed, but %s", why);
+    branches_effect_alarm(all, branch->txid,
+                          "heuristic hazard: the transaction is committed, but %s", why);
     effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
                      PAXOS_REASON_NONE, why);
     effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED, true);
@@ -103,8 +105,9 @@ static void contradiction(struct branches *all, struct branch *branch, uint32_t 
     if (!branch->alarmed) {
         branch->alarmed = true;
         all->counters.hazards++;
-        effect_alarm(all, branch->txid, "heuristic hazard: node %u says %s, but the branch is %s",
-                     node, paxos_outcome_name(told), branch_state_name(branch->state));
+        branches_effect_alarm(all, branch->txid,
+                              "heuristic hazard: node %u says %s, but the branch is %s", node,
+                              paxos_outcome_name(told), branch_state_name(branch->state));
     }
     branch->told_by &= ~(1u << node);
     effect_ack(all, 1u << node, branch->txid, told, true);
@@ -194,10 +197,11 @@ static void decided_forgotten(struct branches *all, struct branch *branch, uint3
     if (!branch->alarmed) {
         branch->alarmed = true;
         all->counters.hazards++;
-        effect_alarm(all, branch->txid,
-                     "heuristic hazard: the branch is prepared, and node %u has forgotten the "
-                     "transaction; it stays in doubt",
-                     node);
+        branches_effect_alarm(
+            all, branch->txid,
+            "heuristic hazard: the branch is prepared, and node %u has forgotten the "
+            "transaction; it stays in doubt",
+            node);
     }
 }
 

@@ -9,7 +9,7 @@
 
 static void tell(struct branches *all, uint64_t request, struct troth_txid txid, int err,
                  const char *detail) {
-    struct branches_effect *effect = effect_add(all, BRANCHES_ENLISTED);
+    struct branches_effect *effect = branches_effect_add(all, BRANCHES_ENLISTED);
     if (effect != NULL) {
         effect->request = request;
         effect->txid = txid;

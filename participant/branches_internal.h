@@ -118,12 +118,13 @@ void branches_store_marks(struct branches *all);
 /* ---- branches_effects.c ---------------------------------------------------------------------- */
 
 /* NULL: no_memory is set. */
-struct branches_effect *effect_add(struct branches *all, enum branches_effect_type type);
-void effects_clear(struct branches_effects *effects);
-void effect_store(struct branches *all, struct branch *branch, enum branches_record record);
+struct branches_effect *branches_effect_add(struct branches *all, enum branches_effect_type type);
+void branches_effects_clear(struct branches_effects *effects);
+void branches_effect_store(struct branches *all, struct branch *branch,
+                           enum branches_record record);
 void effect_delete(struct branches *all, struct branch *branch);
 void effect_call(struct branches *all, struct branch *branch, enum branches_call call);
-void effect_alarm(struct branches *all, struct troth_txid txid, const char *format, ...)
+void branches_effect_alarm(struct branches *all, struct troth_txid txid, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Adds a message for the node. NULL when it has no session, or there is no memory. */
 struct branches_effect *effect_send(struct branches *all, uint32_t node, enum message_type type,

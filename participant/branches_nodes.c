@@ -27,7 +27,7 @@ uint32_t branches_node_of(const struct branches *all, uint64_t session) {
 
 static void refuse(struct branches *all, const struct branches_event *event, int err,
                    const char *detail) {
-    struct branches_effect *effect = effect_add(all, BRANCHES_REFUSE);
+    struct branches_effect *effect = branches_effect_add(all, BRANCHES_REFUSE);
     if (effect != NULL) {
         effect->session = event->session;
         effect->node = event->node;
@@ -37,7 +37,7 @@ static void refuse(struct branches *all, const struct branches_event *event, int
     /* It will dial on: an operator needs to be told once. */
     if (!all->nodes[event->node % (PAXOS_NODES_MAX + 1)].refused) {
         all->nodes[event->node % (PAXOS_NODES_MAX + 1)].refused = true;
-        effect_alarm(all, (struct troth_txid){0}, "%s", detail);
+        branches_effect_alarm(all, (struct troth_txid){0}, "%s", detail);
     }
 }
 
@@ -84,7 +84,7 @@ void on_node_up(struct branches *all, const struct branches_event *event) {
     }
     if (!node->known || node->incarnation != event->incarnation) {
         on_load_node(all, event);
-        struct branches_effect *effect = effect_add(all, BRANCHES_STORE_NODE);
+        struct branches_effect *effect = branches_effect_add(all, BRANCHES_STORE_NODE);
         if (effect != NULL) {
             effect->node = event->node;
             effect->incarnation = node->incarnation;

@@ -166,7 +166,7 @@ void branches_store_marks(struct branches *all) {
         next = origin->unstored_next;
         origin->unstored_next = NULL;
         origin->mark_stored = origin->mark;
-        struct branches_effect *effect = effect_add(all, BRANCHES_STORE_MARK);
+        struct branches_effect *effect = branches_effect_add(all, BRANCHES_STORE_MARK);
         if (effect != NULL) {
             effect->txid = (struct troth_txid){.hi = origin->hi, .lo = origin->mark};
         }

@@ -85,8 +85,9 @@ void on_prepare(struct branches *all, uint32_t node, struct message *message) {
     }
     int index = paxos_set_find(message->set, all->name);
     if (index < 0) {
-        effect_alarm(all, message->txid, "node %u asks %s to prepare, which is no participant",
-                     node, all->name);
+        branches_effect_alarm(all, message->txid,
+                              "node %u asks %s to prepare, which is no participant", node,
+                              all->name);
         return;
     }
     uint64_t incarnation = message->set->members[index].incarnation;
@@ -122,7 +123,7 @@ static void vote_repeat_later(struct branches *all, struct branch *branch) {
 }
 
 static void vote_prepared(struct branches *all, struct branch *branch) {
-    effect_store(all, branch, BRANCHES_RECORD_PREPARED);
+    branches_effect_store(all, branch, BRANCHES_RECORD_PREPARED);
     branch->voted = PAXOS_VOTE_PREPARED;
     branch_move(all, branch, BRANCH_PREPARED);
     branch->wait_ms = BRANCHES_REPEAT_MS;
@@ -146,7 +147,7 @@ static void vote_read_only(struct branches *all, struct branch *branch) {
  * can be repeated after a crash, where a one-phase commit could not be told from lost work. */
 static void one_phase_prepared(struct branches *all, struct branch *branch) {
     branch_move(all, branch, BRANCH_COMMITTING);
-    effect_store(all, branch, BRANCHES_RECORD_COMMITTING);
+    branches_effect_store(all, branch, BRANCHES_RECORD_COMMITTING);
     effect_call(all, branch, BRANCHES_CALL_COMMIT);
 }
 
