@@ -1,0 +1,373 @@
+#include "tests/sim/plan.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* ---- Random numbers: splitmix64 [Steele, Lea, Flood 2014] ------------------------------------ */
+
+static uint64_t finish(uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+uint64_t random_next(struct random *random) {
+    return finish(random->state += 0x9e3779b97f4a7c15u);
+}
+
+uint64_t random_mix(uint64_t a, uint64_t b) {
+    return finish(finish(a + 0x9e3779b97f4a7c15u) ^ (b * 0xda942042e4dd58b5u));
+}
+
+uint32_t random_below(struct random *random, uint32_t below) {
+    return below == 0 ? 0 : (uint32_t)((random_next(random) >> 32) * below >> 32);
+}
+
+bool random_percent(struct random *random, uint32_t percent) {
+    return random_below(random, 100) < percent;
+}
+
+int64_t random_between(struct random *random, int64_t low, int64_t high) {
+    return low + (int64_t)(random_next(random) % (uint64_t)(high - low + 1));
+}
+
+/* One of the weights' indices. */
+static uint32_t random_weighted(struct random *random, const uint8_t *weights, uint32_t n) {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        sum += weights[i];
+    }
+    uint32_t at = random_below(random, sum);
+    for (uint32_t i = 0; i < n; i++) {
+        if (at < weights[i]) {
+            return i;
+        }
+        at -= weights[i];
+    }
+    return 0;
+}
+
+/* ---- Processes and network ------------------------------------------------------------------- */
+
+static void draw_sizes(struct plan *plan, struct random *r, const struct plan_options *options) {
+    static const uint8_t node_weights[] = {0, 15, 2, 50, 3, 20, 1, 9};
+    static const uint8_t rm_weights[] = {0, 8, 25, 25, 15, 8, 6, 4, 3, 1, 1, 1, 1, 1, 0, 0, 1};
+    plan->nodes = random_weighted(r, node_weights, SIM_NODES_MAX + 1);
+    plan->nodes -= plan->nodes % 2 == 0; /* a cluster is 2F + 1 */
+    plan->rms = random_weighted(r, rm_weights, SIM_RMS_MAX + 1);
+    plan->clients = 2 + random_below(r, 4);
+    if (options->nodes != 0) {
+        plan->nodes = options->nodes;
+    }
+    if (options->rms != 0) {
+        plan->rms = options->rms;
+    }
+    plan->accounts = 3 + random_below(r, 8);
+    plan->lists = 2 + random_below(r, 5);
+}
+
+/* Half the round trips between some regions of large clouds, in milliseconds: Virginia, Ohio,
+ * Oregon, Ireland, Frankfurt, Tokyo, Sydney. */
+static const uint8_t region_ms[7][7] = {
+    {0, 6, 33, 34, 45, 73, 99},    {6, 0, 25, 39, 50, 66, 94},    {33, 25, 0, 60, 71, 48, 70},
+    {34, 39, 60, 0, 13, 101, 128}, {45, 50, 71, 13, 0, 112, 142}, {73, 66, 48, 101, 112, 0, 52},
+    {99, 94, 70, 128, 142, 52, 0}};
+
+static void draw_network(struct plan *plan, struct random *r) {
+    plan->wan = random_percent(r, 15);
+    for (uint32_t a = 1; a <= SIM_NODES_MAX; a++) {
+        for (uint32_t b = 1; b <= SIM_NODES_MAX; b++) {
+            plan->delay_us[a][b] = plan->wan && a != b ? region_ms[a - 1][b - 1] * 1000 : 100;
+        }
+    }
+    for (uint32_t i = 0; i < SIM_RMS_MAX; i++) {
+        plan->region_of_rm[i] = (uint8_t)(1 + random_below(r, plan->nodes));
+    }
+    for (uint32_t i = 0; i <= SIM_CLIENTS_MAX; i++) {
+        plan->region_of_client[i] = (uint8_t)(1 + random_below(r, plan->nodes));
+    }
+    plan->jitter_us = random_between(r, 50, random_percent(r, 20) ? 20000 : 1000);
+    plan->streams_keep_order = random_percent(r, 50);
+    if (random_percent(r, 60)) {
+        plan->lose_permille = random_below(r, random_percent(r, 30) ? 150 : 20);
+        plan->double_permille = random_below(r, random_percent(r, 30) ? 150 : 20);
+        plan->late_permille = random_below(r, 50);
+        plan->late_us = random_between(r, 1000, random_percent(r, 20) ? 3000000 : 200000);
+    }
+}
+
+static void draw_processes(struct plan *plan, struct random *r) {
+    static const uint32_t retentions_ms[] = {1000, 3000, 10000, 600000};
+    plan->sync_us = random_between(r, 50, 4000);
+    plan->sync_jitter_us = random_between(r, 1, 3000);
+    plan->sync_stall_permille = random_percent(r, 20) ? random_below(r, 10) : 0;
+    bool drifts = random_percent(r, 30);
+    for (uint32_t i = 0; i < SIM_NODES_MAX + 1 + SIM_RMS_MAX; i++) {
+        plan->drift[i] = drifts ? (int32_t)random_between(r, -150, 150) : 0;
+    }
+    plan->heartbeat_ms = 200 + 100 * random_below(r, 4);
+    plan->repeat_ms = (uint32_t)random_between(r, 300, 1000);
+    plan->resolve_ms = (uint32_t)random_between(r, 500, 3000);
+    plan->stagger_ms = (uint32_t)random_between(r, 30, 300);
+    plan->retention_ms = retentions_ms[random_below(r, 4)];
+    bool votes_aborted = random_percent(r, 40);
+    bool slow = random_percent(r, 25);
+    bool separate = random_percent(r, 30);
+    plan->slow_us = random_between(r, 1000, 3000000);
+    for (uint32_t i = 0; i < SIM_RMS_MAX; i++) {
+        plan->vote_aborted_permille[i] = votes_aborted ? random_below(r, 200) : 0;
+        plan->slow_permille[i] = slow && random_percent(r, 50) ? random_below(r, 400) : 0;
+        plan->separate_storage[i] = separate && random_percent(r, 60);
+    }
+    plan->attempt_ms = (uint32_t)random_between(r, 500, 2000);
+    plan->client_timeout_ms = (uint32_t)random_between(r, 4000, 10000);
+    plan->op_timeout_ms = (uint32_t)random_between(r, 500, 3000);
+}
+
+/* ---- Transactions ---------------------------------------------------------------------------- */
+
+static int64_t appended; /* every number is appended once in a world */
+
+static void add_op(struct plan_tx *tx, enum op_kind kind, uint32_t key, int64_t number) {
+    assert(tx->n_ops < PLAN_OPS_MAX);
+    tx->ops[tx->n_ops++] = (struct plan_op){.kind = kind, .key = key, .number = number};
+}
+
+static uint32_t draw_list(const struct plan *plan, struct random *r) {
+    return plan->accounts + random_below(r, plan->lists);
+}
+
+static void draw_transfer(const struct plan *plan, struct random *r, struct plan_tx *tx) {
+    uint32_t from = random_below(r, plan->accounts);
+    uint32_t to = (from + 1 + random_below(r, plan->accounts - 1)) % plan->accounts;
+    int64_t amount = random_between(r, 1, 100);
+    if (random_percent(r, 30)) {
+        add_op(tx, OP_READ_BALANCE, from, 0);
+    }
+    add_op(tx, OP_ADD, from, -amount);
+    if (random_percent(r, 15)) {
+        add_op(tx, OP_APPEND, draw_list(plan, r), ++appended);
+    }
+    add_op(tx, OP_ADD, to, amount);
+}
+
+static void draw_lists(const struct plan *plan, struct random *r, struct plan_tx *tx) {
+    uint32_t n = 1 + random_below(r, 4);
+    for (uint32_t i = 0; i < n; i++) {
+        bool reads = random_percent(r, 45);
+        add_op(tx, reads ? OP_READ_LIST : OP_APPEND, draw_list(plan, r), reads ? 0 : ++appended);
+    }
+}
+
+static void draw_reads(const struct plan *plan, struct random *r, struct plan_tx *tx) {
+    uint32_t n = 1 + random_below(r, 4);
+    for (uint32_t i = 0; i < n; i++) {
+        add_op(tx, OP_READ_LIST, draw_list(plan, r), 0);
+    }
+}
+
+static void draw_ops(const struct plan *plan, struct random *r, struct plan_tx *tx) {
+    static const uint8_t weights[] = {40, 35, 10, 12, 3};
+    switch (random_weighted(r, weights, 5)) {
+    case 0:
+        draw_transfer(plan, r, tx);
+        break;
+    case 1:
+        draw_lists(plan, r, tx);
+        break;
+    case 2:
+        draw_reads(plan, r, tx);
+        break;
+    case 3:
+        add_op(tx, OP_APPEND, draw_list(plan, r), ++appended);
+        break;
+    default:
+        break; /* nobody takes part */
+    }
+}
+
+static void draw_tx(const struct plan *plan, struct random *r, struct plan_tx *tx) {
+    static const uint8_t ends[] = {91, 6, 3};
+    tx->client = (uint8_t)(1 + random_below(r, plan->clients));
+    tx->node = (uint8_t)(1 + random_below(r, plan->nodes));
+    tx->end = (enum plan_end)random_weighted(r, ends, 3);
+    if (random_percent(r, 15)) {
+        tx->rival = (uint8_t)(1 + random_below(r, plan->nodes));
+        tx->rival_end = random_percent(r, 50) ? END_COMMIT : END_ABORT;
+    }
+    tx->names_branches = random_percent(r, 60);
+    tx->timeout_ms = (uint32_t)random_between(r, 300, random_percent(r, 70) ? 30000 : 2000);
+    tx->at_us = random_between(r, 0, plan->heal_us * 8 / 10);
+    tx->think_us = random_percent(r, 30) ? random_below(r, 400000) : random_below(r, 3000);
+    draw_ops(plan, r, tx);
+}
+
+static void draw_txs(struct plan *plan, struct random *r) {
+    appended = 0;
+    plan->n_txs = 20 + random_below(r, 12);
+    for (uint32_t i = 0; i < plan->n_txs; i++) {
+        draw_tx(plan, r, &plan->txs[i]);
+    }
+    for (uint32_t client = 1; client <= plan->clients; client++) {
+        struct plan_tx *tx = &plan->txs[plan->n_txs++];
+        draw_tx(plan, r, tx);
+        tx->client = (uint8_t)client;
+        tx->end = END_COMMIT;
+        tx->rival = 0;
+        tx->after_heal = true;
+        tx->timeout_ms = 30000;
+        tx->at_us = plan->heal_us + plan->settle_us + random_between(r, 0, 100000);
+    }
+    assert(plan->n_txs <= PLAN_TXS_MAX);
+}
+
+/* ---- Faults ---------------------------------------------------------------------------------- */
+
+static struct process draw_node(const struct plan *plan, struct random *r) {
+    return (struct process){ROLE_NODE, (uint8_t)(1 + random_below(r, plan->nodes))};
+}
+
+static struct process draw_rm(const struct plan *plan, struct random *r) {
+    return (struct process){ROLE_RM, (uint8_t)random_below(r, plan->rms)};
+}
+
+static struct process draw_client(const struct plan *plan, struct random *r) {
+    return (struct process){ROLE_CLIENT, (uint8_t)(1 + random_below(r, plan->clients))};
+}
+
+static struct process draw_server(const struct plan *plan, struct random *r) {
+    return random_percent(r, 60) ? draw_node(plan, r) : draw_rm(plan, r);
+}
+
+static enum speech_kind draw_speech(struct process who, struct random *r) {
+    static const enum speech_kind node_says[] = {
+        SAY_PREPARE, SAY_COMMIT_ONE_PHASE, SAY_DECISION, SAY_DECISION, SAY_PHASE1A, SAY_PHASE1B,
+        SAY_PHASE2A, SAY_PHASE2A,          SAY_PHASE2B,  SAY_PHASE2B,  SAY_KNOWN,   SAY_ASK,
+        SAY_ANSWER,  SAY_ENLISTED,         SAY_BEGUN,    SAY_REPLY};
+    static const enum speech_kind rm_says[] = {SAY_ENLIST, SAY_VOTE,   SAY_VOTE,
+                                               SAY_ACK,    SAY_WORKED, SAY_ONE_PHASE_RESULT};
+    return who.role == ROLE_NODE ? node_says[random_below(r, sizeof node_says / sizeof *node_says)]
+                                 : rm_says[random_below(r, sizeof rm_says / sizeof *rm_says)];
+}
+
+static void draw_fault(const struct plan *plan, struct random *r, const uint8_t *weights,
+                       struct plan_fault *fault) {
+    fault->kind = (enum fault_kind)random_weighted(r, weights, FAULT_KINDS);
+    fault->at_us = random_between(r, 0, plan->heal_us * 9 / 10);
+    fault->for_us = random_percent(r, 70) ? random_between(r, 1000, 3000000)
+                                          : random_between(r, 3000000, 10000000);
+    fault->who = draw_server(plan, r);
+    fault->to = draw_server(plan, r);
+    fault->after = random_percent(r, 50);
+    switch (fault->kind) {
+    case FAULT_CRASH:
+        if (random_percent(r, 10)) {
+            fault->who = draw_client(plan, r);
+        }
+        break;
+    case FAULT_CUT:
+    case FAULT_CUT_ONE_WAY:
+        if (random_percent(r, 15)) {
+            fault->who = draw_client(plan, r);
+        }
+        break;
+    case FAULT_ISOLATE_NODES:
+    case FAULT_EMPTY_DISK:
+    case FAULT_OLDER_DISK:
+        fault->who = draw_node(plan, r);
+        break;
+    case FAULT_LOSE_BRANCH:
+        fault->who = draw_rm(plan, r);
+        break;
+    case FAULT_RESET: /* a node's connection */
+        fault->to = draw_node(plan, r);
+        break;
+    case FAULT_CRASH_SENDING:
+    case FAULT_CRASH_SYNCING:
+    case FAULT_PAUSE:
+    case FAULT_ISOLATE:
+    case FAULT_SLOW_DISK:
+    case FAULT_FULL_DISK:
+    case FAULT_FAILED_SYNC:
+    case FAULT_KINDS:
+        break;
+    }
+    fault->says = draw_speech(fault->who, r);
+}
+
+/* Each world has a mix of its own: some kinds often, others never. */
+static void draw_faults(struct plan *plan, struct random *r) {
+    static const uint8_t usual[FAULT_KINDS] = {
+        [FAULT_CRASH] = 20,     [FAULT_CRASH_SENDING] = 40, [FAULT_CRASH_SYNCING] = 12,
+        [FAULT_PAUSE] = 10,     [FAULT_CUT] = 10,           [FAULT_CUT_ONE_WAY] = 8,
+        [FAULT_ISOLATE] = 6,    [FAULT_ISOLATE_NODES] = 6,  [FAULT_SLOW_DISK] = 4,
+        [FAULT_FULL_DISK] = 2,  [FAULT_FAILED_SYNC] = 4,    [FAULT_EMPTY_DISK] = 2,
+        [FAULT_OLDER_DISK] = 4, [FAULT_LOSE_BRANCH] = 6,    [FAULT_RESET] = 8};
+    uint8_t weights[FAULT_KINDS];
+    for (uint32_t i = 0; i < FAULT_KINDS; i++) {
+        weights[i] = random_percent(r, 50) ? usual[i] : 0;
+    }
+    weights[FAULT_CRASH] = weights[FAULT_CRASH] == 0 ? 1 : weights[FAULT_CRASH];
+    uint32_t n = random_percent(r, 8) ? 0 : 1 + random_below(r, random_percent(r, 30) ? 40 : 14);
+    for (uint32_t i = 0; i < n; i++) {
+        draw_fault(plan, r, weights, &plan->faults[plan->n_faults++]);
+    }
+    if (random_percent(r, 25) && plan->nodes > 1) {
+        uint32_t most = 1 + random_below(r, (plan->nodes - 1) / 2);
+        for (uint32_t i = 0; i < most; i++) {
+            plan->gone_nodes |= 1u << (1 + random_below(r, plan->nodes));
+        }
+    }
+    if (random_percent(r, 10) && plan->rms > 1) {
+        plan->gone_rms |= 1u << random_below(r, plan->rms);
+    }
+    for (uint32_t node = 1; node <= plan->nodes; node++) {
+        if ((plan->gone_nodes & 1u << node) != 0) {
+            struct plan_fault *fault = &plan->faults[plan->n_faults++];
+            draw_fault(plan, r, weights, fault);
+            fault->kind = random_percent(r, 50) ? FAULT_CRASH : FAULT_CRASH_SENDING;
+            fault->who = (struct process){ROLE_NODE, (uint8_t)node};
+            fault->says = draw_speech(fault->who, r);
+        }
+    }
+}
+
+void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *options) {
+    struct random r = {.state = random_mix(seed, 1)};
+    memset(plan, 0, sizeof *plan);
+    plan->seed = seed;
+    plan->heal_us = random_between(&r, 4000000, 12000000);
+    plan->settle_us = 8000000;
+    plan->end_us = plan->heal_us + 150000000;
+    draw_sizes(plan, &r, options);
+    draw_network(plan, &r);
+    draw_processes(plan, &r);
+    draw_txs(plan, &r);
+    if (!options->no_faults) {
+        draw_faults(plan, &r);
+    } else {
+        plan->lose_permille = plan->double_permille = plan->late_permille = 0;
+        plan->sync_stall_permille = 0;
+    }
+}
+
+const char *fault_name(enum fault_kind kind) {
+    static const char *const names[FAULT_KINDS] = {
+        [FAULT_CRASH] = "crash",
+        [FAULT_CRASH_SENDING] = "crash while sending",
+        [FAULT_CRASH_SYNCING] = "crash while syncing",
+        [FAULT_PAUSE] = "pause",
+        [FAULT_CUT] = "cut",
+        [FAULT_CUT_ONE_WAY] = "cut one way",
+        [FAULT_ISOLATE] = "isolate",
+        [FAULT_ISOLATE_NODES] = "isolate from nodes",
+        [FAULT_SLOW_DISK] = "slow disk",
+        [FAULT_FULL_DISK] = "full disk",
+        [FAULT_FAILED_SYNC] = "failed sync",
+        [FAULT_EMPTY_DISK] = "empty disk",
+        [FAULT_OLDER_DISK] = "older disk",
+        [FAULT_LOSE_BRANCH] = "lost branch",
+        [FAULT_RESET] = "reset",
+    };
+    return kind < FAULT_KINDS ? names[kind] : "?";
+}

@@ -1,0 +1,352 @@
+/* Clients: each runs its transactions of the plan one after the other, with production's session
+ * for the calls that nodes answer. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "tests/sim/world_state.h"
+
+/* ---- Calls with failover --------------------------------------------------------------------- */
+
+static void told(struct sim_client *client, const struct sim_call_session *call, int error,
+                 enum paxos_outcome outcome) {
+    if (call->session.options.request == SESSION_BEGIN) {
+        return;
+    }
+    struct sight sight = {.kind = SIGHT_TOLD,
+                          .who = client->host.self,
+                          .tx = call->tx,
+                          .error = error,
+                          .outcome = outcome == PAXOS_OUTCOME_COMMITTED ? OUTCOME_COMMITTED
+                                     : outcome == PAXOS_OUTCOME_ABORTED ? OUTCOME_ABORTED
+                                                                        : OUTCOME_NONE};
+    if (sight.outcome == OUTCOME_COMMITTED && call == &client->own) {
+        client->host.world->result->committed++;
+    }
+    world_see(client->host.world, &sight);
+}
+
+static void ask(struct sim_client *client, const struct sim_call_session *call,
+                const struct session_ask *ask) {
+    struct world *world = client->host.world;
+    struct packet *packet = packet_new(world, PACKET_REQUEST, client->host.self,
+                                       (struct process){ROLE_NODE, (uint8_t)(ask->node + 1)});
+    packet->call = call->number;
+    packet->request = ask->request;
+    packet->txid = call->txid;
+    packet->timeout_ms = call->timeout_ms;
+    bool carries = ask->request == SESSION_COMMIT && call->branches != NULL;
+    packet->branches = carries ? paxos_set_hold(call->branches) : NULL;
+    net_send(world, packet);
+}
+
+static void call_over(struct sim_call_session *call) {
+    paxos_set_release(call->branches);
+    call->branches = NULL;
+    call->live = false;
+}
+
+/* True when it is done; *error is its result. */
+static bool step(struct sim_client *client, struct sim_call_session *call,
+                 struct session_event event, int *error) {
+    struct session_effects effects;
+    event.now_ms = host_now_ms(&client->host);
+    event.random = (uint32_t)world_random(client->host.world, &client->host);
+    session_step(&call->session, &event, &effects);
+    for (uint32_t i = 0; i < effects.n_asks; i++) {
+        ask(client, call, &effects.asks[i]);
+    }
+    if (effects.done) {
+        *error = effects.err;
+        call_over(call);
+        return true;
+    }
+    host_wake(&client->host, effects.tick_ms);
+    return false;
+}
+
+static void begin_call(struct sim_client *client, struct sim_call_session *call,
+                       enum session_request request, uint32_t first_node, uint32_t timeout_ms) {
+    const struct plan *plan = client->host.world->plan;
+    int error;
+    struct session_options options = {.request = request,
+                                      .nodes = plan->nodes,
+                                      .first = first_node - 1,
+                                      .attempt_ms = plan->attempt_ms,
+                                      .timeout_ms = plan->client_timeout_ms};
+    call->live = true;
+    call->number = ++client->calls;
+    call->timeout_ms = timeout_ms;
+    session_init(&call->session, &options);
+    step(client, call, (struct session_event){.type = SESSION_START}, &error);
+}
+
+/* ---- A transaction's stages ------------------------------------------------------------------ */
+
+static bool has_turn(const struct sim_client *client, const struct plan_tx *tx) {
+    const struct world *world = client->host.world;
+    if (world->now_us < world->base_us + tx->at_us) {
+        return false;
+    }
+    for (uint32_t i = 1; tx->after_heal && i <= world->plan->clients; i++) {
+        const struct sim_client *other = &world->clients[i];
+        /* The healed world is tried by one after the other, when all else is over. */
+        uint32_t first_trial = world->plan->n_txs - world->plan->clients;
+        if (other != client && (other->stage != CLIENT_IDLE || other->next < first_trial ||
+                                (i < client->host.self.index && !sim_client_is_done(other)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool sim_client_is_done(const struct sim_client *client) {
+    return client->stage == CLIENT_IDLE && client->next == client->host.world->plan->n_txs;
+}
+
+static void go_idle(struct sim_client *client) {
+    client->stage = CLIENT_IDLE;
+    client->tx = NULL;
+    call_over(&client->own);
+    call_over(&client->rival);
+}
+
+static void try_next(struct sim_client *client) {
+    const struct world *world = client->host.world;
+    const struct plan *plan = world->plan;
+    while (client->next < plan->n_txs &&
+           (plan->txs[client->next].client != client->host.self.index ||
+            plan->txs[client->next].left_out)) {
+        client->next++;
+    }
+    if (client->next == plan->n_txs) {
+        return;
+    }
+    const struct plan_tx *tx = &plan->txs[client->next];
+    if (!has_turn(client, tx)) {
+        int64_t wait_us = world->base_us + tx->at_us - world->now_us;
+        host_wake(&client->host,
+                  host_now_ms(&client->host) + (wait_us > 50000 ? wait_us / 1000 + 1 : 50));
+        return;
+    }
+    client->next++;
+    client->tx = tx;
+    client->op = client->n_members = 0;
+    client->failed = false;
+    client->stage = CLIENT_BEGINNING;
+    client->own.txid = (struct troth_txid){0};
+    client->own.tx = 0;
+    begin_call(client, &client->own, SESSION_BEGIN, tx->node, tx->timeout_ms);
+}
+
+static struct paxos_set *members_as_set(const struct sim_client *client) {
+    return client->n_members == 0 ? NULL : paxos_set_new(client->members, client->n_members);
+}
+
+static void begin_end(struct sim_client *client, struct sim_call_session *call, enum plan_end end,
+                      uint32_t node) {
+    call->txid = client->txid;
+    call->tx = client->number;
+    call->branches = client->tx->names_branches ? members_as_set(client) : NULL;
+    begin_call(client, call, end == END_COMMIT ? SESSION_COMMIT : SESSION_ABORT, node,
+               client->host.world->plan->client_timeout_ms);
+}
+
+static void ask_for_end(struct sim_client *client) {
+    const struct plan_tx *tx = client->tx;
+    bool commits = tx->end == END_COMMIT && !client->failed;
+    if (tx->end == END_NONE && !client->failed) {
+        go_idle(client);
+        host_wake(&client->host, 0);
+        return;
+    }
+    struct sight sight = {.kind = SIGHT_ASKS,
+                          .who = client->host.self,
+                          .tx = client->number,
+                          .outcome = commits ? OUTCOME_COMMITTED : OUTCOME_ABORTED};
+    world_see(client->host.world, &sight);
+    client->stage = CLIENT_ENDING;
+    begin_end(client, &client->own, commits ? END_COMMIT : END_ABORT,
+              tx->rival == 0 ? troth_txid_node(client->txid) : tx->node);
+    /* Somebody else asks too; for work that was refused, nobody asks to commit. */
+    if (tx->rival != 0 && (commits || tx->rival_end == END_ABORT)) {
+        begin_end(client, &client->rival, tx->rival_end, tx->rival);
+    }
+}
+
+static void do_work(struct sim_client *client) {
+    struct world *world = client->host.world;
+    if (client->failed || client->op == client->tx->n_ops) {
+        ask_for_end(client);
+        return;
+    }
+    const struct plan_op *op = &client->tx->ops[client->op];
+    struct packet *packet = packet_new(world, PACKET_WORK, client->host.self,
+                                       (struct process){ROLE_RM, world->place[op->key]});
+    packet->txid = client->txid;
+    packet->op = *op;
+    packet->call = client->op_call = ++client->calls;
+    client->stage = CLIENT_WORKING;
+    client->due_us = world->now_us + (int64_t)world->plan->op_timeout_ms * 1000;
+    host_wake(&client->host, host_now_ms(&client->host) + world->plan->op_timeout_ms + 1);
+    net_send(world, packet);
+}
+
+static void think(struct sim_client *client) {
+    client->stage = CLIENT_THINKING;
+    client->due_us = client->host.world->now_us + client->tx->think_us;
+    host_wake(&client->host, host_now_ms(&client->host) + client->tx->think_us / 1000 + 1);
+}
+
+/* ---- Answers --------------------------------------------------------------------------------- */
+
+static void begun(struct sim_client *client, int error, struct troth_txid txid) {
+    if (error != 0) {
+        go_idle(client);
+        host_wake(&client->host, 0);
+        return;
+    }
+    client->txid = txid;
+    client->number = world_tx(client->host.world, txid);
+    struct sight sight = {.kind = SIGHT_BEGINS, .who = client->host.self, .tx = client->number};
+    world_see(client->host.world, &sight);
+    think(client);
+}
+
+static void on_done(struct sim_client *client, struct sim_call_session *call, int error,
+                    const struct packet *packet) {
+    if (client->stage == CLIENT_BEGINNING) {
+        begun(client, error, packet != NULL ? packet->txid : (struct troth_txid){0});
+        return;
+    }
+    told(client, call, error, error == 0 && packet != NULL ? packet->outcome : PAXOS_OUTCOME_NONE);
+    if (!client->own.live && !client->rival.live) {
+        go_idle(client);
+        host_wake(&client->host, 0);
+    }
+}
+
+static void on_reply(struct sim_client *client, const struct packet *packet) {
+    struct sim_call_session *calls[2] = {&client->own, &client->rival};
+    for (int i = 0; i < 2; i++) {
+        int error;
+        struct session_event event = {.type = SESSION_REPLY,
+                                      .node = packet->from.index - 1u,
+                                      .request = packet->request,
+                                      .err = packet->error,
+                                      .decided = packet->error == 0 &&
+                                                 packet->outcome != PAXOS_OUTCOME_NONE};
+        if (calls[i]->live && calls[i]->number == packet->call &&
+            step(client, calls[i], event, &error)) {
+            on_done(client, calls[i], error, packet);
+            return;
+        }
+    }
+}
+
+static void bind(struct sim_client *client, const struct packet *packet) {
+    for (uint32_t i = 0; i < client->n_members; i++) {
+        if (rm_of_name(client->members[i].name) == packet->from.index) {
+            /* Another start of it: the work before is gone. */
+            client->failed =
+                client->failed || client->members[i].incarnation != packet->incarnation;
+            return;
+        }
+    }
+    struct paxos_participant *member = &client->members[client->n_members++];
+    *member = client->host.world->rms[packet->from.index].id;
+    member->incarnation = packet->incarnation;
+}
+
+static void on_worked(struct sim_client *client, const struct packet *packet) {
+    if (client->stage != CLIENT_WORKING || packet->call != client->op_call) {
+        return;
+    }
+    struct op_seen op = {.kind = packet->op.kind,
+                         .key = packet->op.key,
+                         .number = packet->op.number,
+                         .result = packet->result,
+                         .list = packet->list,
+                         .list_n = packet->list_n};
+    struct sight sight = {.kind = SIGHT_OP_DONE,
+                          .who = packet->from,
+                          .to = client->host.self,
+                          .tx = client->number,
+                          .ops = &op,
+                          .ops_n = 1,
+                          .ok = packet->error == 0};
+    world_see(client->host.world, &sight);
+    client->failed = client->failed || packet->error != 0;
+    if (packet->error == 0) {
+        bind(client, packet);
+    }
+    client->op++;
+    think(client);
+}
+
+/* ---- The loop -------------------------------------------------------------------------------- */
+
+static void on_time(struct sim_client *client) {
+    struct sim_call_session *calls[2] = {&client->own, &client->rival};
+    int64_t now_us = client->host.world->now_us;
+    for (int i = 0; i < 2; i++) {
+        int error;
+        if (calls[i]->live &&
+            step(client, calls[i], (struct session_event){.type = SESSION_TICK}, &error)) {
+            on_done(client, calls[i], error, NULL);
+        }
+    }
+    if (client->stage == CLIENT_THINKING && now_us >= client->due_us) {
+        do_work(client);
+    } else if (client->stage == CLIENT_WORKING && now_us >= client->due_us) {
+        client->failed = true; /* it may have been done, or not */
+        ask_for_end(client);
+    }
+    if (client->stage == CLIENT_THINKING || client->stage == CLIENT_WORKING) {
+        host_wake(&client->host, host_now_ms(&client->host) + (client->due_us - now_us) / 1000 + 1);
+    }
+    if (client->stage == CLIENT_IDLE) {
+        try_next(client);
+    }
+}
+
+static void see_receive(struct world *world, const struct packet *packet) {
+    struct sight sight = {.kind = SIGHT_RECEIVE,
+                          .who = packet->from,
+                          .to = packet->to,
+                          .tx = packet->speech.tx,
+                          .message = packet->id,
+                          .speech = &packet->speech};
+    world_see(world, &sight);
+}
+
+void sim_client_run(struct sim_client *client) {
+    struct packet *packet;
+    while ((packet = packets_take(&client->host.inbox)) != NULL) {
+        if (!packet->refused) {
+            see_receive(client->host.world, packet);
+        }
+        if (packet->kind == PACKET_REPLY) {
+            on_reply(client, packet);
+        } else {
+            on_worked(client, packet);
+        }
+        packet_free(client->host.world, packet);
+    }
+    on_time(client);
+}
+
+void sim_client_start(struct sim_client *client) {
+    struct sight sight = {.kind = SIGHT_START, .who = client->host.self, .incarnation = 1};
+    world_see(client->host.world, &sight);
+    host_wake(&client->host, 0);
+}
+
+void sim_client_crash(struct sim_client *client) {
+    go_idle(client);
+}
+
+void sim_client_release(struct sim_client *client) {
+    go_idle(client);
+}

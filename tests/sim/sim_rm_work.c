@@ -1,0 +1,313 @@
+/* The resource manager of a simulated participant: work under locks, and the four callbacks, as
+ * participant/shard does them. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "participant/troth_participant.h"
+#include "tests/sim/world_state.h"
+
+/* ---- Answers to work ------------------------------------------------------------------------- */
+
+static void answer(struct sim_rm *rm, struct rm_op *op, int error, int64_t result,
+                   const struct rm_list *list, const struct rm_writes *own) {
+    struct world *world = rm->host.world;
+    const struct packet *work = op->packet;
+    struct packet *packet = packet_new(world, PACKET_WORKED, rm->host.self, work->from);
+    packet->call = work->call;
+    packet->txid = work->txid;
+    packet->op = work->op;
+    packet->error = error;
+    packet->result = result;
+    packet->incarnation = rm->id.incarnation;
+    if (list != NULL) {
+        packet->list = malloc((list->n + PLAN_OPS_MAX + 1) * sizeof *packet->list);
+        memcpy(packet->list, list->items == NULL ? packet->list : list->items,
+               list->n * sizeof *packet->list);
+        packet->list_n = list->n;
+        for (uint32_t i = 0; i < own->n; i++) {
+            if (own->items[i].kind == OP_APPEND && own->items[i].key == work->op.key) {
+                packet->list[packet->list_n++] = own->items[i].number;
+            }
+        }
+    }
+    packet_free(world, op->packet);
+    *op = (struct rm_op){.state = OP_FREE};
+    rm_send(rm, packet, true); /* what it read may not be on disk yet */
+}
+
+static void refuse(struct sim_rm *rm, struct rm_op *op, int error) {
+    answer(rm, op, error, 0, NULL, NULL);
+}
+
+static void refuse_all(struct sim_rm *rm, struct troth_txid txid) {
+    for (uint32_t i = 0; i < RM_OPS_MAX; i++) {
+        if (rm->ops[i].state == OP_LOCKING && troth_txid_equal(rm->ops[i].packet->txid, txid)) {
+            refuse(rm, &rm->ops[i], TROTH_ERR_ABORTED);
+        }
+    }
+}
+
+/* ---- Work ------------------------------------------------------------------------------------ */
+
+static struct rm_write *write_add(struct rm_writes *writes, const struct plan_op *op) {
+    assert(writes->n < sizeof writes->items / sizeof *writes->items);
+    struct rm_write *write = &writes->items[writes->n++];
+    *write = (struct rm_write){.kind = op->kind, .key = op->key, .number = op->number};
+    return write;
+}
+
+static int64_t balance(const struct sim_rm *rm, const struct rm_writes *own, uint32_t key) {
+    int64_t value = rm->balances[key];
+    for (uint32_t i = 0; i < own->n; i++) {
+        if (own->items[i].kind == OP_ADD && own->items[i].key == key) {
+            value = own->items[i].value;
+        }
+    }
+    return value;
+}
+
+/* The lock is held. */
+static void perform(struct sim_rm *rm, struct rm_op *op) {
+    const struct plan_op *what = &op->packet->op;
+    uint32_t tx = world_tx(rm->host.world, op->packet->txid);
+    struct rm_writes *own = &rm->of[tx].writes;
+    int64_t value;
+    switch (what->kind) {
+    case OP_READ_BALANCE:
+        answer(rm, op, 0, balance(rm, own, what->key), NULL, NULL);
+        break;
+    case OP_ADD:
+        value = balance(rm, own, what->key) + what->number;
+        write_add(own, what)->value = value;
+        answer(rm, op, 0, value, NULL, NULL);
+        break;
+    case OP_READ_LIST:
+        answer(rm, op, 0, 0, &rm->lists[what->key], own);
+        break;
+    case OP_APPEND:
+        write_add(own, what);
+        answer(rm, op, 0, 0, NULL, NULL);
+        break;
+    }
+}
+
+/* What the lock table wants done. It lends its arrays until the next call. */
+static void obey(struct sim_rm *rm, const struct lock_effects *effects) {
+    struct rm_op *granted[RM_OPS_MAX];
+    size_t n = effects->granted_n;
+    for (size_t i = 0; i < n; i++) {
+        granted[i] = effects->granted[i].arg;
+    }
+    for (size_t i = 0; i < effects->victims_n; i++) {
+        struct troth_txid victim = effects->victims[i];
+        rm->of[world_tx(rm->host.world, victim)].wounded = true;
+        rm_local(rm, (struct branches_event){.type = BRANCHES_GIVE_UP,
+                                             .txid = victim,
+                                             .reason = PAXOS_REASON_CONFLICT,
+                                             .detail = "lost a lock to an older transaction"});
+    }
+    for (size_t i = 0; i < n; i++) {
+        perform(rm, granted[i]);
+    }
+}
+
+static void lock_and_perform(struct sim_rm *rm, struct rm_op *op) {
+    const struct plan_op *what = &op->packet->op;
+    bool writes = what->kind == OP_ADD || what->kind == OP_APPEND;
+    struct lock_target target = {.from = (const uint8_t *)&what->key, .from_n = sizeof what->key};
+    const struct lock_effects *effects;
+    op->state = OP_LOCKING;
+    int rc = lock_table_acquire(rm->locks, op->packet->txid, writes ? LOCK_EXCLUSIVE : LOCK_SHARED,
+                                &target, op, &op->request, &effects);
+    if (rc < 0) { /* wounded, or it has voted */
+        refuse(rm, op, rc);
+        return;
+    }
+    obey(rm, effects);
+    if (rc == LOCK_GRANTED) {
+        perform(rm, op);
+    }
+}
+
+void rm_enlisted(struct sim_rm *rm, uint64_t request, int error) {
+    struct rm_op *op = &rm->ops[request - 1];
+    assert(op->state == OP_ENLISTING);
+    struct rm_branch *branch = &rm->of[world_tx(rm->host.world, op->packet->txid)];
+    if (error == 0 && branch->state == RM_BRANCH_NONE && !branch->lost) {
+        branch->state = RM_BRANCH_WORKING;
+    }
+    bool usable = branch->state == RM_BRANCH_WORKING && !branch->wounded;
+    if (error != 0 || !usable) {
+        refuse(rm, op, error != 0 ? error : TROTH_ERR_ABORTED);
+        return;
+    }
+    lock_and_perform(rm, op);
+}
+
+/* ---- Branches' ends -------------------------------------------------------------------------- */
+
+static void end_branch(struct sim_rm *rm, struct troth_txid txid) {
+    const struct lock_effects *effects;
+    struct rm_branch *branch = &rm->of[world_tx(rm->host.world, txid)];
+    refuse_all(rm, txid);
+    *branch = (struct rm_branch){.lost = true}; /* no later work may begin it anew */
+    lock_table_release(rm->locks, txid, &effects);
+    obey(rm, effects);
+}
+
+bool rm_lose_branch(struct sim_rm *rm) {
+    struct world *world = rm->host.world;
+    for (uint32_t tx = world->n_txs; rm->host.life == LIFE_UP && tx > 0; tx--) {
+        if (rm->of[tx].state == RM_BRANCH_WORKING) {
+            end_branch(rm, world->txids[tx]);
+            host_wake(&rm->host, 0);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r) {
+    uint32_t tx = world_tx(rm->host.world, txid);
+    struct rm_branch *branch = &rm->of[tx];
+    if (branch->state != RM_BRANCH_WORKING) {
+        return TROTH_VOTE_ABORTED; /* its work is lost */
+    }
+    refuse_all(rm, txid);
+    uint32_t permille = rm->host.world->plan->vote_aborted_permille[rm->host.self.index];
+    if (branch->wounded || random_below(r, 1000) < permille) {
+        end_branch(rm, txid);
+        return TROTH_VOTE_ABORTED;
+    }
+    if (branch->writes.n == 0) {
+        end_branch(rm, txid);
+        return TROTH_VOTE_READ_ONLY;
+    }
+    rm_change(rm, &(struct rm_change){
+                      .kind = RM_CHANGE_INTEND, .tx = tx, .txid = txid, .writes = branch->writes});
+    branch->state = RM_BRANCH_PREPARED;
+    const struct lock_effects *effects;
+    lock_table_vote(rm->locks, txid, &effects);
+    obey(rm, effects);
+    return TROTH_VOTE_PREPARED;
+}
+
+static void apply(struct sim_rm *rm, const struct rm_writes *writes) {
+    for (uint32_t i = 0; i < writes->n; i++) {
+        const struct rm_write *write = &writes->items[i];
+        if (write->kind == OP_ADD) {
+            rm->balances[write->key] = write->value;
+        } else {
+            rm_list_append(&rm->lists[write->key], write->number);
+        }
+    }
+}
+
+static int commit(struct sim_rm *rm, struct troth_txid txid, bool one_phase, struct random *r) {
+    uint32_t tx = world_tx(rm->host.world, txid);
+    struct rm_branch *branch = &rm->of[tx];
+    if (branch->state == RM_BRANCH_NONE || (!one_phase && branch->state != RM_BRANCH_PREPARED)) {
+        return TROTH_ERR_NOT_FOUND;
+    }
+    uint32_t permille = rm->host.world->plan->vote_aborted_permille[rm->host.self.index];
+    if (one_phase && (branch->wounded || random_below(r, 1000) < permille)) {
+        end_branch(rm, txid);
+        return TROTH_ERR_ABORTED;
+    }
+    if (branch->writes.n > 0) {
+        apply(rm, &branch->writes);
+        rm_change(rm,
+                  &(struct rm_change){
+                      .kind = RM_CHANGE_APPLY, .tx = tx, .txid = txid, .writes = branch->writes});
+    }
+    end_branch(rm, txid);
+    return 0;
+}
+
+static int abort_branch(struct sim_rm *rm, struct troth_txid txid) {
+    uint32_t tx = world_tx(rm->host.world, txid);
+    if (rm->of[tx].state == RM_BRANCH_NONE) {
+        return TROTH_ERR_NOT_FOUND;
+    }
+    if (rm->of[tx].state == RM_BRANCH_PREPARED) {
+        rm_change(rm, &(struct rm_change){.kind = RM_CHANGE_DROP, .tx = tx, .txid = txid});
+    }
+    end_branch(rm, txid);
+    return 0;
+}
+
+void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call) {
+    struct world *world = rm->host.world;
+    struct random r = {.state = world_random(world, &rm->host)};
+    int result = 0;
+    bool slow = random_below(&r, 1000) < world->plan->slow_permille[rm->host.self.index];
+    bool fails = slow && !world->healed && random_percent(&r, 20);
+    switch (call) {
+    case BRANCHES_CALL_PREPARE:
+        result = prepare(rm, txid, &r);
+        fails = false;
+        break;
+    case BRANCHES_CALL_COMMIT:
+        result = fails ? TROTH_ERR_UNAVAILABLE : commit(rm, txid, false, &r);
+        break;
+    case BRANCHES_CALL_COMMIT_ONE_PHASE:
+        result = fails ? TROTH_ERR_UNAVAILABLE : commit(rm, txid, true, &r);
+        break;
+    case BRANCHES_CALL_ABORT:
+        result = fails ? TROTH_ERR_UNAVAILABLE : abort_branch(rm, txid);
+        break;
+    case BRANCHES_CALL_NONE:
+    case BRANCHES_CALL_RECOVER:
+        return;
+    }
+    if (slow) {
+        world_at(world, world->now_us + random_between(&r, 1, world->plan->slow_us),
+                 (struct event){.kind = EVENT_RESULT,
+                                .a = rm->host.slot,
+                                .b = (uint32_t)result,
+                                .id = rm->host.epoch,
+                                .txid = txid});
+    } else {
+        rm_local(rm,
+                 (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});
+    }
+}
+
+/* ---- Start and end --------------------------------------------------------------------------- */
+
+void rm_recover(struct sim_rm *rm, struct troth_txid txid) {
+    uint32_t tx = world_tx(rm->host.world, txid);
+    int result = rm->disk.intends[tx] ? 0 : TROTH_ERR_NOT_FOUND;
+    if (result == 0) {
+        const struct lock_effects *effects;
+        struct lock_request *request;
+        rm->of[tx].state = RM_BRANCH_PREPARED;
+        rm->of[tx].writes = rm->disk.intents[tx];
+        for (uint32_t i = 0; i < rm->of[tx].writes.n; i++) {
+            const uint32_t *key = &rm->of[tx].writes.items[i].key;
+            int rc = lock_table_acquire(
+                rm->locks, txid, LOCK_EXCLUSIVE,
+                &(struct lock_target){.from = (const uint8_t *)key, .from_n = sizeof *key}, NULL,
+                &request, &effects);
+            if (rc != LOCK_GRANTED) {
+                world_broken(rm->host.world,
+                             "S5: participant %u has two prepared branches on one key",
+                             rm->host.self.index);
+            }
+        }
+        lock_table_vote(rm->locks, txid, &effects);
+    }
+    rm_local(rm, (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});
+}
+
+void rm_work_release(struct sim_rm *rm) {
+    for (uint32_t i = 0; i < RM_OPS_MAX; i++) {
+        if (rm->ops[i].state != OP_FREE) {
+            packet_free(rm->host.world, rm->ops[i].packet);
+            rm->ops[i] = (struct rm_op){.state = OP_FREE};
+        }
+    }
+    memset(rm->of, 0, sizeof rm->of);
+}
