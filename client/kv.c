@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shell/crash_point.h"
+
 int troth_kv_open(struct troth_kv **out, struct troth *t, const struct troth_kv_options *options) {
     const char *shards = client_setting(options->shards, "TROTH_SHARDS", NULL);
     if (shards == NULL) {
@@ -191,6 +193,20 @@ static int err_of_status(int status) {
     }
 }
 
+#ifdef TROTH_CRASH_POINTS
+static const char *crash_name_of(const char *method) {
+    static const char *const names[][2] = {{"Get", "get"},   {"Put", "put"},
+                                           {"Add", "add"},   {"Delete", "delete"},
+                                           {"Scan", "scan"}, {"CompareAndSet", "compare-and-set"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i][0], method) == 0) {
+            return names[i][1];
+        }
+    }
+    return method;
+}
+#endif
+
 int kv_call(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard, const char *method,
             const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
             ProtobufCMessage **reply, char *why) {
@@ -198,8 +214,10 @@ int kv_call(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard, const cha
     char path[64];
     const struct address *address = &kv->addresses.items[shard];
     snprintf(path, sizeof path, "/troth.v1.KeyValue/%s", method);
+    CRASH_POINT(CRASH_CLIENT, "before.work.", crash_name_of(method));
     int status =
         rpc_call_sync(kv->channels[shard], path, request, type, kv->timeout_ms, false, reply, text);
+    CRASH_POINT(CRASH_CLIENT, "after.work.", crash_name_of(method));
     int err = err_of_status(status);
     if (err == 0) {
         return 0;

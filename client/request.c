@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 
 /* One call to one node. It queues itself at its request when it is answered. */
 struct attempt {
@@ -65,6 +66,24 @@ static const char *method_of(enum session_request request) {
     }
     return "";
 }
+
+#ifdef TROTH_CRASH_POINTS
+static const char *crash_name_of(enum session_request request) {
+    switch (request) {
+    case SESSION_BEGIN:
+        return "begin";
+    case SESSION_ENLIST:
+        return "enlist";
+    case SESSION_COMMIT:
+        return "commit";
+    case SESSION_ABORT:
+        return "abort";
+    case SESSION_GET:
+        return "get";
+    }
+    return "";
+}
+#endif
 
 /* ---- Reading replies ------------------------------------------------------------------------- */
 
@@ -229,8 +248,10 @@ static void start_attempt(struct run *run, const struct session_ask *ask) {
     pthread_mutex_lock(&run->waiter->mutex);
     run->waiter->references++;
     pthread_mutex_unlock(&run->waiter->mutex);
+    CRASH_POINT(CRASH_CLIENT, "before.ask.", crash_name_of(ask->request));
     int err = rpc_call_async(run->troth->nodes[ask->node].channel, method_of(ask->request), message,
                              left_ms > 0 ? left_ms : 1, false, on_answer, attempt);
+    CRASH_POINT_AT(CRASH_CLIENT, CRASH_SENT, "after.ask.", crash_name_of(ask->request));
     if (err != 0) {
         int status = err == TROTH_ERR_TOO_LARGE ? RPC_INVALID_ARGUMENT : RPC_UNAVAILABLE;
         on_answer(attempt, status, troth_err_text(err), NULL, 0);
@@ -293,6 +314,7 @@ int request_run(struct troth *t, enum session_request request, uint32_t first, c
         struct attempt *attempt = wait_for_answer(run.waiter, effects.tick_ms);
         event = (struct session_event){.type = SESSION_TICK};
         if (attempt != NULL) {
+            CRASH_POINT(CRASH_CLIENT, "before.answer.", crash_name_of(attempt->request));
             *answer = attempt->answer;
             event = (struct session_event){.type = SESSION_REPLY,
                                            .node = answer->node,
@@ -312,5 +334,6 @@ int request_run(struct troth *t, enum session_request request, uint32_t first, c
         *answer = (struct request_answer){.err = effects.err};
         explain(&run, answer);
     }
+    CRASH_POINT(CRASH_CLIENT, "after.answer.", crash_name_of(request));
     return answer->err;
 }

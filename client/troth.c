@@ -8,6 +8,8 @@
 
 #include "client/internal.h"
 #include "client/request.h"
+#include "shell/crash_point.h"
+#include "shell/logline.h"
 
 const char *client_setting(const char *value, const char *variable, const char *otherwise) {
     if (value == NULL || value[0] == '\0') {
@@ -17,6 +19,11 @@ const char *client_setting(const char *value, const char *variable, const char *
 }
 
 int troth_open(struct troth **out, const struct troth_options *options) {
+    char crash_why[CRASH_POINT_WHY_BYTES];
+    if (crash_point_arm(crash_why) != 0) {
+        logline(LOGLINE_ERROR, "%s", crash_why);
+        return TROTH_ERR_INVALID;
+    }
     struct troth *t = calloc(1, sizeof *t);
     if (t == NULL) {
         return TROTH_ERR_NO_MEMORY;

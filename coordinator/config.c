@@ -119,6 +119,10 @@ static int read_flag(struct flags *flags, int argc, char *const argv[], int *i,
         *action = CONFIG_VERSION;
         return 0;
     }
+    if (strcmp(arg, "--list-crash-points") == 0) {
+        *action = CONFIG_CRASH_POINTS;
+        return 0;
+    }
     if (strcmp(arg, "--check-config") == 0) {
         *action = CONFIG_CHECK;
         return 0;
@@ -234,7 +238,8 @@ int config_read(struct config *config, int argc, char *const argv[], enum config
     for (int i = 1; i < argc && err == 0; i++) {
         err = read_flag(&flags, argc, argv, &i, action, why);
     }
-    if (err == 0 && (*action == CONFIG_HELP || *action == CONFIG_VERSION)) {
+    if (err == 0 &&
+        (*action == CONFIG_HELP || *action == CONFIG_VERSION || *action == CONFIG_CRASH_POINTS)) {
         return 0;
     }
     if (err == 0 && flags.file != NULL) {

@@ -37,7 +37,7 @@ struct config {
     uint32_t rpc_threads;
 };
 
-enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION };
+enum config_action { CONFIG_RUN, CONFIG_CHECK, CONFIG_HELP, CONFIG_VERSION, CONFIG_CRASH_POINTS };
 
 /* Reads flags and the file that --config names. TROTH_ERR_INVALID: `why` says where, what and what
  * is allowed. Without any argument: node 1 of 1 on 127.0.0.1:7101, data in ./troth-data. */

@@ -255,6 +255,7 @@ void config_help(FILE *out) {
             "\n"
             "  --%-20s an INI file with lines `name = value` of the same names; flags win\n"
             "  --%-20s print the configuration as it would be used, or what is wrong with it\n"
+            "  --%-20s where a test can kill it; see docs/crash-testing.md\n"
             "  --%-20s print this\n"
             "  --%-20s print the version\n"
             "\n"
@@ -263,5 +264,5 @@ void config_help(FILE *out) {
             "Exit status: 0 stopped in order; 1 can't start, or an internal error; 2 wrong\n"
             "configuration; 3 the database can't be written (a full or failing disk); 4 the "
             "other\nnodes know this node with another or a newer disk.\n",
-            "config FILE", "check-config", "help", "version");
+            "config FILE", "check-config", "list-crash-points", "help", "version");
 }

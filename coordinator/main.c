@@ -7,6 +7,7 @@
 
 #include "coordinator/config.h"
 #include "coordinator/node.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 /* The node has stopped by itself. Somebody else's SIGUSR2 must not end the signal thread: SIGTERM
@@ -50,6 +51,10 @@ static int serve(const struct config *config) {
     pthread_t signals;
     snprintf(who, sizeof who, "trothd[%u]", config->node);
     logline_setup(who, (enum logline_level)config->log_level);
+    if (crash_point_arm(why) != 0) {
+        logline(LOGLINE_ERROR, "%s", why);
+        return NODE_EXIT_CONFIG;
+    }
     /* A gone reader is an error of its write; so is a file at its size limit. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
@@ -93,6 +98,8 @@ int main(int argc, char *argv[]) {
     case CONFIG_CHECK:
         config_print(&config, stdout);
         return 0;
+    case CONFIG_CRASH_POINTS:
+        return crash_point_list(stdout) == 0 ? 0 : NODE_EXIT_FAILED;
     case CONFIG_RUN:
         break;
     }

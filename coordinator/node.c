@@ -39,7 +39,7 @@ void node_die(enum node_exit status, const char *format, ...) {
 
 /* ---- The database -------------------------------------------------------------------------- */
 
-void node_commit(struct node *node) {
+static void put_on_disk(struct node *node) {
     int err = node_log_commit(node->log);
     if (err != 0) {
         node_die(NODE_EXIT_STORAGE,
@@ -51,6 +51,12 @@ void node_commit(struct node *node) {
     node->lazy_since_ms = 0;
 }
 
+void node_commit(struct node *node) {
+    CRASH_POINT_HERE(CRASH_BEFORE_STORE);
+    put_on_disk(node);
+    CRASH_POINT_HERE(CRASH_AFTER_STORE);
+}
+
 void node_remember(struct node *node, uint32_t changed) {
     for (uint32_t other = 1; other <= node->membership.nodes; other++) {
         if ((changed & 1u << other) != 0 &&
@@ -59,14 +65,17 @@ void node_remember(struct node *node, uint32_t changed) {
         }
     }
     if (changed != 0) {
+        CRASH_POINT_STORE(CRASH_TROTHD, "peer");
         node_commit(node);
     }
 }
 
 void node_amnesia(const struct node *node, const char *text) {
+    CRASH_POINT(CRASH_TROTHD, "before.store.", "amnesia");
     if (node_log_set_amnesia(node->log, text) != 0 || node_log_commit(node->log) != 0) {
         logline(LOGLINE_ERROR, "cannot write %s", node_log_path(node->log));
     }
+    CRASH_POINT(CRASH_TROTHD, "after.store.", "amnesia");
     node_die(NODE_EXIT_AMNESIA, "this node must not take part: %s", text);
 }
 
@@ -216,6 +225,7 @@ static void take_part(struct node *node) {
         if (node_log_set_admitted(node->log) != 0) {
             node_die(NODE_EXIT_STORAGE, "cannot write %s", node_log_path(node->log));
         }
+        CRASH_POINT_STORE(CRASH_TROTHD, "admitted");
         node_commit(node);
         node->membership.fresh = false;
     }
@@ -308,7 +318,9 @@ static void end(struct node *node) {
     }
     /* Lazy records: with them the next start has nothing to find out again. */
     if (node_log_has_batch(node->log)) {
-        node_commit(node);
+        CRASH_POINT(CRASH_TROTHD, "before.store.", "rest");
+        put_on_disk(node);
+        CRASH_POINT(CRASH_TROTHD, "after.store.", "rest");
     }
     calls_end(node->calls);
     sessions_finish(node->sessions);
@@ -355,9 +367,7 @@ static void end_batch(struct node *node) {
     peers_flush(node->peers, false);
     sessions_flush(node->sessions, false);
     if (node->urgent || lazy_is_due || (node->holds && node_log_has_batch(node->log))) {
-        CRASH_POINT_HERE(CRASH_BEFORE_STORE);
         node_commit(node);
-        CRASH_POINT_HERE(CRASH_AFTER_STORE);
     }
     peers_flush(node->peers, true);
     sessions_flush(node->sessions, true);

@@ -119,40 +119,34 @@ static const char *reply_kind(const struct engine_reply *reply) {
     return reply->error != 0 ? "error" : outcomes[reply->outcome];
 }
 
-static void pass_store(const char *record) {
-    CRASH_POINT_AT(CRASH_BEFORE_STORE, "before.store.", record);
-    CRASH_POINT_AT(CRASH_AFTER_STORE, "after.store.", record);
-}
-
 static void pass_crash_points(const struct node *node, const struct engine_effect *effect) {
     const char *message = message_type_name(effect->message.type);
     switch (effect->type) {
     case ENGINE_STORE:
-        pass_store(record_kind(effect->record));
+        CRASH_POINT_STORE(CRASH_TROTHD, record_kind(effect->record));
         break;
     case ENGINE_STORE_MARK:
-        pass_store("mark");
+        CRASH_POINT_STORE(CRASH_TROTHD, "mark");
         break;
     case ENGINE_DELETE_BELOW:
     case ENGINE_DELETE:
-        pass_store("deletion");
+        CRASH_POINT_STORE(CRASH_TROTHD, "deletion");
         break;
     case ENGINE_SEND_NODE:
-        if (effect->node == node->membership.self) {
-            break;
+        if (effect->node != node->membership.self) {
+            CRASH_POINT_SEND(CRASH_TROTHD, message);
         }
-        CRASH_POINT("before.send.", message);
-        CRASH_POINT_AT(CRASH_AFTER_SEND, "after.send.", message);
         break;
     case ENGINE_SEND_PARTICIPANT:
-        CRASH_POINT("before.send.", message);
-        CRASH_POINT_AT(CRASH_AFTER_SEND, "after.send.", message);
+        CRASH_POINT_SEND(CRASH_TROTHD, message);
         break;
     case ENGINE_REPLY:
-        CRASH_POINT("before.reply.", reply_kind(&effect->reply));
-        CRASH_POINT_AT(CRASH_AFTER_SEND, "after.reply.", reply_kind(&effect->reply));
+        CRASH_POINT(CRASH_TROTHD, "before.reply.", reply_kind(&effect->reply));
+        CRASH_POINT_AT(CRASH_TROTHD, CRASH_AFTER_SEND, "after.reply.", reply_kind(&effect->reply));
         break;
     case ENGINE_REFUSE_SESSION:
+        CRASH_POINT_SEND(CRASH_TROTHD, "refusal");
+        break;
     case ENGINE_ALARM:
         break;
     }

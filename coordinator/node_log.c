@@ -11,6 +11,7 @@
 
 #include "base/troth_err.h"
 #include "coordinator/node_log_internal.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 #define APPLICATION_ID 0x54726e31 /* "Trn1" */
@@ -102,8 +103,10 @@ int node_log_open(struct node_log **out, const char *folder, const char *cluster
     snprintf(path, sizeof path, "%s/node.db", folder);
     int err = make_folder(folder, why);
     if (err == 0) {
+        CRASH_POINT(CRASH_TROTHD, "before.store.", "tables");
         err = db_open(&log->db, path, APPLICATION_ID, FORMAT_VERSION, schema, why);
     }
+    CRASH_POINT(CRASH_TROTHD, "after.store.", "tables");
     if (err == 0) {
         err = prepare_all(log);
     }

@@ -4,6 +4,7 @@
 #include "base/troth_err.h"
 #include "coordinator/node_log_internal.h"
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 
 /* ---- Meta ---------------------------------------------------------------------------------- */
 
@@ -161,17 +162,21 @@ int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t n
     if (err == 0 && identity.found) {
         err = check_identity(log, &identity, cluster, node, nodes, why);
     } else if (err == 0) {
+        CRASH_POINT_STORE(CRASH_TROTHD, "identity");
         err = make_identity(log, cluster, node, nodes, &identity);
     }
     if (err == 0) {
         err = set_meta_int(log, "incarnation", ++identity.incarnation);
     }
     if (err == 0) {
+        CRASH_POINT_STORE(CRASH_TROTHD, "start");
+        CRASH_POINT_HERE(CRASH_BEFORE_STORE);
         err = db_commit(&log->db);
     }
     if (err != 0) {
         return err;
     }
+    CRASH_POINT_HERE(CRASH_AFTER_STORE);
     *membership = (struct membership){
         .self = node,
         .nodes = nodes,

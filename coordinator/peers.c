@@ -11,6 +11,7 @@
 
 #include "base/troth_err.h"
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 /* ---- Greeting ------------------------------------------------------------------------------ */
@@ -27,9 +28,11 @@ static int send_hello(struct node *node, struct rpc_stream *stream, bool reply) 
     struct wire_buffer buffer = {0};
     membership_hello(&node->membership, &hello);
     int err = wire_encode_peer_hello(&hello, reply, &buffer);
+    CRASH_POINT(CRASH_TROTHD, "before.send.", reply ? "hello-answer" : "hello");
     if (err == 0) {
         err = rpc_stream_send_bytes(stream, buffer.bytes, buffer.n);
     }
+    CRASH_POINT_AT(CRASH_TROTHD, CRASH_SENT, "after.send.", reply ? "hello-answer" : "hello");
     wire_buffer_release(&buffer);
     return err;
 }
@@ -269,6 +272,7 @@ void peers_beat(struct peers *peers) {
     }
     struct message heartbeat = {.type = MESSAGE_HEARTBEAT};
     engine_heartbeat(node->engine, &heartbeat);
+    CRASH_POINT_SEND(CRASH_TROTHD, "heartbeat");
     for (uint32_t id = 1; id <= node->membership.nodes; id++) {
         if (id == node->membership.self) {
             continue;
@@ -291,6 +295,7 @@ void peers_excuse(struct peers *peers, int64_t late_ms) {
 
 void peers_leave(struct peers *peers) {
     const struct message leaving = {.type = MESSAGE_LEAVING};
+    CRASH_POINT(CRASH_TROTHD, "before.send.", "leaving");
     for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
         struct peer *peer = &peers->items[id];
         if (peer->out != NULL) {
@@ -302,6 +307,7 @@ void peers_leave(struct peers *peers) {
             rpc_stream_finish(peer->in, RPC_UNAVAILABLE, "this node is stopping");
         }
     }
+    CRASH_POINT_AT(CRASH_TROTHD, CRASH_SENT, "after.send.", "leaving");
 }
 
 bool peers_have_left(const struct peers *peers) {

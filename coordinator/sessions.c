@@ -7,6 +7,7 @@
 #include "base/troth_err.h"
 #include "coordinator/outbox.h"
 #include "coordinator/sessions_internal.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 struct session {
@@ -106,9 +107,11 @@ static int send_welcome(const struct node *node, struct rpc_stream *stream) {
     struct wire_buffer buffer = {0};
     memcpy(welcome.disk, node->membership.disk, sizeof welcome.disk);
     int err = wire_encode_welcome(&welcome, &buffer);
+    CRASH_POINT(CRASH_TROTHD, "before.send.", "welcome");
     if (err == 0) {
         err = rpc_stream_send_bytes(stream, buffer.bytes, buffer.n);
     }
+    CRASH_POINT_AT(CRASH_TROTHD, CRASH_SENT, "after.send.", "welcome");
     wire_buffer_release(&buffer);
     return err;
 }

@@ -8,6 +8,7 @@
 
 #include "base/troth_err.h"
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 #define VERSION      1
@@ -167,11 +168,13 @@ int branch_log_open(struct branch_log **out, const char *path, const char *clust
     if (log == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
+    CRASH_POINT(CRASH_PARTICIPANT, "before.store.", "tables");
     int err = db_open(&log->db, path, 0, 0, schema, why);
     if (err != 0) {
         free(log);
         return err;
     }
+    CRASH_POINT(CRASH_PARTICIPANT, "after.store.", "tables");
     why[0] = '\0';
     err = db_begin(&log->db);
     err = err != 0 ? err : check_version(log, why);
@@ -179,7 +182,9 @@ int branch_log_open(struct branch_log **out, const char *path, const char *clust
     err = err != 0 ? err : check_meta(log, "name", name, why);
     err = err != 0 ? err : raise_incarnation(log, why);
     err = err != 0 ? err : prepare_statements(log);
+    CRASH_POINT(CRASH_PARTICIPANT, "before.store.", "start");
     err = err != 0 ? err : db_commit(&log->db);
+    CRASH_POINT(CRASH_PARTICIPANT, "after.store.", "start");
     if (err != 0) {
         if (why[0] == '\0') {
             snprintf(why, DB_WHY_BYTES, "cannot read or write the branch log in %s: %s", path,

@@ -5,6 +5,7 @@
 
 #include "participant/participant_internal.h"
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 
 static_assert((int)TROTH_VOTE_PREPARED == (int)PAXOS_VOTE_PREPARED &&
                   (int)TROTH_VOTE_READ_ONLY == (int)PAXOS_VOTE_READ_ONLY &&
@@ -85,7 +86,13 @@ int troth_participant_open(struct troth_participant **out,
     if (why_bytes > 0) {
         why[0] = '\0';
     }
-    int err = check_options(options, why, why_bytes);
+    char crash_why[CRASH_POINT_WHY_BYTES];
+    int err = crash_point_arm(crash_why);
+    if (err != 0) {
+        snprintf(why, why_bytes, "%s", crash_why);
+        return err;
+    }
+    err = check_options(options, why, why_bytes);
     if (err != 0) {
         return err;
     }

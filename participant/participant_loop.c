@@ -89,14 +89,12 @@ static const char *record_kind(const struct branches_effect *effect) {
 #endif
 
 static void pass_store(const struct branches_effect *effect) {
-    CRASH_POINT_AT(CRASH_BEFORE_STORE, "before.store.", record_kind(effect));
-    CRASH_POINT_AT(CRASH_AFTER_STORE, "after.store.", record_kind(effect));
+    CRASH_POINT_STORE(CRASH_PARTICIPANT, record_kind(effect));
     (void)effect;
 }
 
 static void pass_send(const struct branches_effect *effect) {
-    CRASH_POINT("before.send.", message_type_name(effect->message.type));
-    CRASH_POINT_AT(CRASH_AFTER_SEND, "after.send.", message_type_name(effect->message.type));
+    CRASH_POINT_SEND(CRASH_PARTICIPANT, message_type_name(effect->message.type));
     (void)effect;
 }
 
@@ -106,7 +104,7 @@ static void pass_send(const struct branches_effect *effect) {
 static void call(struct troth_participant *p, struct troth_txid txid, enum branches_call call) {
     char detail[TROTH_DETAIL_BYTES] = "";
     int result = TROTH_PARTICIPANT_LATER;
-    CRASH_POINT("before.call.", call_name(call));
+    CRASH_POINT(CRASH_PARTICIPANT, "before.call.", call_name(call));
     switch (call) {
     case BRANCHES_CALL_PREPARE:
         result = p->callbacks.prepare(p->arg, txid, detail);
@@ -126,7 +124,7 @@ static void call(struct troth_participant *p, struct troth_txid txid, enum branc
     case BRANCHES_CALL_NONE:
         break;
     }
-    CRASH_POINT("after.call.", call_name(call));
+    CRASH_POINT(CRASH_PARTICIPANT, "after.call.", call_name(call));
     if (result == TROTH_PARTICIPANT_LATER) {
         return;
     }
@@ -316,6 +314,15 @@ static void let_out(struct troth_participant *p) {
     }
 }
 
+static int store_batch(struct troth_participant *p) {
+    CRASH_POINT_HERE(CRASH_BEFORE_STORE);
+    int err = db_commit(p->db); /* S4 */
+    if (err == 0) {
+        CRASH_POINT_HERE(CRASH_AFTER_STORE);
+    }
+    return err;
+}
+
 static void run_batch(struct troth_participant *p, struct item *items, size_t n) {
     p->now_ms = clock_monotonic_ms();
     /* A batch that writes nothing costs no sync: SQLite commits it without one. */
@@ -327,9 +334,7 @@ static void run_batch(struct troth_participant *p, struct item *items, size_t n)
     }
     run_due(p);
     sessions_flush(p->sessions, false);
-    CRASH_POINT_HERE(CRASH_BEFORE_STORE);
-    check(p, "the batch can't be stored", db_commit(p->db)); /* S4 */
-    CRASH_POINT_HERE(CRASH_AFTER_STORE);
+    check(p, "the batch can't be stored", store_batch(p));
     publish_counters(p);
     let_out(p);
 }
@@ -393,6 +398,6 @@ int participant_recover(struct troth_participant *p) {
     p->now_ms = clock_monotonic_ms();
     int err = db_begin(p->db);
     err = err != 0 ? err : branch_log_load(p->log, load, p);
-    err = err != 0 ? err : db_commit(p->db);
+    err = err != 0 ? err : store_batch(p);
     return err != 0 ? err : participant_put_local(p, &(struct item){.kind = ITEM_START});
 }

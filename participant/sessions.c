@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "participant/participant_internal.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 #define METHOD           "/troth.v1.Participants/Attach"
@@ -52,10 +53,12 @@ static void opened(void *arg, struct rpc_stream *stream) {
     snprintf(hello.participant, sizeof hello.participant, "%s", p->name);
     snprintf(hello.endpoint, sizeof hello.endpoint, "%s", p->endpoint);
     struct wire_buffer buffer = {0};
+    CRASH_POINT(CRASH_PARTICIPANT, "before.send.", "hello");
     if (wire_encode_participant_hello(&hello, &buffer) != 0 ||
         rpc_stream_send_bytes(stream, buffer.bytes, buffer.n) != 0) {
         rpc_stream_finish(stream, RPC_INTERNAL, "no memory for a greeting");
     }
+    CRASH_POINT_AT(CRASH_PARTICIPANT, CRASH_SENT, "after.send.", "hello");
     wire_buffer_release(&buffer);
 }
 

@@ -229,6 +229,10 @@ int shard_config_read(struct shard_config *config, int argc, char *const argv[],
             *action = SHARD_CONFIG_VERSION;
             return 0;
         }
+        if (strcmp(argv[i], "--list-crash-points") == 0) {
+            *action = SHARD_CONFIG_CRASH_POINTS;
+            return 0;
+        }
         int err = read_flag(&flags, argc, argv, &i, why);
         if (err != 0) {
             return err;
@@ -258,6 +262,7 @@ void shard_config_help(FILE *out) {
                 "", options[i].allowed, options[i].preset);
     }
     fputs("  --config     an INI file with the same names; flags win\n"
+          "  --list-crash-points   where a test can kill it; see docs/crash-testing.md\n"
           "  --help, --version\n\n"
           "It prints one line when it serves, and stops in order on SIGTERM.\n"
           "Exit status: 0 stopped in order, 1 cannot start or go on, 2 a bad argument.\n",

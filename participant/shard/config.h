@@ -18,7 +18,12 @@ struct shard_config {
     char log_level[SHARD_CONFIG_TEXT_BYTES];
 };
 
-enum shard_config_action { SHARD_CONFIG_RUN, SHARD_CONFIG_HELP, SHARD_CONFIG_VERSION };
+enum shard_config_action {
+    SHARD_CONFIG_RUN,
+    SHARD_CONFIG_HELP,
+    SHARD_CONFIG_VERSION,
+    SHARD_CONFIG_CRASH_POINTS
+};
 
 /* Reads flags and the file that --config names. TROTH_ERR_INVALID: `why` says where (file and
  * line), what and what is allowed. */

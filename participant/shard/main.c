@@ -10,6 +10,7 @@
 
 #include "participant/shard/config.h"
 #include "participant/shard/service.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 #define EXIT_BAD_ARGUMENT 2
@@ -155,10 +156,16 @@ int main(int argc, char *argv[]) {
     case SHARD_CONFIG_VERSION:
         printf("troth-shard %s\n", TROTH_VERSION);
         return EXIT_SUCCESS;
+    case SHARD_CONFIG_CRASH_POINTS:
+        return crash_point_list(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     case SHARD_CONFIG_RUN:
         break;
     }
     snprintf(who, sizeof who, "troth-shard[%s]", config.name);
     logline_setup(who, (enum logline_level)logline_level_parse(config.log_level));
+    if (crash_point_arm(why) != 0) {
+        logline(LOGLINE_ERROR, "%s", why);
+        return EXIT_BAD_ARGUMENT;
+    }
     return run(&config);
 }

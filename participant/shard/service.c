@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 #include "troth/v1/keyvalue.pb-c.h"
 
 /* A call under way: its operation's bytes are those of the decoded message. */
@@ -69,7 +70,13 @@ static void reply_scan(const struct op *op, Troth__V1__Branch *branch, struct rp
     free(pairs);
 }
 
-static void answer(struct op *op) {
+#ifdef TROTH_CRASH_POINTS
+static const char *answer_kind(const struct op *op) {
+    return op->status != RPC_OK ? "failure" : op_writes(op) ? "write" : "read";
+}
+#endif
+
+static void answer_wire(struct op *op) {
     struct request *request = (struct request *)op;
     Troth__V1__Branch branch = TROTH__V1__BRANCH__INIT;
     branch.participant = (char *)(uintptr_t)request->service->name;
@@ -95,6 +102,12 @@ static void answer(struct op *op) {
         reply_scan(op, shown, request->call);
         break;
     }
+}
+
+static void answer(struct op *op) {
+    CRASH_POINT(CRASH_SHARD, "before.reply.", answer_kind(op));
+    answer_wire(op);
+    CRASH_POINT_AT(CRASH_SHARD, CRASH_SENT, "after.reply.", answer_kind(op));
 }
 
 static void release(struct op *op) {

@@ -7,6 +7,7 @@
 #include "participant/shard/shard_state.h"
 #include "participant/shard/work.h"
 #include "shell/clock.h"
+#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 /* ---- Lists ---------------------------------------------------------------------------------- */
@@ -69,6 +70,9 @@ void shard_answer(struct shard *shard, struct op *op) {
 /* The answer to a single operation that was done; it may rest on what this batch writes. */
 static void answer_after_batch(struct shard *shard, struct op *op) {
     leave_lists(shard, op);
+    if (op_writes(op) && op->status == RPC_OK) {
+        CRASH_POINT_STORE(CRASH_SHARD, "single");
+    }
     if (troth_participant_after_batch(shard->participant, answer_now, op) != 0) {
         op_clear(op);
         op_fail(op, RPC_UNKNOWN, "the shard is out of memory; whether it was done is not known");
@@ -303,6 +307,7 @@ int shard_need_store(struct shard *shard) {
 
 static void make_tables(void *arg) {
     struct shard *shard = arg;
+    CRASH_POINT_STORE(CRASH_SHARD, "kv-tables");
     shard->tables_err = shard_need_store(shard);
     sem_post(&shard->tables_made);
 }
