@@ -1,3 +1,14 @@
 # Lookers-on of a simulated world: what they show to people. tests/sim/CMakeLists.txt includes it.
 
-troth_library(troth_sim_look SOURCES words.c trace.c LINKS troth_base)
+troth_library(
+  troth_sim_look
+  SOURCES words.c
+          trace.c
+          diagram.c
+          diagram_labels.c
+          diagram_layout.c
+          diagram_draw.c
+          diagram_frame.c
+          diagram_svg.c
+  LINKS troth_base m)
+troth_unit_test(test_sim_diagram LINKS troth_sim_look)
