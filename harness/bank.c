@@ -10,6 +10,7 @@
 
 #include "base/troth_err.h"
 #include "client/troth.h"
+#include "harness/bank_reader.h"
 #include "shell/clock.h"
 
 #define ACCOUNTS_DEFAULT  256u
@@ -31,6 +32,7 @@ struct client {
     struct bank *bank;
     pthread_t thread;
     uint64_t random;
+    uint32_t process; /* in the history */
     struct list told;
     struct list unknown;
     atomic_uint_fast64_t committed, aborted, declined, asked, unavailable;
@@ -46,7 +48,10 @@ struct bank {
     struct client *clients;
     bool running;
     atomic_bool stop;
-    struct list told; /* all clients', after bank_stop */
+    struct history *history;    /* or NULL */
+    uint32_t reader_process;    /* in the history */
+    struct bank_reader *reader; /* while it runs, with a history */
+    struct list told;           /* all clients', after bank_stop */
 };
 
 static int list_add(struct list *list, struct troth_txid txid, bool committed) {
@@ -154,11 +159,14 @@ static void give_up(struct client *client, struct troth_kv_tx *tx, int err) {
     }
 }
 
-/* Tries once. True when the transfer is over with, for better or worse. */
-static bool attempt(struct client *client, const struct transfer *transfer) {
+/* Tries once, and says as what it goes into the history. True when the transfer is over with, for
+ * better or worse. */
+static bool attempt(struct client *client, const struct transfer *transfer,
+                    enum history_type *type) {
     struct bank *bank = client->bank;
     struct troth_kv_tx *tx = NULL;
     struct troth_result result;
+    *type = HISTORY_FAIL; /* until somebody is asked to commit */
     if (troth_kv_begin(bank->kv, 0, &tx, &result) != 0) {
         atomic_fetch_add(&client->unavailable, 1);
         pause_ms(PAUSE_MS);
@@ -174,19 +182,42 @@ static bool attempt(struct client *client, const struct transfer *transfer) {
     err = troth_kv_commit(tx, COMMIT_TIMEOUT_MS, &result);
     if (err != 0) {
         must_add(&client->unknown, txid, false);
+        *type = HISTORY_INFO;
         return true;
     }
+    *type = result.outcome == TROTH_COMMITTED ? HISTORY_OK : HISTORY_FAIL;
     atomic_fetch_sub(&client->asked, 1);
     must_add(&client->told, txid, result.outcome == TROTH_COMMITTED);
     atomic_fetch_add(result.outcome == TROTH_COMMITTED ? &client->committed : &client->aborted, 1);
     return result.outcome == TROTH_COMMITTED;
 }
 
+/* Each attempt is an operation of its own in the history. */
+static bool attempt_and_tell(struct client *client, const struct transfer *transfer) {
+    struct history *history = client->bank->history;
+    const struct history_call call = {.f = HISTORY_TRANSFER,
+                                      .from = transfer->from,
+                                      .to = transfer->to,
+                                      .amount = transfer->amount};
+    enum history_type type;
+    if (history != NULL) {
+        history_invoke(history, client->process, &call);
+    }
+    bool over = attempt(client, transfer, &type);
+    if (history != NULL) {
+        history_complete(history, type, client->process, &call, NULL, NULL);
+    }
+    if (type == HISTORY_INFO) {
+        client->process += client->bank->n_clients + 1; /* and the reader */
+    }
+    return over;
+}
+
 static void *run_client(void *arg) {
     struct client *client = arg;
     while (!atomic_load(&client->bank->stop)) {
         struct transfer transfer = choose(client);
-        while (!attempt(client, &transfer) && !atomic_load(&client->bank->stop)) {
+        while (!attempt_and_tell(client, &transfer) && !atomic_load(&client->bank->stop)) {
         }
     }
     return NULL;
@@ -223,6 +254,7 @@ static int make_clients(struct bank *bank, uint64_t seed) {
     }
     for (unsigned i = 0; i < bank->n_clients; i++) {
         bank->clients[i].bank = bank;
+        bank->clients[i].process = i;
         bank->clients[i].random = (seed + i + 1) * 0x9E3779B97F4A7C15u;
     }
     return 0;
@@ -236,6 +268,8 @@ int bank_new(struct bank **out, const struct bank_options *options, char why[BAN
     }
     bank->n_accounts = options->accounts == 0 ? ACCOUNTS_DEFAULT : options->accounts;
     bank->n_clients = options->clients == 0 ? CLIENTS_DEFAULT : options->clients;
+    bank->history = options->history;
+    bank->reader_process = bank->n_clients;
     int err = bank->n_accounts < 2 || bank->n_accounts > BANK_ACCOUNTS_MAX ||
                       bank->n_clients > BANK_CLIENTS_MAX
                   ? TROTH_ERR_INVALID
@@ -330,16 +364,32 @@ int bank_open_accounts(struct bank *bank, char why[BANK_WHY_BYTES]) {
     return 0;
 }
 
+static void join_clients(struct bank *bank, unsigned n) {
+    atomic_store(&bank->stop, true);
+    for (unsigned i = 0; i < n; i++) {
+        pthread_join(bank->clients[i].thread, NULL);
+    }
+    if (bank->reader != NULL) {
+        bank->reader_process = bank_reader_stop(bank->reader);
+        bank->reader = NULL;
+    }
+}
+
 int bank_start(struct bank *bank, char why[BANK_WHY_BYTES]) {
     atomic_store(&bank->stop, false);
+    int err = bank->history == NULL
+                  ? 0
+                  : bank_reader_start(&bank->reader, bank->kv, bank->history, bank->n_accounts,
+                                      bank->reader_process, bank->n_clients + 1);
+    if (err != 0) {
+        snprintf(why, BANK_WHY_BYTES, "cannot start the reader: %s", troth_err_text(err));
+        return err;
+    }
     for (unsigned i = 0; i < bank->n_clients; i++) {
         int error = pthread_create(&bank->clients[i].thread, NULL, run_client, &bank->clients[i]);
         if (error != 0) {
             snprintf(why, BANK_WHY_BYTES, "cannot start client %u: %s", i, strerror(error));
-            atomic_store(&bank->stop, true);
-            while (i-- > 0) {
-                pthread_join(bank->clients[i].thread, NULL);
-            }
+            join_clients(bank, i);
             return TROTH_ERR_SYSTEM;
         }
     }
@@ -348,14 +398,10 @@ int bank_start(struct bank *bank, char why[BANK_WHY_BYTES]) {
 }
 
 void bank_stop(struct bank *bank) {
-    if (!bank->running) {
-        return;
+    if (bank->running) {
+        join_clients(bank, bank->n_clients);
+        bank->running = false;
     }
-    atomic_store(&bank->stop, true);
-    for (unsigned i = 0; i < bank->n_clients; i++) {
-        pthread_join(bank->clients[i].thread, NULL);
-    }
-    bank->running = false;
 }
 
 /* Asks for each unknown outcome once; those without an answer stay. Returns how many stay. */

@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "base/txid.h"
+#include "load/history.h"
 
 #define BANK_WHY_BYTES    1024
 #define BANK_KEY_BYTES    64
@@ -44,6 +45,9 @@ struct bank_options {
     unsigned accounts;  /* 0: 256 */
     unsigned clients;   /* 0: 16 */
     uint64_t seed;      /* of the choice of accounts and amounts */
+    /* NULL: none. Else it gets every transfer, and reads of all balances beside them; it must
+     * outlive the bank. */
+    struct history *history;
 };
 /* What the clients were told. */
 struct bank_counts {
@@ -68,7 +72,8 @@ int bank_open_accounts(struct bank *bank, char why[BANK_WHY_BYTES]);
 unsigned bank_accounts(const struct bank *bank);
 /* TROTH_ERR_SYSTEM. */
 int bank_start(struct bank *bank, char why[BANK_WHY_BYTES]);
-/* The clients finish the transfer that they are in, and end. */
+/* The clients finish the transfer that they are in, and end. With a history, all balances are read
+ * once more after that. */
 void bank_stop(struct bank *bank);
 /* Asks for the outcomes that are unknown until there is none. After bank_stop. Returns how many
  * are left at the end of the time. */

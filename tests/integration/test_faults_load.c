@@ -8,10 +8,14 @@
 
 #include "base/troth_err.h"
 #include "tests/lib/cluster_fixture.h"
+#include "tests/lib/history_fixture.h"
 
 static struct fixture f;
 static struct fixture_tx tx;
 static struct bank *bank;
+static struct history_fixture h;
+
+#define ACCOUNTS 64
 
 static const struct fixture_options three_nodes = {.nodes = 3, .shards = 2};
 static const struct fixture_options one_node = {.nodes = 1, .shards = 2};
@@ -28,15 +32,17 @@ static void wait_for_transfers(unsigned n) {
                  (unsigned long long)committed());
 }
 
-/* A bank at work on a running cluster. */
-static void open_bank(const struct fixture_options *options) {
+/* A bank at work on a running cluster; the test's name is its history's. */
+static void open_bank(const struct fixture_options *options, const char *test) {
     char why[BANK_WHY_BYTES];
     fixture_open(&f, options);
+    history_fixture_open(&h, &f, test, HISTORY_JSONL);
     int err = bank_new(&bank,
                        &(struct bank_options){.nodes = cluster_nodes(f.cluster),
                                               .shards = cluster_shards(f.cluster),
-                                              .accounts = 64,
-                                              .clients = 8},
+                                              .accounts = ACCOUNTS,
+                                              .clients = 8,
+                                              .history = h.history},
                        why);
     fixture_must(&f, err == 0, "%s", why);
     err = bank_open_accounts(bank, why);
@@ -49,11 +55,12 @@ static void open_bank(const struct fixture_options *options) {
 static void close_bank(void) {
     fixture_check_bank(&f, bank);
     bank_free(bank);
+    history_fixture_check(&h, &f, ACCOUNTS * BANK_OPENING);
     fixture_close(&f);
 }
 
 START_TEST(L1_transfers_go_on_while_one_node_after_the_other_is_killed) {
-    open_bank(&three_nodes);
+    open_bank(&three_nodes, __func__);
     for (unsigned node = 0; node < f.nodes; node++) {
         fixture_kill(&f, CLUSTER_NODE, node);
         wait_for_transfers(30);
@@ -65,7 +72,7 @@ START_TEST(L1_transfers_go_on_while_one_node_after_the_other_is_killed) {
 END_TEST
 
 START_TEST(transfers_go_on_while_one_shard_after_the_other_is_killed_and_returns) {
-    open_bank(&three_nodes);
+    open_bank(&three_nodes, __func__);
     for (unsigned round = 0; round < 4; round++) {
         fixture_kill(&f, CLUSTER_SHARD, round % f.shards);
         fixture_start(&f, CLUSTER_SHARD, round % f.shards, NULL);
@@ -75,8 +82,8 @@ START_TEST(transfers_go_on_while_one_shard_after_the_other_is_killed_and_returns
 }
 END_TEST
 
-static void all_die_at_once(const struct fixture_options *options) {
-    open_bank(options);
+static void all_die_at_once(const struct fixture_options *options, const char *test) {
+    open_bank(options, test);
     for (unsigned round = 0; round < 2; round++) {
         for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
             for (unsigned i = 0; i < cluster_count(f.cluster, (enum cluster_role)role); i++) {
@@ -98,17 +105,17 @@ static void all_die_at_once(const struct fixture_options *options) {
 }
 
 START_TEST(S4_all_processes_killed_at_once_lose_nothing) {
-    all_die_at_once(&three_nodes);
+    all_die_at_once(&three_nodes, __func__);
 }
 END_TEST
 
 START_TEST(S4_all_processes_killed_at_once_lose_nothing_with_one_node) {
-    all_die_at_once(&one_node);
+    all_die_at_once(&one_node, __func__);
 }
 END_TEST
 
 START_TEST(a_graceful_stop_loses_nothing_and_clients_go_on_elsewhere) {
-    open_bank(&three_nodes);
+    open_bank(&three_nodes, __func__);
     for (unsigned node = 0; node < f.nodes; node++) {
         fixture_stop(&f, CLUSTER_NODE, node);
         wait_for_transfers(30);
@@ -137,7 +144,7 @@ static bool is_suspected(unsigned by, unsigned node) {
 }
 
 START_TEST(a_node_paused_beyond_its_detection_wakes_up_and_does_no_harm) { /* ARCHITECTURE H12 */
-    open_bank(&three_nodes);
+    open_bank(&three_nodes, __func__);
     for (unsigned node = 0; node < f.nodes; node++) {
         cluster_pause(f.cluster, CLUSTER_NODE, node);
         fixture_wait(&f, is_suspected((node + 1) % f.nodes, node), "node %u is not suspected",

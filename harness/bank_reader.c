@@ -1,0 +1,137 @@
+#include "harness/bank_reader.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/troth_err.h"
+#include "harness/bank.h"
+#include "shell/clock.h"
+
+#define PAUSE_MS   25 /* between reads: each one waits for every transfer, and they for it */
+#define COMMIT_MS  20000u
+#define LAST_MS    60000
+#define VALUE_SIZE 32
+
+struct bank_reader {
+    struct troth_kv *kv;
+    struct history *history;
+    unsigned accounts;
+    uint32_t process, processes;
+    pthread_t thread;
+    atomic_bool stop;
+    struct history_balance balances[]; /* accounts */
+};
+
+struct taking {
+    struct bank_reader *reader;
+    size_t n;
+};
+
+static int take(void *arg, const void *key, size_t key_bytes, const void *value,
+                size_t value_bytes) {
+    struct taking *taking = arg;
+    char name[BANK_KEY_BYTES];
+    char number[VALUE_SIZE];
+    unsigned account;
+    if (key_bytes >= sizeof name || value_bytes >= sizeof number ||
+        taking->n == taking->reader->accounts) {
+        return TROTH_ERR_CORRUPT;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)key_bytes, (const char *)key);
+    snprintf(number, sizeof number, "%.*s", (int)value_bytes, (const char *)value);
+    if (sscanf(name, "account-%u", &account) != 1) {
+        return TROTH_ERR_CORRUPT;
+    }
+    taking->reader->balances[taking->n++] =
+        (struct history_balance){.account = account, .amount = strtoll(number, NULL, 10)};
+    return 0;
+}
+
+/* How the transaction ended, and how many balances it read. */
+static enum history_type read_once(struct bank_reader *reader, size_t *n,
+                                   char why[TROTH_TEXT_BYTES]) {
+    static const char from[] = "account-";
+    static const char to[] = "account."; /* '.' comes after '-' */
+    struct taking taking = {.reader = reader};
+    struct troth_kv_tx *tx = NULL;
+    struct troth_result result = {.outcome = TROTH_OUTCOME_NONE};
+    if (troth_kv_begin(reader->kv, 0, &tx, &result) != 0) {
+        snprintf(why, TROTH_TEXT_BYTES, "%s", result.detail);
+        return HISTORY_FAIL;
+    }
+    int err = troth_kv_scan(reader->kv, tx, from, strlen(from), to, strlen(to), take, &taking, why);
+    if (err != 0) {
+        troth_kv_abort(tx, &result); /* never asked to commit: that is for certain */
+        return HISTORY_FAIL;
+    }
+    err = troth_kv_commit(tx, COMMIT_MS, &result);
+    snprintf(why, TROTH_TEXT_BYTES, "%s", result.detail);
+    *n = taking.n;
+    if (err != 0) {
+        return HISTORY_INFO;
+    }
+    return result.outcome == TROTH_COMMITTED ? HISTORY_OK : HISTORY_FAIL;
+}
+
+/* Whether it committed. */
+static bool read_and_tell(struct bank_reader *reader) {
+    char why[TROTH_TEXT_BYTES] = "";
+    struct history_call call = {.f = HISTORY_READ, .balances = reader->balances};
+    history_invoke(reader->history, reader->process, &call);
+    enum history_type type = read_once(reader, &call.n_balances, why);
+    history_complete(reader->history, type, reader->process, &call, NULL,
+                     type == HISTORY_OK ? NULL : why);
+    if (type == HISTORY_INFO) {
+        reader->process += reader->processes;
+    }
+    return type == HISTORY_OK;
+}
+
+static void *run(void *arg) {
+    struct bank_reader *reader = arg;
+    bool last_read = false;
+    for (int64_t until = 0; !last_read;) {
+        bool stopping = atomic_load(&reader->stop);
+        bool committed = read_and_tell(reader);
+        if (stopping && until == 0) {
+            until = clock_monotonic_ms() + LAST_MS;
+        }
+        last_read = stopping && (committed || clock_monotonic_ms() >= until);
+        if (!last_read) {
+            nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000}, NULL);
+        }
+    }
+    return NULL;
+}
+
+int bank_reader_start(struct bank_reader **out, struct troth_kv *kv, struct history *history,
+                      unsigned accounts, uint32_t process, uint32_t processes) {
+    struct bank_reader *reader =
+        calloc(1, sizeof *reader + accounts * sizeof(struct history_balance));
+    if (reader == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    reader->kv = kv;
+    reader->history = history;
+    reader->accounts = accounts;
+    reader->process = process;
+    reader->processes = processes;
+    if (pthread_create(&reader->thread, NULL, run, reader) != 0) {
+        free(reader);
+        return TROTH_ERR_SYSTEM;
+    }
+    *out = reader;
+    return 0;
+}
+
+uint32_t bank_reader_stop(struct bank_reader *reader) {
+    atomic_store(&reader->stop, true);
+    pthread_join(reader->thread, NULL);
+    uint32_t process = reader->process;
+    free(reader);
+    return process;
+}

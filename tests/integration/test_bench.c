@@ -1,0 +1,243 @@
+/* `troth bench` against a cluster that runs: its figures, its histories, its exit status. */
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/process.h"
+#include "harness/programs.h"
+#include "tests/lib/history_fixture.h"
+#include "tests/lib/program_run.h"
+#include "tests/lib/scene.h"
+
+/* The exit statuses that `troth --help` promises. */
+enum { DONE = 0, USAGE = 2, NO_CONTACT = 4, ERROR = 5 };
+
+#define ARGS_MAX   24
+#define WORDS(...) ((const char *[]){__VA_ARGS__, NULL})
+
+static char folder[64];
+
+static const char *file(const char *name) {
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void find_troth(char program[PROGRAMS_PATH_BYTES]) {
+    char why[512];
+    ck_assert_msg(program_find(NULL, PROGRAM_TROTH, program, why, sizeof why) == 0, "%s", why);
+}
+
+/* `troth bench` with these arguments, on the scene's cluster. */
+static void bench(struct program_run *run, const char *const *args) {
+    char program[PROGRAMS_PATH_BYTES];
+    const char *all[ARGS_MAX] = {"bench", "--nodes", cluster_nodes(scene_cluster()), "--shards",
+                                 cluster_shards(scene_cluster())};
+    for (size_t n = 5; *args != NULL; args++) {
+        ck_assert_uint_lt(n, ARGS_MAX - 1);
+        all[n++] = *args;
+    }
+    find_troth(program);
+    program_run(run, program, all);
+}
+
+static void ends(int status, const char *const *args, const char *const *words) {
+    struct program_run run;
+    bench(&run, args);
+    ck_assert_msg(run.status == status, "exit status %d instead of %d: %s", run.status, status,
+                  run.output);
+    scene_has_words(run.output, words);
+    program_run_release(&run);
+}
+
+/* No key of a load is left. */
+static void nothing_is_left(void) {
+    char program[PROGRAMS_PATH_BYTES];
+    struct program_run run;
+    find_troth(program);
+    program_run(&run, program,
+                WORDS("kv", "scan", "--from", "bench-", "--to", "bench.", "--nodes",
+                      cluster_nodes(scene_cluster()), "--shards", cluster_shards(scene_cluster())));
+    ck_assert_msg(run.status == DONE && run.output[0] == '\0', "%s", run.output);
+    program_run_release(&run);
+}
+
+START_TEST(append_runs_as_many_as_it_is_asked_for_and_its_history_is_valid) {
+    ends(DONE,
+         WORDS("append", "--transactions", "100", "--clients", "4", "--keys", "4", "--history",
+               file("append.edn")),
+         WORDS("transactions  100\n", "committed ", "aborted ", "unknown       0\n", "p50 ", "p99 ",
+               "append.edn"));
+    history_file_is(file("append.edn"), 0, 0, "valid");
+    nothing_is_left();
+}
+END_TEST
+
+START_TEST(bank_runs_and_its_history_is_valid) {
+    ends(DONE,
+         WORDS("bank", "--transactions", "100", "--clients", "4", "--keys", "10", "--read-share",
+               "30", "--history", file("bank.jsonl")),
+         WORDS("transactions  100\n", "bank.jsonl"));
+    history_file_is(file("bank.jsonl"), 10000, 0, "valid");
+    nothing_is_left();
+}
+END_TEST
+
+START_TEST(both_formats_can_be_asked_for_whatever_the_file_is_called) {
+    ends(DONE,
+         WORDS("append", "--transactions", "5", "--history", file("a"), "--history-format", "edn"),
+         WORDS("committed"));
+    char *text = file_text(file("a"));
+    ck_assert_int_eq(strncmp(text, "{:index 0, :type :invoke, :f :txn, :process ", 44), 0);
+    free(text);
+    ends(DONE,
+         WORDS("bank", "--transactions", "5", "--history", file("b"), "--history-format", "jsonl"),
+         WORDS("committed"));
+    text = file_text(file("b"));
+    ck_assert_int_eq(strncmp(text, "{\"index\":0, \"type\":\"invoke\", ", 29), 0);
+    free(text);
+}
+END_TEST
+
+START_TEST(figures_in_JSON_add_up) {
+    struct program_run run;
+    bench(&run, WORDS("append", "--transactions", "50", "--seed", "7", "--json"));
+    ck_assert_int_eq(run.status, DONE);
+    struct json_object *object = json_tokener_parse(run.output);
+    ck_assert_msg(object != NULL, "no JSON: %s", run.output);
+    int64_t sum = 0;
+    static const char *const parts[] = {"committed", "aborted",   "declined",
+                                        "unknown",   "unreached", "failed"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        sum += json_object_get_int64(json_object_object_get(object, parts[i]));
+    }
+    ck_assert_int_eq(sum, 50);
+    ck_assert_int_eq(json_object_get_int64(json_object_object_get(object, "transactions")), 50);
+    ck_assert_int_eq(json_object_get_int64(json_object_object_get(object, "seed")), 7);
+    double p50 = json_object_get_double(json_object_object_get(object, "p50_ms"));
+    double p99 = json_object_get_double(json_object_object_get(object, "p99_ms"));
+    ck_assert(p50 > 0 && p50 <= p99);
+    json_object_put(object);
+    program_run_release(&run);
+}
+END_TEST
+
+static long size_of(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 ? (long)status.st_size : 0;
+}
+
+/* A bench without end that writes a history; returns when the file has some lines. */
+static void start_endless(struct process *process, const char *path) {
+    static const struct timespec pause = {.tv_nsec = 10000000};
+    *process = (struct process){.pid = 0};
+    find_troth(process->program);
+    snprintf(process->log, sizeof process->log, "%s", file("log"));
+    const char *const *args =
+        WORDS("bench", "append", "--seconds", "100000", "--history", path, "--nodes",
+              cluster_nodes(scene_cluster()), "--shards", cluster_shards(scene_cluster()));
+    for (; *args != NULL; args++) {
+        ck_assert_int_eq(process_add_arg(process, *args), 0);
+    }
+    ck_assert_int_eq(process_start(process), 0);
+    while (size_of(path) < 10000) {
+        ck_assert(process_running(process, NULL));
+        nanosleep(&pause, NULL);
+    }
+}
+
+START_TEST(a_bench_that_is_killed_leaves_a_valid_history) {
+    static struct process process;
+    char path[128];
+    snprintf(path, sizeof path, "%s", file("killed.edn"));
+    start_endless(&process, path);
+    process_signal(&process, SIGKILL);
+    process_wait(&process, -1, NULL);
+    process_release(&process);
+    history_file_is(path, 0, 0, "valid");
+    char *text = file_text(path);
+    ck_assert_str_eq(text + strlen(text) - 2, "}\n");
+    free(text);
+}
+END_TEST
+
+START_TEST(a_bench_that_is_asked_to_end_ends_in_order) {
+    static struct process process;
+    char path[128];
+    int status;
+    snprintf(path, sizeof path, "%s", file("ended.edn"));
+    start_endless(&process, path);
+    process_signal(&process, SIGINT);
+    ck_assert_int_eq(process_wait(&process, PROGRAM_RUN_MAX_MS, &status), 0);
+    process_release(&process);
+    ck_assert_int_eq(status, 0);
+    char *said = file_text(file("log"));
+    ck_assert_msg(strstr(said, "committed ") != NULL, "%s", said);
+    free(said);
+    history_file_is(path, 0, 0, "valid");
+}
+END_TEST
+
+START_TEST(what_is_wrong_is_said_before_anything_is_done) {
+    ends(USAGE, WORDS("frobnicate"), WORDS("there is no workload \"frobnicate\"", "append"));
+    ends(USAGE, WORDS("append", "--history", "run.txt"), WORDS("run.txt", "--history-format"));
+    ends(USAGE, WORDS("append", "--history", "a", "--history-format", "xml"), WORDS("\"xml\""));
+    ends(USAGE, WORDS("append", "--history-format", "edn"), WORDS("needs --history"));
+    ends(USAGE, WORDS("bank", "--keys", "1"), WORDS("needs 2 accounts"));
+    ends(USAGE, WORDS("bank", "--max-txn-length", "2"), WORDS("for the workload append"));
+    ends(ERROR, WORDS("append", "--history", "/nowhere/run.edn"), WORDS("/nowhere/run.edn"));
+    ends(
+        ERROR,
+        WORDS("append", "--transactions", "9", "--history", "/dev/full", "--history-format", "edn"),
+        WORDS("/dev/full", "disk full"));
+}
+END_TEST
+
+START_TEST(a_cluster_that_is_not_there_is_exit_status_4) {
+    struct cluster *away; /* it holds its addresses and is never started */
+    char program[PROGRAMS_PATH_BYTES];
+    char why[CLUSTER_WHY_BYTES];
+    struct program_run run;
+    ck_assert_msg(cluster_new(&away, &(struct cluster_options){.nodes = 1, .shards = 1}, why) == 0,
+                  "%s", why);
+    find_troth(program);
+    program_run(&run, program,
+                WORDS("bench", "bank", "--timeout-ms", "2000", "--nodes", cluster_nodes(away),
+                      "--shards", cluster_shards(away)));
+    ck_assert_msg(run.status == NO_CONTACT, "exit status %d: %s", run.status, run.output);
+    scene_has_words(run.output, WORDS("nothing is measured", "Check that the processes run"));
+    program_run_release(&run);
+    cluster_free(away);
+}
+END_TEST
+
+int main(void) {
+    snprintf(folder, sizeof folder, "/tmp/troth-bench-XXXXXX");
+    if (mkdtemp(folder) == NULL) {
+        return EXIT_FAILURE;
+    }
+    const TTest *const tests[] = {
+        append_runs_as_many_as_it_is_asked_for_and_its_history_is_valid,
+        bank_runs_and_its_history_is_valid,
+        both_formats_can_be_asked_for_whatever_the_file_is_called,
+        figures_in_JSON_add_up,
+        a_bench_that_is_killed_leaves_a_valid_history,
+        a_bench_that_is_asked_to_end_ends_in_order,
+        what_is_wrong_is_said_before_anything_is_done,
+        a_cluster_that_is_not_there_is_exit_status_4,
+        NULL,
+    };
+    int status = scene_suite_run("bench", &(struct scene_options){.nodes = 3, .shards = 2}, tests);
+    static const char *const files[] = {"append.edn", "bank.jsonl", "a",  "b",
+                                        "killed.edn", "ended.edn",  "log"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        unlink(file(files[i]));
+    }
+    rmdir(folder);
+    return status;
+}
