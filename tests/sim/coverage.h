@@ -32,6 +32,7 @@ void coverage_add(struct coverage *sum, const struct coverage *more);
 void coverage_print(FILE *file, const struct coverage *coverage);
 /* How many points that should be reached were. */
 uint32_t coverage_reached(const struct coverage *coverage);
+bool coverage_should_reach(enum coverage_point point);
 /* How many there are of these. */
 uint32_t coverage_reachable(void);
 /* "takeover: void proposed"; static. */

@@ -13,7 +13,7 @@
     X(ABORTED_BY_VOTE, "aborted", "by a vote")                                                     \
     X(ABORTED_BY_CLIENT, "aborted", "by the client, before any prepare")                           \
     X(ABORTED_BY_DEADLINE, "aborted", "by the deadline, before any prepare")                       \
-    X(ABORTED_LOST_WORK, "aborted", "for lost work, before any prepare")                           \
+    X(ABORTED_LOST_WORK, "aborted", "for a lost branch, before any prepare")                       \
     X(ABORTED_ONE_PHASE, "aborted", "in one phase")                                                \
     X(ABORTED_BY_TAKEOVER, "aborted", "by a ballot above 0, votes found")                          \
     X(ABORTED_VOID, "aborted", "by a ballot above 0, void")                                        \
@@ -31,9 +31,11 @@
     X(PROMISE_VOID, "takeover", "1b with a void")                                                  \
     X(PROPOSED_PREPARED, "takeover", "prepared found for all, proposed")                           \
     X(PROPOSED_MIXED, "takeover", "prepared found for some, aborted for others")                   \
+    X(PROPOSED_ABORTED, "takeover", "aborted for all of a known set, proposed")                    \
     X(PROPOSED_DELEGATED, "takeover", "delegation found, proposed")                                \
     X(PROPOSED_VOID, "takeover", "void proposed")                                                  \
     X(DOUBT_ENDED, "takeover", "ended somebody's doubt")                                           \
+    X(LOOKED_INTO, "takeover", "undecided record looked into: another node asked")                 \
     X(PARTIAL_2B, "votes", "partial 2b: an abort waits for nobody")                                \
     X(BRANCH_GIVEN_UP, "votes", "branch given up before its prepare")                              \
     X(BRANCH_RESTARTED, "votes", "branch lost over a restart, told to a prepare")                  \

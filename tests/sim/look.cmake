@@ -10,5 +10,10 @@ troth_library(
           diagram_draw.c
           diagram_frame.c
           diagram_svg.c
+          coverage.c
+          coverage_watch.c
+          coverage_tx.c
   LINKS troth_base m)
-troth_unit_test(test_sim_diagram LINKS troth_sim_look)
+foreach(test trace diagram coverage)
+  troth_unit_test(test_sim_${test} LINKS troth_sim_look)
+endforeach()
