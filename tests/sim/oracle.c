@@ -189,6 +189,7 @@ static void on_asks(struct oracle *oracle, const struct sight *sight) {
         tx->asker_crashes = oracle->state->client_crashes[sight->who.index];
     }
     tx->asks_commit = tx->asks_commit || sight->outcome == OUTCOME_COMMITTED;
+    tx->is_trial = tx->is_trial || sight->ok;
     tx->asks_abort = tx->asks_abort || sight->outcome == OUTCOME_ABORTED;
 }
 

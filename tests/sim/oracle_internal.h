@@ -94,9 +94,11 @@ struct tx_seen {
 
     uint8_t client;
     bool begins, asks, asks_commit, asks_abort;
+    bool is_trial;      /* of the healed world */
     uint64_t begins_at; /* numbers of sights */
     uint64_t told_at;   /* 0: no outcome was told to the client */
     int64_t begins_us, asks_us, told_us;
+    int64_t over_us; /* an outcome was said, or a mark passed it; 0: neither yet */
     uint32_t asker_crashes;
     bool told; /* an outcome or an error */
     int told_error;

@@ -38,7 +38,7 @@ static bool had_company(const struct oracle *oracle, const struct tx_seen *tx) {
         if (other == NULL || other == tx || (other->touched & tx->touched) == 0) {
             continue;
         }
-        bool over_before = other->told && other->told_us < tx->begins_us;
+        bool over_before = other->over_us != 0 && other->over_us < tx->begins_us;
         bool after = other->begins && other->begins_us > tx->told_us;
         if (!over_before && !after) {
             return true;
@@ -48,7 +48,8 @@ static bool had_company(const struct oracle *oracle, const struct tx_seen *tx) {
 }
 
 static bool must_commit(const struct oracle *oracle, const struct tx_seen *tx) {
-    if (!tx->asks_commit || tx->asks_abort || (tx->touched & oracle->state->gone_rms) != 0) {
+    if (!tx->is_trial || !tx->asks_commit || tx->asks_abort ||
+        (tx->touched & oracle->state->gone_rms) != 0) {
         return false;
     }
     for (uint32_t rm = 0; rm < SIM_RMS_MAX; rm++) {

@@ -61,6 +61,7 @@ static void check_passed(struct oracle *oracle, struct tx_seen *tx, struct proce
     char text[TEXT_BYTES];
     process_name(process, who);
     tx->passed = true;
+    tx->over_us = tx->over_us != 0 ? tx->over_us : oracle->state->at_us;
     for (uint32_t rm = 0; rm < SIM_RMS_MAX; rm++) {
         check_passed_branch(oracle, tx, rm, who);
     }

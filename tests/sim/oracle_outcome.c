@@ -116,6 +116,7 @@ void outcome_told(struct oracle *oracle, struct tx_seen *tx, enum outcome outcom
         check_first_abort(oracle, tx, who, name, how);
     }
     tx->outcome = outcome;
+    tx->over_us = tx->over_us != 0 ? tx->over_us : oracle->state->at_us;
     tx->told_how = how;
     snprintf(tx->told_by, sizeof tx->told_by, "%s", name);
 }

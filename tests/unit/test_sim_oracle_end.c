@@ -223,6 +223,8 @@ END_TEST
 
 START_TEST(L3_an_abort_without_a_reason_in_a_healed_world) {
     worked_after_all_healed();
+    see((struct sight){
+        .kind = SIGHT_ASKS, .who = C(1), .tx = 1, .outcome = OUTCOME_COMMITTED, .ok = true});
     told(1, OUTCOME_ABORTED);
     end();
     must_break("L3", "nobody was in the way");
@@ -237,6 +239,8 @@ START_TEST(L3_an_abort_because_of_another_transaction_passes) {
     begins(1);
     op_done(1, 0, add_op(0, -10, 990), true);
     asks(1, OUTCOME_COMMITTED);
+    see((struct sight){
+        .kind = SIGHT_ASKS, .who = C(1), .tx = 1, .outcome = OUTCOME_COMMITTED, .ok = true});
     told(1, OUTCOME_ABORTED);
     end();
     must_pass();
