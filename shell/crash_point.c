@@ -142,7 +142,8 @@ void crash_point_here(enum crash_place place) {
     if (atomic_load(&armed.due) != (int)place) {
         return;
     }
-    if (place == CRASH_AFTER_SEND) {
+    /* In front of a store, too: what is sent too early must be seen to have left. */
+    if (place == CRASH_AFTER_SEND || place == CRASH_BEFORE_STORE) {
         sleep_until_sent();
     }
     die();

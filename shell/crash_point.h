@@ -11,7 +11,7 @@
  *     before.send.MESSAGE    MESSAGE is ready; neither it nor what else its batch holds has left
  *     after.send.MESSAGE     the batch with MESSAGE is on disk, and has left
  *     before.store.RECORD    the batch with RECORD is complete; what depends on it has not left,
- *                            the rest may have
+ *                            the rest has
  *     after.store.RECORD     the batch with RECORD is on disk; what depends on it has not left
  *     before.reply.KIND, after.reply.KIND   the same around the reply to a client (trothd,
  *                            troth-shard)

@@ -2,7 +2,8 @@
  *
  *     test_crash_matrix GROUP     forming, nodes-first, nodes-second, shards, clients
  *
- * A point that is not reached fails; those that the bank can't reach are named in crash_plan.c. */
+ * TROTH_CRASH_ONLY=NAME tries this one alone, TROTH_CRASH_REPEAT=N each N times. A point that is
+ * not reached fails; those that the bank can't reach are named in crash_plan.c. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,15 +33,19 @@ static void tell(const struct target *target, int64_t began_ms, int64_t crashed_
     fflush(stdout);
 }
 
-/* Others die and return until the target, which must take over, promise or take notice, dies. */
+/* The other node dies and returns until the target, which must take over, promise or take notice,
+ * dies. */
 static void trouble_with(const struct target *target, unsigned other) {
+    char why[CLUSTER_WHY_BYTES];
     while (!crash_world_has_crashed(&w, target->role, target->index)) {
         if (fixture_runs(&w.f, CLUSTER_NODE, other)) {
             fixture_kill(&w.f, CLUSTER_NODE, other);
         }
         crash_world_progress(&w, 8, target->role, target->index);
         fixture_launch(&w.f, CLUSTER_NODE, other, NULL);
-        crash_world_progress(&w, 8, target->role, target->index);
+        int err = cluster_wait_ready(w.f.cluster, FIXTURE_PATIENCE_MS, why);
+        fixture_must(&w.f, err == 0 || crash_world_has_crashed(&w, target->role, target->index),
+                     "%s", why);
     }
 }
 
@@ -97,6 +102,14 @@ static unsigned victim_of(enum cluster_role role, enum crash_way way, unsigned n
     return way == CRASH_BY_LEADING ? 2 : way == CRASH_BY_FOLLOWING ? 1 : n % CRASH_WORLD_NODES;
 }
 
+/* How often. */
+static unsigned wanted(const char *point) {
+    const char *only = getenv("TROTH_CRASH_ONLY");
+    const char *repeat = getenv("TROTH_CRASH_REPEAT");
+    bool skip = only != NULL && strcmp(only, point) != 0;
+    return skip ? 0 : repeat != NULL ? (unsigned)strtoul(repeat, NULL, 10) : 1;
+}
+
 typedef void target_fn(const struct target *target);
 
 /* All points of the role's programs that are reached in one of the ways (a mask). Returns how many.
@@ -113,10 +126,12 @@ static unsigned each_target(enum cluster_role role, unsigned ways, target_fn *ea
         struct target target = {
             .role = role, .index = victim_of(role, plan->way, n), .way = plan->way};
         crash_points_name(row, i % 2 == 0, target.point);
-        each(&target);
-        n++;
+        for (unsigned times = wanted(target.point); times > 0; times--) {
+            each(&target);
+            n++;
+        }
     }
-    ck_assert_uint_gt(n, 0);
+    ck_assert(n > 0 || getenv("TROTH_CRASH_ONLY") != NULL);
     return n;
 }
 
@@ -226,11 +241,13 @@ START_TEST(a_client_killed_at_any_point_leaves_no_lock_and_no_half) {
         if (plan != NULL && plan->way == CRASH_BY_CLIENT) {
             char point[CRASH_POINT_NAME_BYTES];
             crash_points_name(&crash_points_rows[i / 2], i % 2 == 0, point);
-            run_client(point);
-            n++;
+            for (unsigned times = wanted(point); times > 0; times--) {
+                run_client(point);
+                n++;
+            }
         }
     }
-    ck_assert_uint_gt(n, 0);
+    ck_assert(n > 0 || getenv("TROTH_CRASH_ONLY") != NULL);
     crash_world_close(&w);
 }
 END_TEST

@@ -71,9 +71,11 @@ static bool crash_both(const struct pair *pair) {
     if (both_crashed(pair)) {
         return true;
     }
-    const struct victim *dead =
-        crash_world_has_crashed(&w, pair->a.role, pair->a.index) ? &pair->a : &pair->b;
+    bool a_is_dead = crash_world_has_crashed(&w, pair->a.role, pair->a.index);
+    const struct victim *dead = a_is_dead ? &pair->a : &pair->b;
+    const struct victim *other = a_is_dead ? &pair->b : &pair->a;
     fixture_launch(&w.f, dead->role, dead->index, NULL);
+    crash_world_wait_crash(&w, other->role, other->index);
     return false;
 }
 
