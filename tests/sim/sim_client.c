@@ -164,6 +164,7 @@ static void ask_for_end(struct sim_client *client) {
     struct sight sight = {.kind = SIGHT_ASKS,
                           .who = client->host.self,
                           .tx = client->number,
+                          .ok = tx->after_heal,
                           .outcome = commits ? OUTCOME_COMMITTED : OUTCOME_ABORTED};
     world_see(client->host.world, &sight);
     client->stage = CLIENT_ENDING;

@@ -84,13 +84,12 @@ static void store(struct sim_rm *rm, const struct branches_effect *effect) {
     }
 }
 
-static void hold_call(struct sim_rm *rm, const struct branches_effect *effect) {
+void rm_hold_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool slow) {
     if (rm->n_calls == rm->calls_capacity) {
         rm->calls_capacity = rm->calls_capacity == 0 ? 8 : 2 * rm->calls_capacity;
         rm->calls = realloc(rm->calls, rm->calls_capacity * sizeof *rm->calls);
     }
-    rm->calls[rm->n_calls++] =
-        (struct branches_effect_call){.txid = effect->txid, .call = effect->call};
+    rm->calls[rm->n_calls++] = (struct held_call){.txid = txid, .call = call, .slow = slow};
 }
 
 static void carry_out(struct sim_rm *rm, struct branches_effect *effect) {
@@ -109,9 +108,9 @@ static void carry_out(struct sim_rm *rm, struct branches_effect *effect) {
         if (effect->call == BRANCHES_CALL_RECOVER) {
             rm_recover(rm, effect->txid);
         } else if (effect->after_store) {
-            hold_call(rm, effect);
+            rm_hold_call(rm, effect->txid, effect->call, false);
         } else {
-            rm_call(rm, effect->txid, effect->call);
+            rm_call(rm, effect->txid, effect->call, false);
         }
         break;
     case BRANCHES_ENLISTED:
@@ -242,7 +241,7 @@ static void batch_is_over(struct sim_rm *rm) {
     uint32_t n = rm->n_calls;
     rm->n_calls = 0;
     for (uint32_t i = 0; i < n; i++) {
-        rm_call(rm, rm->calls[i].txid, rm->calls[i].call);
+        rm_call(rm, rm->calls[i].txid, rm->calls[i].call, rm->calls[i].slow);
     }
     host_wake(&rm->host, rm->n_local > 0 ? rm->now_ms : branches_deadline_ms(rm->branches));
 }
@@ -275,9 +274,10 @@ void sim_rm_synced(struct sim_rm *rm, bool stored) {
     }
 }
 
-/* A slow callback's end. */
-void sim_rm_result(struct sim_rm *rm, struct troth_txid txid, int result) {
-    rm_local(rm, (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});
+/* A slow callback has taken its time: it is carried out with the next batch, and what it writes is
+ * in that batch with its result. */
+void sim_rm_call_now(struct sim_rm *rm, struct troth_txid txid, enum branches_call call) {
+    rm_hold_call(rm, txid, call, true);
     host_run(&rm->host);
 }
 

@@ -238,16 +238,24 @@ static int abort_branch(struct sim_rm *rm, struct troth_txid txid) {
     return 0;
 }
 
-void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call) {
+void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool was_slow) {
     struct world *world = rm->host.world;
     struct random r = {.state = world_random(world, &rm->host)};
     int result = 0;
     bool slow = random_below(&r, 1000) < world->plan->slow_permille[rm->host.self.index];
-    bool fails = slow && !world->healed && random_percent(&r, 20);
+    if (slow && !was_slow) {
+        world_at(world, world->now_us + random_between(&r, 1, world->plan->slow_us),
+                 (struct event){.kind = EVENT_CALL,
+                                .a = rm->host.slot,
+                                .b = (uint32_t)call,
+                                .id = rm->host.epoch,
+                                .txid = txid});
+        return;
+    }
+    bool fails = was_slow && !world->healed && random_percent(&r, 20);
     switch (call) {
     case BRANCHES_CALL_PREPARE:
         result = prepare(rm, txid, &r);
-        fails = false;
         break;
     case BRANCHES_CALL_COMMIT:
         result = fails ? TROTH_ERR_UNAVAILABLE : commit(rm, txid, false, &r);
@@ -262,17 +270,7 @@ void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call)
     case BRANCHES_CALL_RECOVER:
         return;
     }
-    if (slow) {
-        world_at(world, world->now_us + random_between(&r, 1, world->plan->slow_us),
-                 (struct event){.kind = EVENT_RESULT,
-                                .a = rm->host.slot,
-                                .b = (uint32_t)result,
-                                .id = rm->host.epoch,
-                                .txid = txid});
-    } else {
-        rm_local(rm,
-                 (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});
-    }
+    rm_local(rm, (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});
 }
 
 /* ---- Start and end --------------------------------------------------------------------------- */

@@ -584,6 +584,20 @@ static void end(struct world *world) {
     world->ended = true;
 }
 
+static bool rm_is_over(const struct world *world, const struct sim_rm *rm) {
+    struct branches_counters counters = {0};
+    if (rm->branches == NULL) {
+        return true;
+    }
+    branches_counters(rm->branches, &counters);
+    bool open = counters.in_doubt > 0 || counters.active > 0 || rm->host.syncing;
+    for (uint32_t tx = 1; !open && tx <= world->n_txs; tx++) {
+        open = rm->disk.log[tx] == BRANCHES_RECORD_PREPARED ||
+               rm->disk.log[tx] == BRANCHES_RECORD_COMMITTING;
+    }
+    return !open;
+}
+
 static bool is_over(const struct world *world) {
     for (uint32_t client = 1; client <= world->plan->clients; client++) {
         if (!sim_client_is_done(&world->clients[client])) {
@@ -591,11 +605,7 @@ static bool is_over(const struct world *world) {
         }
     }
     for (uint32_t i = 0; i < world->plan->rms; i++) {
-        struct branches_counters counters = {0};
-        if (world->rms[i].branches != NULL) {
-            branches_counters(world->rms[i].branches, &counters);
-        }
-        if (counters.in_doubt > 0 || counters.active > 0 || world->rms[i].host.syncing) {
+        if (!rm_is_over(world, &world->rms[i])) {
             return false;
         }
     }
@@ -673,9 +683,10 @@ static void handle(struct world *world, const struct event *event) {
     case EVENT_LOOK:
         look(world);
         break;
-    case EVENT_RESULT:
+    case EVENT_CALL:
         if (current && host->life == LIFE_UP) {
-            sim_rm_result(&world->rms[host->self.index], event->txid, (int)event->b);
+            sim_rm_call_now(&world->rms[host->self.index], event->txid,
+                            (enum branches_call)event->b);
         }
         break;
     case EVENT_NEXT_TX:

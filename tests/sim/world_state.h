@@ -100,7 +100,7 @@ enum event_kind {
     EVENT_MEND, /* a: index of the fault that ends */
     EVENT_HEAL,
     EVENT_LOOK,    /* is all over? */
-    EVENT_RESULT,  /* a: participant: a slow callback's result; txid, b */
+    EVENT_CALL,    /* a: participant: a slow callback is done now; txid, b */
     EVENT_NEXT_TX, /* a: client */
 };
 struct event {
@@ -300,10 +300,11 @@ struct sim_rm {
     uint32_t n_changes, changes_capacity;
     struct packets held; /* waits for the batch: messages and answers to work */
     uint32_t held_to[WORLD_PROCESSES];
-    struct branches_effect_call {
+    struct held_call {
         struct troth_txid txid;
         enum branches_call call;
-    } * calls; /* wait for the batch */
+        bool slow; /* it has taken its time already */
+    } * calls;     /* wait for the batch */
     uint32_t n_calls, calls_capacity;
     int64_t balances[PLAN_KEYS_MAX]; /* as this process sees them: with the batch under way */
     struct rm_list lists[PLAN_KEYS_MAX];
@@ -464,7 +465,8 @@ void sim_rm_crash(struct sim_rm *rm);
 void sim_rm_run(struct sim_rm *rm);
 void sim_rm_synced(struct sim_rm *rm, bool stored);
 void sim_rm_release(struct sim_rm *rm);
-void sim_rm_result(struct sim_rm *rm, struct troth_txid txid, int result);
+void sim_rm_call_now(struct sim_rm *rm, struct troth_txid txid, enum branches_call call);
+void rm_hold_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool slow);
 void rm_local(struct sim_rm *rm, struct branches_event event);
 /* A step of the start-up. */
 void rm_load_step(struct sim_rm *rm, struct branches_event event);
@@ -472,7 +474,8 @@ void rm_send(struct sim_rm *rm, struct packet *packet, bool hold);
 
 void rm_on_work(struct sim_rm *rm, struct packet *packet);
 void rm_enlisted(struct sim_rm *rm, uint64_t request, int error);
-void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call);
+/* `was_slow`: it has taken its time, and is carried out now. */
+void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool was_slow);
 void rm_recover(struct sim_rm *rm, struct troth_txid txid);
 void rm_work_release(struct sim_rm *rm);
 bool rm_lose_branch(struct sim_rm *rm);
