@@ -200,7 +200,10 @@ static void knows(struct diagram_events *events, uint32_t slot, enum outcome out
     if (slot == SLOT_NONE || outcome == OUTCOME_NONE) {
         return;
     }
-    decided(events, outcome, at_us, "no votes were needed");
+    decided(events, outcome, at_us,
+            events->delegated ? "the one participant decided"
+            : events->asked   ? "first known here"
+                              : "nobody was asked to vote");
     spell_end(events, slot, SPELL_LEADS, at_us);
     spell_end(events, slot, SPELL_DOUBT, at_us);
     spell_begin(events, slot, SPELL_KNOWS, at_us, outcome);
@@ -231,6 +234,8 @@ static void leads(struct diagram_events *events, const struct sight *sight) {
     }
     uint32_t ballot =
         speech->kind == SAY_PREPARE || speech->kind == SAY_COMMIT_ONE_PHASE ? 0 : speech->ballot;
+    events->asked = true;
+    events->delegated = events->delegated || speech->kind == SAY_COMMIT_ONE_PHASE;
     spell_begin(events, slot_of(sight->who), SPELL_LEADS, sight->at_us, OUTCOME_NONE);
     uint32_t *led = &events->led[sight->who.index];
     if (*led < ballot + 1) {
@@ -289,8 +294,10 @@ static bool tells_outcome(const struct speech *speech) {
 
 static void see_send(struct diagram_events *events, const struct sight *sight) {
     const struct speech *speech = sight->speech;
-    if (slot_of(sight->who) != SLOT_NONE) {
-        events->involved[slot_of(sight->who)] = true;
+    uint32_t from = slot_of(sight->who);
+    uint32_t to = slot_of(sight->to);
+    if (from != SLOT_NONE && to != SLOT_NONE) {
+        events->involved[from] = events->involved[to] = true; /* also who never got it */
     }
     learn_set(events, speech);
     arrow_new(events, sight);

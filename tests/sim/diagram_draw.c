@@ -117,7 +117,7 @@ static void draw_pill(const struct mark *mark, struct place place, FILE *file) {
 
 static void draw_mark(const struct layout *layout, size_t i, FILE *file) {
     const struct mark *mark = &layout->events->marks[i];
-    double x = layout->x[mark->slot];
+    double x = layout_mark_x(layout, mark);
     double y = layout_y(layout, mark->at_us);
     fprintf(file, "<g>");
     svg_title(file, mark->tip, mark->at_us);

@@ -109,6 +109,8 @@ struct diagram_events {
     struct node_record records[SIM_NODES_MAX + 1];
     uint32_t led[SIM_NODES_MAX + 1]; /* the highest ballot that this node opened, and 1 */
     uint8_t origin;                  /* the node that began it; 0: not seen */
+    bool asked;                      /* votes or promises were */
+    bool delegated;                  /* the one participant was told to commit in one phase */
     bool set_known;
     bool nobody;
     uint32_t set;
@@ -172,6 +174,8 @@ double layout_text_width(const char *text, double px);
 void layout_arrow_end(const struct layout *layout, const struct arrow *arrow, uint32_t nth,
                       double *x, double *y);
 double layout_y(const struct layout *layout, int64_t at_us);
+/* Where a mark stands: data beside the lifeline, all else on it. */
+double layout_mark_x(const struct layout *layout, const struct mark *mark);
 /* Whether the mark is of a process and a time that are drawn. */
 bool layout_shows(const struct layout *layout, uint32_t slot, int64_t at_us);
 bool layout_shows_spell(const struct layout *layout, const struct spell *spell);

@@ -44,7 +44,7 @@ const char *svg_role_colour(uint32_t slot) {
 /* ---- The ground ------------------------------------------------------------------------------ */
 
 static double right_of_lines(const struct layout *layout) {
-    return layout->x[layout->columns[layout->columns_n - 1]] + 40;
+    return layout->x[layout->columns[layout->columns_n - 1]] + 90;
 }
 
 static void draw_outcome(const struct layout *layout, FILE *file) {

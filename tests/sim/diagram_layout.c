@@ -2,9 +2,9 @@
  *
  * Columns: clients, nodes, participants. Time: between two things that happen the picture grows
  * with the time that passes, so that message delays can be compared, within limits: what happens
- * at nearly one time is kept apart, and a long wait is cut. Texts: each tries places along its
- * arrow or beside its mark, and takes the one that covers no other text and fewest arrows; a text
- * that finds none is left to the tooltip.
+ * at nearly one time is kept apart, a wait of some delays takes little more room than one, and a
+ * long wait is cut. Texts: each tries places along its arrow or beside its mark, and takes the one
+ * that covers no other text and fewest arrows; a text that finds none is left to the tooltip.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -14,12 +14,12 @@
 #include "tests/sim/diagram_events.h"
 
 #define AXIS_PX      78.0  /* left of the first lifeline's middle, more or less: the times */
-#define OUTCOME_PX   205.0 /* right of the last: when it was decided */
+#define OUTCOME_PX   275.0 /* right of the last: when it was decided */
 #define TOP_PX       128.0
 #define DELAY_PX     58.0 /* the usual message delay */
 #define APART_PX     7.0
-#define CUT_PX       64.0  /* what a cut takes */
-#define LONG_PX      150.0 /* a longer wait is cut */
+#define CUT_PX       64.0 /* what a cut takes */
+#define CUT_DELAYS   40.0 /* a wait of more usual delays is cut */
 #define ROW_PX       32.0
 #define MARK_TEXT_PX 9.5
 
@@ -134,8 +134,9 @@ static int lay_time(struct layout *layout) {
     layout->knots[0].y = y;
     for (size_t i = 1; i < layout->knots_n; i++) {
         double passed_us = (double)(layout->knots[i].at_us - layout->knots[i - 1].at_us);
-        double px = passed_us / delay_us * DELAY_PX;
-        layout->knots[i].cut = px > LONG_PX;
+        double delays = passed_us / delay_us;
+        double px = DELAY_PX * (delays <= 1.5 ? delays : 1.5 + 0.2 * log2(delays / 1.5));
+        layout->knots[i].cut = delays > CUT_DELAYS;
         y += layout->knots[i].cut ? CUT_PX : px < APART_PX ? APART_PX : px;
         layout->knots[i].y = y;
     }
@@ -388,9 +389,13 @@ static bool stands_on_line(enum mark_kind kind) {
     return kind == MARK_BALLOT || kind == MARK_ASKS || kind == MARK_TOLD;
 }
 
+double layout_mark_x(const struct layout *layout, const struct mark *mark) {
+    return layout->x[mark->slot] - (mark->kind == MARK_DATA ? 12 : 0);
+}
+
 static void place_mark_label(struct layout *layout, size_t i) {
     const struct mark *mark = &layout->events->marks[i];
-    double x = layout->x[mark->slot];
+    double x = layout_mark_x(layout, mark);
     double y = layout_y(layout, mark->at_us);
     double width = layout_text_width(mark->label, MARK_TEXT_PX);
     struct candidate best = {.cost = HUGE_VAL};
@@ -430,7 +435,7 @@ static void place_mark_labels(struct layout *layout, bool on_line) {
         }
         if (on_line && !stands_on_line(mark->kind)) {
             /* The mark itself; its text comes beside it. */
-            cell_add(layout, layout->x[mark->slot], layout_y(layout, mark->at_us), 4.5);
+            cell_add(layout, layout_mark_x(layout, mark), layout_y(layout, mark->at_us), 4.5);
         }
     }
 }

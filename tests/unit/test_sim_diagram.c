@@ -259,6 +259,18 @@ START_TEST(messages_of_a_node_to_itself_heartbeats_and_other_transactions_are_no
 }
 END_TEST
 
+START_TEST(whom_a_message_never_reached_has_a_lifeline_too) {
+    static struct made made;
+    made_init(&made);
+    made_lose(&made, 1000, made_node(3), made_node(1), 500,
+              (struct speech){.kind = SAY_PHASE1A, .tx = TX, .ballot = 3});
+    int err;
+    char *text = draw(&made, TX, &err);
+    ck_assert_int_eq(count(text, ">n1</text>"), 1);
+    free(text);
+}
+END_TEST
+
 START_TEST(what_is_not_seen_is_not_drawn) {
     static struct made made;
     made_init(&made);
@@ -342,6 +354,7 @@ int main(void) {
         only_processes_with_something_to_do_have_a_lifeline,
         the_outcome_the_ballots_the_cuts_and_the_losses_are_marked,
         messages_of_a_node_to_itself_heartbeats_and_other_transactions_are_not_drawn,
+        whom_a_message_never_reached_has_a_lifeline_too,
         what_is_not_seen_is_not_drawn,
         an_outcome_is_decided_when_a_majority_has_stored_it_not_when_it_is_told,
         texts_are_escaped,
