@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "tests/lib/program_run.h"
 
@@ -13,6 +14,9 @@ void history_fixture_open(struct history_fixture *h, struct fixture *f, const ch
     size_t n = strlen(test);
     if (n > 3 && strcmp(test + n - 3, "_fn") == 0) {
         n -= 3; /* START_TEST added it */
+    }
+    if (folder != NULL) {
+        mkdir(folder, 0777); /* it may be there */
     }
     snprintf(h->path, sizeof h->path, "%s/%.*s.%s",
              folder == NULL ? cluster_data(f->cluster) : folder, (int)n, test,
