@@ -33,7 +33,8 @@ static struct tx *record_for(struct engine *engine, struct sender from, struct t
         return NULL;
     }
     struct tx *tx = tx_find(engine, txid);
-    if (tx == NULL && marks_forgotten(engine, txid)) {
+    bool forgotten = tx == NULL ? marks_forgotten(engine, txid) : marks_forgot(engine, tx);
+    if (forgotten) {
         send_known(engine, from, txid, NULL);
         return NULL;
     }

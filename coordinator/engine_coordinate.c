@@ -237,15 +237,21 @@ static void find_who_needs_it(struct engine *engine, struct tx *tx) {
 
 void coordinate_decided(struct engine *engine, struct tx *tx) {
     bool drives = tx->stage != TX_KEPT;
+    /* A leader that found no vote has aborted for participants that it does not know. Their
+     * coordinator does, and sees to phase two and to the mark; this node only tells. */
+    bool knows_whom = tx->leader == NULL || tx->leader->set != NULL || tx_is_own(engine, tx);
     if (tx->leader != NULL && tx->leader->set != NULL) {
         find_who_needs_it(engine, tx);
     }
     tx_move(tx, TX_DECIDED);
     waiters_tell(engine, tx, 0);
     lead_drop(tx);
-    if (drives) {
+    if (drives && knows_whom) {
         deliver(engine, tx);
         return;
+    }
+    if (drives) {
+        tell_nodes(engine, tx, false);
     }
     tx_timer(engine, tx, INT64_MAX);
     tx_count(engine, tx);

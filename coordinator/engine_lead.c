@@ -152,8 +152,7 @@ static void tell_own_promise(struct engine *engine, struct tx *tx) {
 }
 
 void lead_take_over(struct engine *engine, struct tx *tx) {
-    if (tx->leader == NULL && tx->record.promised == 0 && tx->record.set == NULL &&
-        marks_forgotten(engine, tx->txid)) {
+    if (tx->leader == NULL && marks_forgot(engine, tx)) {
         coordinate_forgotten(engine, tx); /* no ballot may be opened for it (S6) */
         return;
     }

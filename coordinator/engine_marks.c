@@ -41,6 +41,13 @@ bool marks_forgotten(struct engine *engine, struct troth_txid txid) {
     return origin != NULL && txid.lo < origin->mark;
 }
 
+bool marks_forgot(struct engine *engine, const struct tx *tx) {
+    const struct acceptor *record = &tx->record;
+    bool holds_nothing = record->promised == 0 && record->set == NULL &&
+                         record->outcome == PAXOS_OUTCOME_NONE && !tx->damaged;
+    return holds_nothing && marks_forgotten(engine, tx->txid);
+}
+
 static void store_mark(struct engine *engine, struct origin *origin) {
     if (origin->stored == origin->mark) {
         return;
@@ -72,6 +79,9 @@ void marks_learn(struct engine *engine, struct troth_txid mark) {
     struct origin *origin = origin_get(engine, mark.hi);
     if (origin != NULL && mark.lo > origin->mark) {
         origin->mark = mark.lo;
+    }
+    /* A heartbeat may have told it before; what is about to be deleted rests on what is stored. */
+    if (origin != NULL && mark.lo > origin->stored) {
         store_mark(engine, origin);
     }
 }

@@ -340,6 +340,9 @@ uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx);
 
 /* Below its origin's mark, and no record of it here (ARCHITECTURE H3). */
 bool marks_forgotten(struct engine *engine, struct troth_txid txid);
+/* Nothing is stored of it here, and it is below the mark: it is known only because somebody asks,
+ * and no ballot may be opened for it (S6). */
+bool marks_forgot(struct engine *engine, const struct tx *tx);
 void marks_raise(struct engine *engine, uint64_t origin_hi, uint64_t mark);
 /* Another node says that all of this origin's below it are finished: that is stored here too, so
  * that nobody decides one of them anew when that node is gone (S6). */

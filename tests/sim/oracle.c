@@ -43,9 +43,10 @@ void oracle_release(struct oracle *oracle) {
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
-/* Asks for votes, which only a coordinator does whose transaction is not over. */
+/* Asks for votes, which only a coordinator does whose transaction is not over. What it said in the
+ * batch with which it ends may leave behind the mark's sync. */
 static void on_asks_votes(struct oracle *oracle, struct tx_seen *tx, const struct sight *sight) {
-    if (tx->passed) {
+    if (tx->passed && marks_covered_earlier(oracle, tx, sight->who.index)) {
         char who[PROCESS_NAME_BYTES];
         oracle_break(oracle, "S6", tx, "%s sends %s for what is below its origin's mark",
                      process_name(sight->who, who), speech_name(sight->speech->kind));
@@ -125,6 +126,9 @@ static void on_send(struct oracle *oracle, const struct sight *sight) {
     case SAY_ANSWER:
     case SAY_REPLY:
         outcome_told(oracle, tx, speech->outcome, sight->who, speech_name(speech->kind));
+        if (speech->forgotten) {
+            marks_forgotten_said(oracle, tx, sight->who);
+        }
         break;
     case SAY_COMMIT:
         tx->asks_commit = true;
@@ -206,15 +210,12 @@ static void on_told(struct oracle *oracle, const struct sight *sight) {
 }
 
 /* No disk in these worlds loses what was synced, so "I can't find the branch that I am to commit"
- * means that Troth lost it (H7). A branch that voted read-only has nothing to lose: if it is asked
- * after a restart it can't know that, and alarms for nothing. */
+ * means that Troth lost it (H7), or asked whom it must not ask: who voted read-only is through. */
 static void on_hazard(struct oracle *oracle, const struct sight *sight) {
-    struct tx_seen *tx = tx_get(oracle, sight->tx);
-    if (tx->branches[sight->who.index].vote != VOTE_READ_ONLY) {
-        oracle_break(oracle, "S5", tx, "rm%u reports a heuristic hazard (outcome: %s, vote: %s)",
-                     sight->who.index, outcome_name(tx->outcome),
-                     vote_name((enum vote)tx->branches[sight->who.index].vote));
-    }
+    const struct tx_seen *tx = tx_get(oracle, sight->tx);
+    oracle_break(oracle, "S5", tx, "rm%u reports a heuristic hazard (outcome: %s, vote: %s)",
+                 sight->who.index, outcome_name(tx->outcome),
+                 vote_name((enum vote)tx->branches[sight->who.index].vote));
 }
 
 /* ---- Processes ------------------------------------------------------------------------------- */

@@ -135,6 +135,8 @@ struct mark_seen {
     uint64_t on_disk[SIM_NODES_MAX + 1];
     uint64_t before[SIM_NODES_MAX + 1]; /* before the group `group`, see oracle_state.group */
     uint64_t group[SIM_NODES_MAX + 1];
+    uint64_t earlier[SIM_NODES_MAX + 1]; /* before the instant `stored_us` */
+    int64_t stored_us[SIM_NODES_MAX + 1];
 };
 struct deleted_seen {
     uint32_t tx;
@@ -265,11 +267,16 @@ void order_end(struct oracle *oracle);
 
 void marks_said(struct oracle *oracle, uint32_t origin, uint32_t incarnation, uint64_t sequence,
                 struct process who);
+/* "Forgotten" is said of one transaction: that its origin's mark is above it. */
+void marks_forgotten_said(struct oracle *oracle, struct tx_seen *tx, struct process who);
 void marks_stored(struct oracle *oracle, const struct sight *sight);
 /* The node has on disk that this transaction is finished. */
 bool marks_cover(const struct oracle *oracle, const struct tx_seen *tx, uint32_t node);
 /* The same, without what this group of sights stored. */
 bool marks_covered_before(const struct oracle *oracle, const struct tx_seen *tx, uint32_t node);
+/* The same, without what was stored at this instant: what the node said in the same batch leaves
+ * behind its sync. */
+bool marks_covered_earlier(const struct oracle *oracle, const struct tx_seen *tx, uint32_t node);
 void marks_deleted(struct oracle *oracle, const struct sight *sight);
 void marks_group_ends(struct oracle *oracle);
 

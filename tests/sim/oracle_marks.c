@@ -73,6 +73,12 @@ static void check_passed(struct oracle *oracle, struct tx_seen *tx, struct proce
     }
 }
 
+void marks_forgotten_said(struct oracle *oracle, struct tx_seen *tx, struct process who) {
+    if (!tx->passed) {
+        check_passed(oracle, tx, who);
+    }
+}
+
 void marks_said(struct oracle *oracle, uint32_t origin, uint32_t incarnation, uint64_t sequence,
                 struct process who) {
     struct oracle_state *state = oracle->state;
@@ -101,6 +107,10 @@ void marks_stored(struct oracle *oracle, const struct sight *sight) {
         mark->group[node] = state->group;
         mark->before[node] = mark->on_disk[node];
     }
+    if (mark->stored_us[node] != state->at_us) {
+        mark->stored_us[node] = state->at_us;
+        mark->earlier[node] = mark->on_disk[node];
+    }
     mark->on_disk[node] = sight->sequence;
     marks_said(oracle, sight->origin, sight->origin_incarnation, sight->sequence, sight->who);
 }
@@ -117,6 +127,15 @@ bool marks_covered_before(const struct oracle *oracle, const struct tx_seen *tx,
     }
     bool now = mark->group[node] == oracle->state->group;
     return (now ? mark->before[node] : mark->on_disk[node]) > tx->sequence;
+}
+
+bool marks_covered_earlier(const struct oracle *oracle, const struct tx_seen *tx, uint32_t node) {
+    const struct mark_seen *mark = mark_find(oracle->state, tx->origin, tx->incarnation);
+    if (!tx->born || mark == NULL) {
+        return false;
+    }
+    bool now = mark->stored_us[node] == oracle->state->at_us;
+    return (now ? mark->earlier[node] : mark->on_disk[node]) > tx->sequence;
 }
 
 /* ---- Deleted records ------------------------------------------------------------------------- */

@@ -1,0 +1,130 @@
+/* engine: what the simulation found, each as a story of its own (CHANGELOG, Found by simulation).
+ */
+#include <check.h>
+
+#include "base/troth_err.h"
+#include "tests/lib/engine_world.h"
+#include "tests/lib/suite.h"
+
+static struct world w;
+
+static struct troth_txid two_branches(uint32_t node) {
+    struct troth_txid txid = world_begin(&w, node);
+    world_work(&w, 1, txid);
+    world_work(&w, 2, txid);
+    world_run(&w);
+    return txid;
+}
+
+static void beat_from(uint32_t from, uint32_t to) {
+    struct message heartbeat;
+    engine_heartbeat(w.node[from].engine, &heartbeat);
+    world_step(
+        &w, to,
+        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = from, .message = &heartbeat});
+}
+
+static bool prepares(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->message.type == MESSAGE_PREPARE;
+}
+
+/* Asked at another node that suspects the coordinator, before any vote: that node aborts for
+ * participants that it does not know. They are not finished by that. */
+START_TEST(L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    world_participant_crash(&w, 2); /* it cannot be told now */
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    struct message heartbeat;
+    world_suspect(&w, 2, 1);
+    uint64_t elsewhere = world_ask(&w, 2, ENGINE_ABORT, txid);
+    w.lose = prepares;
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, elsewhere), PAXOS_OUTCOME_ABORTED);
+    engine_heartbeat(w.node[1].engine, &heartbeat);
+    ck_assert_uint_le(heartbeat.mark, txid.lo);
+    world_release(&w);
+}
+END_TEST
+
+static bool from_1_about_the_end(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->from_node == 1 && message->message.type == MESSAGE_KNOWN;
+}
+
+static bool has_record(uint32_t node, struct troth_txid txid) {
+    for (size_t i = 0; i < WORLD_RECORDS; i++) {
+        if (w.node[node].disk[i].there && troth_txid_equal(w.node[node].disk[i].txid, txid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t mark_on_disk(uint32_t node, uint64_t origin_hi) {
+    for (size_t i = 0; i < sizeof w.node[node].marks / sizeof *w.node[node].marks; i++) {
+        if (w.node[node].marks[i].hi == origin_hi) {
+            return w.node[node].marks[i].lo;
+        }
+    }
+    return 0;
+}
+
+/* A heartbeat has raised the mark in memory already when a node hears that the transaction is
+ * forgotten and deletes its record: the mark must be stored with that. */
+START_TEST(S6_a_record_goes_only_with_a_stored_mark) {
+    world_init(&w, 3, 2);
+    w.lose = from_1_about_the_end;
+    struct troth_txid txid = two_branches(1);
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    ck_assert(has_record(2, txid));
+    uint64_t stored = mark_on_disk(2, txid.hi);
+    beat_from(1, 2); /* housekeeping, which stores marks, is not due */
+    ck_assert_uint_eq(mark_on_disk(2, txid.hi), stored);
+    struct message forgotten = {.type = MESSAGE_KNOWN, .txid = txid, .forgotten = true};
+    world_step(
+        &w, 2,
+        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 3, .message = &forgotten});
+    ck_assert(!has_record(2, txid));
+    ck_assert_uint_gt(mark_on_disk(2, txid.hi), txid.lo);
+    world_release(&w);
+}
+END_TEST
+
+static bool asks(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->message.type == MESSAGE_ASK;
+}
+
+/* A client's question makes a forgotten transaction known again, as a name without a record. A
+ * leader's 1a that comes then must not be promised anything. */
+START_TEST(S6_a_question_does_not_bring_the_forgotten_back) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = world_begin(&w, 1);
+    uint64_t abort = world_ask(&w, 1, ENGINE_ABORT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, abort), PAXOS_OUTCOME_ABORTED);
+    beat_from(1, 2);
+    world_advance(&w, 1500); /* the mark is stored */
+    w.lose = asks;           /* node 1 does not answer what is passed on to it */
+    world_ask(&w, 2, ENGINE_ABORT, txid);
+    world_run(&w);
+    struct message phase1a = {.type = MESSAGE_PHASE1A, .txid = txid, .ballot = 3};
+    world_step(&w, 2,
+               (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 3, .message = &phase1a});
+    world_run(&w);
+    ck_assert(!has_record(2, txid));
+    world_release(&w);
+}
+END_TEST
+
+int main(void) {
+    return suite_run(
+        "engine_found",
+        (const TTest *[]){L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know,
+                          S6_a_record_goes_only_with_a_stored_mark,
+                          S6_a_question_does_not_bring_the_forgotten_back, NULL});
+}
