@@ -110,7 +110,9 @@ static void accept(struct engine *engine, struct sender from, struct tx *tx,
         return;
     }
     if (effects.store) {
-        effect_store(engine, tx, false);
+        /* What is not answered promises nothing: votes that are not all yet need no sync of their
+         * own, which makes one stable write an acceptor and transaction [GL 5]. */
+        effect_store(engine, tx, effects.reply == ACCEPTOR_REPLY_NONE);
     }
     switch (effects.reply) {
     case ACCEPTOR_REPLY_NONE:
