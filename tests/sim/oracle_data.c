@@ -130,6 +130,10 @@ void data_applied(struct oracle *oracle, const struct sight *sight) {
         oracle_break(oracle, "S5", tx, "rm%u applies a branch in which it refused work", rm);
     }
     branch->applied = true;
+    if (tx->set_known && (tx->set & 1u << rm) == 0) {
+        oracle_break(oracle, "S2", tx, "rm%u applies its branch, and is not in the set %#x", rm,
+                     tx->set);
+    }
     outcome_told(oracle, tx, OUTCOME_COMMITTED, sight->who, "writes applied");
     uint32_t at = next_write(tx, rm, 0);
     for (uint32_t i = 0; i < sight->ops_n && !is_broken(oracle); i++) {

@@ -12,7 +12,13 @@
 void live_in_doubt(struct oracle *oracle, const struct sight *sight) {
     const struct tx_seen *tx = tx_get(oracle, sight->tx);
     uint32_t rm = sight->who.index;
-    if ((oracle->state->gone_rms & 1u << rm) == 0 && has_majority(oracle)) {
+    if ((oracle->state->gone_rms & 1u << rm) != 0 || !has_majority(oracle)) {
+        return;
+    }
+    if (tx->branches[rm].log != LOG_PREPARED) { /* it never voted: others wait for its locks */
+        oracle_break(oracle, "L3", tx, "rm%u still has a live branch at the end (log: %s)", rm,
+                     branch_log_name((enum branch_log)tx->branches[rm].log));
+    } else {
         char text[TEXT_BYTES];
         oracle_break(oracle, oracle->state->rm_crashes[rm] > 0 ? "L2" : "L1", tx,
                      "rm%u is in doubt at the end (outcome: %s; chosen: %s)", rm,

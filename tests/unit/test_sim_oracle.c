@@ -263,6 +263,14 @@ START_TEST(S2_a_participant_that_worked_is_not_in_the_set) {
 }
 END_TEST
 
+START_TEST(S2_applied_by_one_that_is_not_in_the_set) {
+    delegated();
+    log_is(0, 1, LOG_COMMITTED);
+    applies(1, 1, add_op(1, 10, 1010));
+    must_break("S2", "rm1 applies its branch, and is not in the set 0x1");
+}
+END_TEST
+
 START_TEST(S2_a_takeover_with_another_set) {
     prepared();
     sends_2a(3, 1, 3, 1, VOTE_PREPARED, VOTE_NONE);
@@ -380,6 +388,7 @@ int main(void) {
                                        S2_votes_of_two_ballots_are_no_majority,
                                        S2_one_vote_is_missing,
                                        S2_a_participant_that_worked_is_not_in_the_set,
+                                       S2_applied_by_one_that_is_not_in_the_set,
                                        S2_a_takeover_with_another_set,
                                        S2_nobody_asked_for_the_commit,
                                        S3_aborted_on_a_timer,

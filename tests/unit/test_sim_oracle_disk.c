@@ -126,6 +126,13 @@ START_TEST(S6_a_mark_passes_what_is_undecided) {
 }
 END_TEST
 
+START_TEST(S6_forgotten_is_said_of_what_is_in_doubt) {
+    prepared();
+    send(N(2), R(0), (struct speech){.kind = SAY_DECISION, .tx = 1, .forgotten = true});
+    must_break("S6", "n2's mark passes it, and rm0 has it prepared");
+}
+END_TEST
+
 START_TEST(S6_a_promise_for_what_is_forgotten) {
     over();
     mark(2, 2);
@@ -164,17 +171,25 @@ START_TEST(S6_deleted_first_and_marked_in_the_same_batch_passes) {
 END_TEST
 
 int main(void) {
-    return suite_run(
-        "sim_oracle_disk",
-        (const TTest *[]){S4_a_vote_before_its_record, S4_a_promise_before_its_record,
-                          S4_a_promise_that_keeps_a_vote_back, S4_a_2b_before_its_record,
-                          S4_a_void_2b_before_its_record, S4_a_promise_goes_down,
-                          S4_a_promise_is_broken, S4_an_accepted_vote_vanishes,
-                          S4_an_ack_before_the_commit, S4_one_phase_before_its_record,
-                          S4_one_phase_before_it_is_delegated, S6_a_mark_passes_what_is_prepared,
-                          S6_a_mark_passes_what_must_still_commit,
-                          S6_a_mark_passes_what_is_undecided, S6_a_promise_for_what_is_forgotten,
-                          S6_a_promise_of_the_batch_that_stores_the_mark_passes,
-                          S6_a_record_is_deleted_above_the_mark,
-                          S6_deleted_first_and_marked_in_the_same_batch_passes, NULL});
+    return suite_run("sim_oracle_disk",
+                     (const TTest *[]){S4_a_vote_before_its_record,
+                                       S4_a_promise_before_its_record,
+                                       S4_a_promise_that_keeps_a_vote_back,
+                                       S4_a_2b_before_its_record,
+                                       S4_a_void_2b_before_its_record,
+                                       S4_a_promise_goes_down,
+                                       S4_a_promise_is_broken,
+                                       S4_an_accepted_vote_vanishes,
+                                       S4_an_ack_before_the_commit,
+                                       S4_one_phase_before_its_record,
+                                       S4_one_phase_before_it_is_delegated,
+                                       S6_a_mark_passes_what_is_prepared,
+                                       S6_a_mark_passes_what_must_still_commit,
+                                       S6_a_mark_passes_what_is_undecided,
+                                       S6_forgotten_is_said_of_what_is_in_doubt,
+                                       S6_a_promise_for_what_is_forgotten,
+                                       S6_a_promise_of_the_batch_that_stores_the_mark_passes,
+                                       S6_a_record_is_deleted_above_the_mark,
+                                       S6_deleted_first_and_marked_in_the_same_batch_passes,
+                                       NULL});
 }

@@ -189,6 +189,14 @@ START_TEST(L2_still_committing) {
 }
 END_TEST
 
+START_TEST(L3_a_live_branch_at_the_end) {
+    worked();
+    told(1, OUTCOME_ABORTED);
+    see((struct sight){.kind = SIGHT_IN_DOUBT, .who = R(1), .tx = 1});
+    must_break("L3", "rm1 still has a live branch at the end");
+}
+END_TEST
+
 START_TEST(L3_a_client_that_asked_is_told_nothing) {
     worked();
     end();
@@ -274,6 +282,7 @@ int main(void) {
                                        L1_in_doubt_at_one_that_is_gone_passes,
                                        L2_in_doubt_after_a_return,
                                        L2_still_committing,
+                                       L3_a_live_branch_at_the_end,
                                        L3_a_client_that_asked_is_told_nothing,
                                        L3_a_client_that_died_need_not_be_told,
                                        L3_an_error_in_a_healed_world,
