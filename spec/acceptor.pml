@@ -32,6 +32,21 @@
            printf("node %d accepts ballot %d\n", a + 1, b); \
            promised[a] = b; sent_2b[b] = sent_2b[b] | BIT(a) }
 
+/* It sends its 2b of ballot 0 once it holds all votes, or one that settles it. Before, nothing rests
+ * on what it holds, and that is stored with a later batch. */
+#define SETTLES(vote)  ((vote) == ABORT || (vote) == DELEGATED)
+#if N == 1
+#define SAYS_2B(n)  (voted[n] != 0)
+#elif N == 2
+#define SAYS_2B(n)  ((VOTE(voted[n], 0) != NONE && VOTE(voted[n], 1) != NONE) || \
+                     SETTLES(VOTE(voted[n], 0)) || SETTLES(VOTE(voted[n], 1)))
+#else
+#define SAYS_2B(n)  ((VOTE(voted[n], 0) != NONE && VOTE(voted[n], 1) != NONE && \
+                      VOTE(voted[n], 2) != NONE) || SETTLES(VOTE(voted[n], 0)) || \
+                     SETTLES(VOTE(voted[n], 1)) || SETTLES(VOTE(voted[n], 2)))
+#endif
+#define UNANSWERED(n)  (voted[n] != 0 && promised[n] == 0 && !SAYS_2B(n))
+
 /* Who has learned the outcome does nothing more, which for safety is as good as not being looked
  * at; only L1 wants to see it, and forgetting, which begins at the origin. */
 #ifdef HEAL
@@ -68,7 +83,7 @@ end:
 #ifdef CRASH
     /* What was in memory is gone, and so may be what was to be stored with a later batch. */
     :: atomic { !HEALED && (leads[a] != 0 || phase[a] != IDLE || outcome[a] != NONE ||
-                            (a == ORIGIN && stage != GONE)) ->
+                            UNANSWERED(a) || (a == ORIGIN && stage != GONE)) ->
            printf("node %d crashes and returns\n", a + 1);
            leads[a] = 0;
            phase[a] = IDLE;
@@ -79,6 +94,10 @@ end:
            if
            :: outcome[a] = NONE
            :: outcome[a] != NONE
+           fi;
+           if
+           :: UNANSWERED(a) -> voted[a] = 0
+           :: true
            fi;
 #ifdef BUG_PROMISE_NOT_DURABLE
            promised[a] = 0;

@@ -1,7 +1,6 @@
 /* coordinator: of the node where the transaction was begun, until its first crash:
  * coordinator/engine_coordinate.c, and leader.c at ballot 0. */
 
-/* An acceptor sends its 2b of ballot 0 once it holds all votes, or one that settles it. */
 #if F == 0
 #define HOLDERS(i, is)  (is(VOTE(voted[0], i)) && SAYS_2B(0))
 #else
@@ -10,18 +9,7 @@
                                 (is(VOTE(voted[2], i)) && SAYS_2B(2)) << 2)
 #endif
 #define IS_ABORT(vote)      ((vote) == ABORT)
-#define SETTLES(vote)       ((vote) == ABORT || (vote) == DELEGATED)
 #define IS_ENTRUSTING(vote) ((vote) == DELEGATED)
-#if N == 1
-#define SAYS_2B(n)  (voted[n] != 0)
-#elif N == 2
-#define SAYS_2B(n)  ((VOTE(voted[n], 0) != NONE && VOTE(voted[n], 1) != NONE) || \
-                     SETTLES(VOTE(voted[n], 0)) || SETTLES(VOTE(voted[n], 1)))
-#else
-#define SAYS_2B(n)  ((VOTE(voted[n], 0) != NONE && VOTE(voted[n], 1) != NONE && \
-                      VOTE(voted[n], 2) != NONE) || SETTLES(VOTE(voted[n], 0)) || \
-                     SETTLES(VOTE(voted[n], 1)) || SETTLES(VOTE(voted[n], 2)))
-#endif
 #define LEARNED_YES(i)        QUORUM(HOLDERS(i, YES))
 #define LEARNED_ABORT(i)      QUORUM(HOLDERS(i, IS_ABORT))
 #define LEARNED_DELEGATED(i)  QUORUM(HOLDERS(i, IS_ENTRUSTING))

@@ -30,6 +30,7 @@ proctype heal() {
         :: participants_down = ALL_PARTICIPANTS
 #endif
         fi;
+#if F == 1
         k = 0;
         do
         :: k < NODES ->
@@ -44,6 +45,7 @@ proctype heal() {
         :: HAS(nodes_down, ORIGIN) -> stage = GONE
         :: else
         fi;
+#endif
         printf("the faults stop; down for good: nodes %d, participants %d\n", nodes_down,
                participants_down);
         healed = true
