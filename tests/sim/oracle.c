@@ -75,6 +75,23 @@ static void on_heartbeat(struct oracle *oracle, const struct sight *sight) {
     marks_said(oracle, node, incarnation, speech->sequence, sight->who);
 }
 
+static void on_ballot(struct oracle *oracle, struct tx_seen *tx, const struct sight *sight) {
+    const struct speech *speech = sight->speech;
+    if (speech->kind == SAY_PHASE2B) {
+        disk_sends_2b(oracle, tx, sight->who.index, speech);
+    } else if (speech->kind == SAY_PHASE1B) {
+        if (speech->set_known) {
+            paxos_set(oracle, tx, speech->nobody, speech->set, "a 1b");
+        }
+        disk_sends_1b(oracle, tx, sight->who.index, speech);
+    } else {
+        if (speech->ballot == 0) {
+            on_asks_votes(oracle, tx, sight);
+        }
+        paxos_phase2a_sent(oracle, tx, sight->who, speech);
+    }
+}
+
 static void on_send(struct oracle *oracle, const struct sight *sight) {
     const struct speech *speech = sight->speech;
     if (speech->kind == SAY_HEARTBEAT) {
@@ -107,19 +124,9 @@ static void on_send(struct oracle *oracle, const struct sight *sight) {
         on_commit_one_phase(oracle, tx, sight);
         break;
     case SAY_PHASE1B:
-        if (speech->set_known) {
-            paxos_set(oracle, tx, speech->nobody, speech->set, "a 1b");
-        }
-        disk_sends_1b(oracle, tx, sight->who.index, speech);
-        break;
     case SAY_PHASE2A:
-        if (speech->ballot == 0) {
-            on_asks_votes(oracle, tx, sight);
-        }
-        paxos_phase2a_sent(oracle, tx, sight->who, speech);
-        break;
     case SAY_PHASE2B:
-        disk_sends_2b(oracle, tx, sight->who.index, speech);
+        on_ballot(oracle, tx, sight);
         break;
     case SAY_DECISION:
     case SAY_KNOWN:
