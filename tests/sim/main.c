@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "base/troth_err.h"
+#include "tests/sim/costs.h"
 #include "tests/sim/diagram.h"
 #include "tests/sim/trace.h"
+#include "tests/sim/wan.h"
 #include "tests/sim/workers.h"
 
 #define EXIT_BROKEN  1
@@ -26,6 +28,8 @@ struct args {
     uint32_t tx;
     bool no_shrink;
     bool coverage;
+    bool costs;
+    const char *wan;
 };
 
 static const char usage[] =
@@ -45,7 +49,9 @@ static const char usage[] =
     "  --no-shrink         does not make a failing world smaller\n"
     "  --seconds N         ends after N seconds, with what was run by then\n"
     "  --coverage          prints how often each branch of the protocol was reached\n"
-    "  --json FILE         writes the summary as one flat object\n\n"
+    "  --json FILE         writes the summary as one flat object\n"
+    "  --costs             counts what a transaction costs, and compares it with the formula\n"
+    "  --wan FILE.svg      latencies between continents: a table, and a plot\n\n"
     "Exit: 0 all rules hold, 1 one is broken, 2 wrong use.\n";
 
 /* ---- Arguments --------------------------------------------------------------------------------
@@ -96,6 +102,8 @@ static void read_args(int argc, char **argv, struct args *args) {
         SECONDS,
         COVERAGE,
         JSON,
+        COSTS,
+        WAN,
         HELP
     };
     static const struct option options[] = {
@@ -114,6 +122,8 @@ static void read_args(int argc, char **argv, struct args *args) {
         {"seconds", required_argument, NULL, SECONDS},
         {"coverage", no_argument, NULL, COVERAGE},
         {"json", required_argument, NULL, JSON},
+        {"costs", no_argument, NULL, COSTS},
+        {"wan", required_argument, NULL, WAN},
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
@@ -170,6 +180,12 @@ static void read_args(int argc, char **argv, struct args *args) {
             break;
         case JSON:
             args->json = optarg;
+            break;
+        case COSTS:
+            args->costs = true;
+            break;
+        case WAN:
+            args->wan = optarg;
             break;
         case 'h':
         case HELP:
@@ -419,6 +435,16 @@ static int run_many(const struct args *args) {
     return EXIT_BROKEN;
 }
 
+static int run_wan(const struct args *args) {
+    struct wan wan;
+    wan_measure(&wan);
+    wan_print(&wan, stdout);
+    FILE *file = open_for_writing(args->wan);
+    wan_plot(&wan, file);
+    close_written(file, args->wan);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct args args = {.many = {.first = 1,
@@ -429,5 +455,8 @@ int main(int argc, char **argv) {
                                  .progress = isatty(2)}};
     setvbuf(stdout, NULL, _IOLBF, 0);
     read_args(argc, argv, &args);
-    return args.one ? run_one(&args) : run_many(&args);
+    if (args.costs) {
+        return costs_print(stdout) == 0 ? 0 : EXIT_BROKEN;
+    }
+    return args.wan != NULL ? run_wan(&args) : args.one ? run_one(&args) : run_many(&args);
 }

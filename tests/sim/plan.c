@@ -66,18 +66,32 @@ static void draw_sizes(struct plan *plan, struct random *r, const struct plan_op
     plan->lists = 2 + random_below(r, 5);
 }
 
-/* Half the round trips between some regions of large clouds, in milliseconds: Virginia, Ohio,
- * Oregon, Ireland, Frankfurt, Tokyo, Sydney. */
-static const uint8_t region_ms[7][7] = {
+/* Half of what round trips between regions of the large clouds typically take, in milliseconds. */
+static const uint8_t region_ms[PLAN_REGIONS][PLAN_REGIONS] = {
     {0, 6, 33, 34, 45, 73, 99},    {6, 0, 25, 39, 50, 66, 94},    {33, 25, 0, 60, 71, 48, 70},
     {34, 39, 60, 0, 13, 101, 128}, {45, 50, 71, 13, 0, 112, 142}, {73, 66, 48, 101, 112, 0, 52},
     {99, 94, 70, 128, 142, 52, 0}};
 
+const char *plan_region_name(uint32_t region) {
+    static const char *const names[PLAN_REGIONS] = {"Virginia",  "Ohio",  "Oregon", "Ireland",
+                                                    "Frankfurt", "Tokyo", "Sydney"};
+    return names[region - 1];
+}
+
+void plan_span_the_world(struct plan *plan) {
+    for (uint32_t a = 1; a <= PLAN_REGIONS; a++) {
+        for (uint32_t b = 1; b <= PLAN_REGIONS; b++) {
+            plan->delay_us[a][b] = a == b ? 200 : region_ms[a - 1][b - 1] * 1000;
+        }
+    }
+}
+
 static void draw_network(struct plan *plan, struct random *r) {
-    plan->wan = random_percent(r, 15);
-    for (uint32_t a = 1; a <= SIM_NODES_MAX; a++) {
-        for (uint32_t b = 1; b <= SIM_NODES_MAX; b++) {
-            plan->delay_us[a][b] = plan->wan && a != b ? region_ms[a - 1][b - 1] * 1000 : 100;
+    if (random_percent(r, 15)) {
+        plan_span_the_world(plan);
+    } else {
+        for (uint32_t i = 0; i < (SIM_NODES_MAX + 1) * (SIM_NODES_MAX + 1); i++) {
+            plan->delay_us[i / (SIM_NODES_MAX + 1)][i % (SIM_NODES_MAX + 1)] = 100;
         }
     }
     for (uint32_t i = 0; i < SIM_RMS_MAX; i++) {
@@ -348,6 +362,47 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *opti
     } else {
         plan->lose_permille = plan->double_permille = plan->late_permille = 0;
         plan->sync_stall_permille = 0;
+    }
+}
+
+/* ---- Still worlds ---------------------------------------------------------------------------- */
+
+void plan_make_still(struct plan *plan, uint32_t nodes, uint32_t rms, int64_t delay_us,
+                     int64_t sync_us) {
+    memset(plan, 0, sizeof *plan);
+    plan->seed = 1;
+    plan->nodes = nodes;
+    plan->rms = rms;
+    plan->clients = 1;
+    plan->lists = rms;
+    plan->keys_in_turn = true;
+    plan->streams_keep_order = true;
+    for (uint32_t a = 0; a <= SIM_NODES_MAX; a++) {
+        for (uint32_t b = 0; b <= SIM_NODES_MAX; b++) {
+            plan->delay_us[a][b] = delay_us;
+        }
+    }
+    for (uint32_t i = 0; i < SIM_RMS_MAX; i++) {
+        plan->region_of_rm[i] = 1;
+    }
+    plan->region_of_client[1] = 1;
+    plan->sync_us = sync_us;
+    plan->heartbeat_ms = 200;
+    plan->repeat_ms = plan->resolve_ms = 20000;
+    plan->stagger_ms = 300;
+    plan->retention_ms = 600000;
+    plan->attempt_ms = plan->client_timeout_ms = plan->op_timeout_ms = 30000;
+    plan->heal_us = 20000000;
+    plan->end_us = 100000000;
+    plan->n_txs = 2; /* the last one tries the healed world */
+    for (uint32_t t = 0; t < plan->n_txs; t++) {
+        struct plan_tx *tx = &plan->txs[t];
+        *tx = (struct plan_tx){.client = 1, .node = 1, .timeout_ms = 60000, .think_us = 1000};
+        tx->after_heal = t == 1;
+        tx->at_us = t == 1 ? plan->heal_us : 1000000;
+        for (uint32_t rm = 0; t == 0 && rm < rms; rm++) {
+            tx->ops[tx->n_ops++] = (struct plan_op){.kind = OP_APPEND, .key = rm, .number = rm + 1};
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 #include "tests/sim/sight.h"
 
 #define PLAN_TXS_MAX    64u
-#define PLAN_OPS_MAX    6u
+#define PLAN_OPS_MAX    8u
 #define PLAN_FAULTS_MAX 48u
 #define PLAN_KEYS_MAX   24u
 /* Behind these, the transactions with which each client tries the healed world. */
@@ -95,13 +95,13 @@ struct plan {
     uint32_t nodes, rms, clients;
     uint32_t gone_nodes, gone_rms; /* masks: crash and never return */
     uint32_t accounts, lists;      /* keys 0 to accounts - 1, then the lists */
+    bool keys_in_turn;             /* key k is at participant k mod rms; else by placement */
 
     /* The network. */
     bool streams_keep_order; /* as TCP does; else what follows holds within streams, too */
     uint32_t lose_permille, double_permille;
     uint32_t late_permille; /* messages that take late_us more */
     int64_t late_us;
-    bool wan;
     int64_t delay_us[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1]; /* between regions; one each node */
     uint8_t region_of_rm[SIM_RMS_MAX];
     uint8_t region_of_client[SIM_CLIENTS_MAX + 1];
@@ -133,6 +133,15 @@ struct plan_options {
     uint32_t nodes, rms; /* 0: drawn */
     bool no_faults;
 };
+/* A still world with one transaction over all `rms` participants: each message takes delay_us[a][b]
+ * between the regions of its ends, each sync sync_us, nothing varies. The caller may change it. */
+void plan_make_still(struct plan *plan, uint32_t nodes, uint32_t rms, int64_t delay_us,
+                     int64_t sync_us);
+/* Regions from 1; node n is in region n. */
+#define PLAN_REGIONS 7u
+const char *plan_region_name(uint32_t region);
+/* The delays are those between regions of the world. */
+void plan_span_the_world(struct plan *plan);
 /* Always the same for the same seed and options. */
 void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *options);
 

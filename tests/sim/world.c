@@ -704,7 +704,10 @@ static void place_keys(struct world *world) {
         shards[i].seed = placement_seed(shards[i].name);
     }
     for (uint32_t key = 0; key < world->plan->accounts + world->plan->lists; key++) {
-        world->place[key] = (uint8_t)placement_choose(shards, world->plan->rms, &key, sizeof key);
+        world->place[key] =
+            world->plan->keys_in_turn
+                ? (uint8_t)(key % world->plan->rms)
+                : (uint8_t)placement_choose(shards, world->plan->rms, &key, sizeof key);
     }
 }
 

@@ -1,0 +1,50 @@
+/* costs: what one transaction costs, counted in a world where nothing goes wrong, beside a formula.
+ *
+ * N participants with one write each, F failures survived, 2F + 1 nodes. A client asks one node to
+ * commit; participants are on machines of their own; the coordinator's own acceptor is one of the
+ * 2F + 1, and what it says to itself is no message. Counted from the client's Commit on:
+ *
+ *                      N >= 2 (Paxos Commit)          N = 1 (one phase, by delegation)
+ *   messages           N (2F + 4) + 4F + 2            6F + 4
+ *     commit, reply    2                              2
+ *     prepare          N                              1 (commit one-phase)
+ *     votes            N (2F + 1)                     1 (its result)
+ *     2a               -                              2F (the delegation)
+ *     2b               2F                             2F
+ *     decision, ack    2N                             -
+ *     known            2F (finished, lazily)          2F
+ *   message delays     4 where F = 0, else 5          4 where F = 0, else 6
+ *   stable delays      2                              2
+ *   stable writes      N + 2F + 1                     2F + 2
+ *
+ * Delays are those until the client is told. Stable writes are syncs until then; behind it each
+ * participant syncs once more, for the commit, and what nodes write about the end waits for a sync
+ * that comes anyway.
+ *
+ * [GL 5] counts, thrifty: messages (N + 1)(F + 3) - 2, stable writes N + F + 1, delays 5 and 2
+ * (2PC: 4 and 2). From there to ours: the client is no participant (+ 1 prepare, + 1 reply); votes
+ * and 2b go to and from all 2F + 1 acceptors (+ NF + F); one acceptor is the coordinator's own (- 1
+ * for 2b); N acks and 2F words that it is finished let acceptors forget (+ N + 2F). (N + 1)(F + 3)
+ * - 2 + 2 + NF + F - 1 + N + 2F = N (2F + 4) + 4F + 2
+ */
+#ifndef TESTS_SIM_COSTS_H
+#define TESTS_SIM_COSTS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define COSTS_N_MAX 8u
+#define COSTS_F_MAX 3u
+
+struct costs {
+    uint64_t messages;
+    uint64_t message_delays, stable_delays; /* until the client is told */
+    uint64_t stable_writes;                 /* syncs, until then */
+};
+struct costs costs_by_formula(uint32_t n, uint32_t f);
+/* Runs the world. */
+struct costs costs_counted(uint32_t n, uint32_t f);
+/* A table of all sizes; returns how many are not as the formula says. */
+uint32_t costs_print(FILE *file);
+
+#endif

@@ -1,0 +1,147 @@
+#include "tests/sim/wan.h"
+
+#include "tests/sim/run.h"
+
+#define SYNC_US 1000
+
+/* ---- Measuring ------------------------------------------------------------------------------- */
+
+struct clock {
+    int64_t asked_us, told_us, applied_us;
+};
+
+static void see(void *arg, const struct sight *sight) {
+    struct clock *clock = arg;
+    if (sight->tx != 1) {
+        return;
+    }
+    if (sight->kind == SIGHT_ASKS) {
+        clock->asked_us = sight->at_us;
+    } else if (sight->kind == SIGHT_TOLD) {
+        clock->told_us = sight->at_us;
+    } else if (sight->kind == SIGHT_RM_APPLIED) {
+        clock->applied_us = sight->at_us;
+    }
+}
+
+static struct wan_times measure(uint32_t region, uint32_t f) {
+    static struct plan plan;
+    struct clock clock = {.asked_us = 0};
+    struct verdict verdict;
+    plan_make_still(&plan, 2 * f + 1, 2, 0, SYNC_US);
+    plan_span_the_world(&plan);
+    plan.region_of_rm[1] = (uint8_t)region;
+    run_world(&plan, &(struct world_look){.see = see, .arg = &clock}, &verdict);
+    return (struct wan_times){.told_ms = (double)(clock.told_us - clock.asked_us) / 1000,
+                              .unlocked_ms = (double)(clock.applied_us - clock.asked_us) / 1000};
+}
+
+void wan_measure(struct wan *wan) {
+    for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
+        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+            wan->times[region][f] = measure(region, f);
+        }
+    }
+}
+
+/* ---- Showing --------------------------------------------------------------------------------- */
+
+static const char *const protocols[WAN_F_MAX + 1] = {"2PC (F = 0)", "Paxos Commit, F = 1",
+                                                     "Paxos Commit, F = 2", "Paxos Commit, F = 3"};
+
+void wan_print(const struct wan *wan, FILE *file) {
+    fprintf(file,
+            "Client, coordinator and one participant in %s, the other participant elsewhere;\n"
+            "nodes in",
+            plan_region_name(1));
+    for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
+        fprintf(file, "%s %s", region == 1 ? "" : ",", plan_region_name(region));
+    }
+    fprintf(file,
+            " (the first 2F + 1). Milliseconds from Commit until\nthe client is told / the last "
+            "participant has committed and unlocks:\n\n%-22s",
+            "the other participant");
+    for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+        fprintf(file, "%22s", protocols[f]);
+    }
+    fputc('\n', file);
+    for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
+        fprintf(file, "%-22s", plan_region_name(region));
+        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+            fprintf(file, "%12.0f / %-7.0f", wan->times[region][f].told_ms,
+                    wan->times[region][f].unlocked_ms);
+        }
+        fputc('\n', file);
+    }
+}
+
+#define LEFT   70
+#define TOP    70
+#define HEIGHT 300
+#define GROUP  112
+#define BAR    22
+#define WIDTH  (LEFT + GROUP * (int)PLAN_REGIONS + 20)
+
+static double highest(const struct wan *wan) {
+    double most = 1;
+    for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
+        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+            double ms = wan->times[region][f].unlocked_ms;
+            most = ms > most ? ms : most;
+        }
+    }
+    return most;
+}
+
+static void plot_axis(FILE *file, double scale, double most) {
+    for (int ms = 0; ms <= (int)most; ms += 100) {
+        double y = TOP + HEIGHT - ms * scale;
+        fprintf(file,
+                "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#ddd\"/>\n"
+                "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%d ms</text>\n",
+                LEFT, y, WIDTH - 20, y, LEFT - 8, y + 4, ms);
+    }
+}
+
+static void plot_group(FILE *file, const struct wan *wan, uint32_t region, double scale) {
+    static const char *const colours[WAN_F_MAX + 1] = {"#999999", "#1f77b4", "#2ca02c", "#9467bd"};
+    int x = LEFT + 10 + GROUP * (int)(region - 1);
+    for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+        const struct wan_times *times = &wan->times[region][f];
+        fprintf(file,
+                "<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" fill=\"%s\" "
+                "fill-opacity=\"0.35\"/>\n"
+                "<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" fill=\"%s\"/>\n",
+                x + BAR * (int)f, TOP + HEIGHT - times->unlocked_ms * scale, BAR - 2,
+                times->unlocked_ms * scale, colours[f], x + BAR * (int)f,
+                TOP + HEIGHT - times->told_ms * scale, BAR - 2, times->told_ms * scale, colours[f]);
+        if (region == 1) {
+            fprintf(file,
+                    "<rect x=\"%d\" y=\"42\" width=\"12\" height=\"12\" fill=\"%s\"/>\n"
+                    "<text x=\"%d\" y=\"53\">%s</text>\n",
+                    LEFT + 170 * (int)f, colours[f], LEFT + 18 + 170 * (int)f, protocols[f]);
+        }
+    }
+    fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
+            x + BAR * ((int)WAN_F_MAX + 1) / 2, TOP + HEIGHT + 18, plan_region_name(region));
+}
+
+void wan_plot(const struct wan *wan, FILE *file) {
+    double most = highest(wan);
+    double scale = HEIGHT / most;
+    fprintf(file,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+            "font-family=\"sans-serif\" font-size=\"12\">\n"
+            "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+            "<text x=\"%d\" y=\"24\" font-size=\"16\">From Commit until the client is told (full), "
+            "and until the last participant unlocks (pale)</text>\n",
+            WIDTH, TOP + HEIGHT + 50, LEFT);
+    plot_axis(file, scale, most);
+    for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
+        plot_group(file, wan, region, scale);
+    }
+    fprintf(file,
+            "<text x=\"%d\" y=\"%d\">where the other participant is; client, coordinator and the "
+            "first participant are in %s</text>\n</svg>\n",
+            LEFT, TOP + HEIGHT + 40, plan_region_name(1));
+}

@@ -1,0 +1,30 @@
+/* wan: what a commit costs in time when nodes, participants and clients are on several continents.
+ *
+ * Node n is in region n (plan_region_name); the client and the coordinator are in region 1, where
+ * one participant is too, and the other is in another region. Each is a world in which nothing goes
+ * wrong, with the delays between regions of the large clouds and a sync of a millisecond.
+ */
+#ifndef TESTS_SIM_WAN_H
+#define TESTS_SIM_WAN_H
+
+#include <stdio.h>
+
+#include "tests/sim/plan.h"
+
+#define WAN_F_MAX 3u
+
+struct wan_times {
+    double told_ms;     /* from the client's Commit until it is told */
+    double unlocked_ms; /* from there until the last participant has applied it and unlocks */
+};
+struct wan {
+    /* By the other participant's region, and F; F = 0 is two-phase commit. */
+    struct wan_times times[PLAN_REGIONS + 1][WAN_F_MAX + 1];
+};
+void wan_measure(struct wan *wan);
+/* A table. */
+void wan_print(const struct wan *wan, FILE *file);
+/* The same as a picture, SVG. */
+void wan_plot(const struct wan *wan, FILE *file);
+
+#endif
