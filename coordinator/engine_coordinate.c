@@ -200,6 +200,17 @@ static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
     }
 }
 
+/* It is aborted, and this node does not know for whom. Whoever has a branch of it and has not voted
+ * gives it up and lets its locks go, without waiting for a coordinator that may be gone for long
+ * (L3); to the others it means nothing. */
+static void tell_all_participants(struct engine *engine, struct tx *tx) {
+    struct rm *rm;
+    struct rm *next;
+    HASH_ITER(by_session, engine->rms_by_session, rm, next) {
+        effect_to_rm(engine, rm->session, MESSAGE_DECISION, tx->txid)->outcome = tx_outcome(tx);
+    }
+}
+
 static void finish_if_acked(struct engine *engine, struct tx *tx) {
     if (tx->stage != TX_DECIDED || !tx->delivers || tx->unacked > 0) {
         return;
@@ -220,18 +231,29 @@ static void deliver(struct engine *engine, struct tx *tx) {
     finish_if_acked(engine, tx);
 }
 
+/* A participant votes read-only at ballot 0 only, and once: wherever such a vote is seen, whatever
+ * its ballot, that participant is out of it. */
+static bool is_read_only(const struct tx *tx, uint32_t i) {
+    const struct leader *leader = tx->leader;
+    const struct acceptor *record = &tx->record;
+    return (leader->votes != NULL && leader->votes[i] == PAXOS_VOTE_READ_ONLY) ||
+           (leader->best != NULL && leader->best[i].vote == PAXOS_VOTE_READ_ONLY) ||
+           (record->set != NULL && record->accepted[i].vote == PAXOS_VOTE_READ_ONLY);
+}
+
 /* Who needs the decision, as far as this leader knows the votes. When another node decided it may
  * not know them all. */
 static void find_who_needs_it(struct engine *engine, struct tx *tx) {
     const struct leader *leader = tx->leader;
     bool knows_all = leader->phase == LEADER_DECIDED;
     tx_branches_from_set(engine, tx, leader->set);
-    for (uint32_t i = 0; i < tx->n_branches && leader->votes != NULL; i++) {
-        if (!needs_decision(leader->votes[i], leader->ballot)) {
+    for (uint32_t i = 0; i < tx->n_branches; i++) {
+        enum paxos_vote vote = leader->votes != NULL ? leader->votes[i] : PAXOS_VOTE_NONE;
+        if (is_read_only(tx, i) || !needs_decision(vote, leader->ballot)) {
             branch_over(tx, &tx->branches[i]);
         }
-        tx->branches[i].uncertain = !knows_all && leader->votes[i] != PAXOS_VOTE_PREPARED &&
-                                    tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
+        tx->branches[i].uncertain =
+            !knows_all && vote != PAXOS_VOTE_PREPARED && tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
     }
 }
 
@@ -252,6 +274,9 @@ void coordinate_decided(struct engine *engine, struct tx *tx) {
     }
     if (drives) {
         tell_nodes(engine, tx, false);
+    }
+    if (drives && tx_outcome(tx) == PAXOS_OUTCOME_ABORTED) {
+        tell_all_participants(engine, tx);
     }
     tx_timer(engine, tx, INT64_MAX);
     tx_count(engine, tx);

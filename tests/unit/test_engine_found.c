@@ -1,6 +1,7 @@
 /* engine: what the simulation found, each as a story of its own (CHANGELOG, Found by simulation).
  */
 #include <check.h>
+#include <stdlib.h>
 
 #include "base/troth_err.h"
 #include "tests/lib/engine_world.h"
@@ -121,10 +122,80 @@ START_TEST(S6_a_question_does_not_bring_the_forgotten_back) {
 }
 END_TEST
 
+static bool of_1(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->from_node == 1 || message->to_node == 1;
+}
+
+/* A coordinator that is paused, with its streams open, is asked nothing by its participants;
+ * another node aborts in its place, and does not know who they are. */
+START_TEST(L3_locks_go_when_another_node_aborts_for_a_paused_coordinator) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    w.lose = of_1;
+    world_suspect(&w, 2, 1);
+    world_suspect(&w, 3, 1);
+    uint64_t abort = world_ask(&w, 2, ENGINE_ABORT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, abort), PAXOS_OUTCOME_ABORTED);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
+    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
+static bool to_other_nodes(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->to_node == 1 || message->to_node == 2;
+}
+
+static unsigned told_1;
+static bool counts_decisions_to_1(struct world *world, const struct world_message *message) {
+    (void)world;
+    bool decision = message->message.type == MESSAGE_DECISION;
+    told_1 += decision && message->from_node == 3 && message->to_participant == 1;
+    return decision; /* the participants of this story have not really voted */
+}
+
+/* A leader learns by promises that participant 1 voted read-only, and then from another node that
+ * the transaction is committed. Participant 1 may have restarted, and would take that for a lost
+ * branch. */
+START_TEST(S5_who_was_seen_to_vote_read_only_is_never_told) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    world_suspect(&w, 3, 1);
+    w.lose = to_other_nodes; /* node 2's answer is made by hand */
+    world_ask(&w, 3, ENGINE_COMMIT, txid);
+    struct paxos_participant pair[] = {w.participant[1].id, w.participant[2].id};
+    struct paxos_accepted *accepted = calloc(2, sizeof *accepted);
+    accepted[0].vote = PAXOS_VOTE_READ_ONLY;
+    accepted[1].vote = PAXOS_VOTE_PREPARED;
+    struct message promise = {.type = MESSAGE_PHASE1B,
+                              .txid = txid,
+                              .ballot = 3,
+                              .set = paxos_set_new(pair, 2),
+                              .accepted = accepted};
+    world_step(&w, 3,
+               (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 2, .message = &promise});
+    message_release(&promise);
+    w.lose = counts_decisions_to_1;
+    told_1 = 0;
+    struct message known = {
+        .type = MESSAGE_KNOWN, .txid = txid, .outcome = PAXOS_OUTCOME_COMMITTED};
+    world_step(&w, 3,
+               (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 2, .message = &known});
+    world_advance(&w, 200000);
+    ck_assert_uint_eq(told_1, 0);
+    world_release(&w);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "engine_found",
         (const TTest *[]){L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know,
                           S6_a_record_goes_only_with_a_stored_mark,
+                          L3_locks_go_when_another_node_aborts_for_a_paused_coordinator,
+                          S5_who_was_seen_to_vote_read_only_is_never_told,
                           S6_a_question_does_not_bring_the_forgotten_back, NULL});
 }
