@@ -62,8 +62,9 @@ static void draw_sizes(struct plan *plan, struct random *r, const struct plan_op
     if (options->rms != 0) {
         plan->rms = options->rms;
     }
-    plan->accounts = 3 + random_below(r, 8);
-    plan->lists = 2 + random_below(r, 5);
+    bool crowded = random_percent(r, 30); /* everybody wants the same */
+    plan->accounts = crowded ? 2 : 3 + random_below(r, 8);
+    plan->lists = crowded ? 1 : 2 + random_below(r, 5);
 }
 
 /* Half of what round trips between regions of the large clouds typically take, in milliseconds. */
@@ -268,8 +269,9 @@ static void draw_fault(const struct plan *plan, struct random *r, const uint8_t 
                        struct plan_fault *fault) {
     fault->kind = (enum fault_kind)random_weighted(r, weights, FAULT_KINDS);
     fault->at_us = random_between(r, 0, plan->heal_us * 9 / 10);
-    fault->for_us = random_percent(r, 70) ? random_between(r, 1000, 3000000)
-                                          : random_between(r, 3000000, 10000000);
+    fault->for_us = random_percent(r, 30)   ? random_between(r, 1000, 50000)
+                    : random_percent(r, 60) ? random_between(r, 50000, 3000000)
+                                            : random_between(r, 3000000, 10000000);
     fault->who = draw_server(plan, r);
     fault->to = draw_server(plan, r);
     fault->after = random_percent(r, 50);
@@ -309,6 +311,35 @@ static void draw_fault(const struct plan *plan, struct random *r, const uint8_t 
     fault->says = draw_speech(fault->who, r);
 }
 
+static void add_fault(struct plan *plan, enum fault_kind kind, struct process who, int64_t at_us,
+                      int64_t for_us) {
+    if (plan->n_faults < PLAN_FAULTS_MAX) {
+        plan->faults[plan->n_faults++] =
+            (struct plan_fault){.kind = kind, .who = who, .at_us = at_us, .for_us = for_us};
+    }
+}
+
+/* A leader that dies when it has proposed, while its own disk is slow, and is soon back; a
+ * coordinator that is gone gives it something to lead. */
+static void draw_slow_leader(struct plan *plan, struct random *r) {
+    int64_t at_us = random_between(r, 0, plan->heal_us / 2);
+    struct process leader = {ROLE_NODE, (uint8_t)plan->nodes}; /* the one that is preferred */
+    struct process other = draw_node(plan, r);
+    add_fault(plan, FAULT_CRASH, other, at_us, 3000000);
+    add_fault(plan, FAULT_SLOW_DISK, leader, at_us, 4000000);
+    add_fault(plan, FAULT_CRASH_SENDING, leader, at_us, random_between(r, 1000, 300000));
+    plan->faults[plan->n_faults - 1].says = SAY_PHASE2A;
+    plan->faults[plan->n_faults - 1].after = true;
+}
+
+/* A participant that starts anew between two pieces of work of one transaction. */
+static void draw_quick_restart(struct plan *plan, struct random *r) {
+    add_fault(plan, FAULT_CRASH_SENDING, draw_rm(plan, r),
+              random_between(r, 0, plan->heal_us * 8 / 10), random_between(r, 1000, 20000));
+    plan->faults[plan->n_faults - 1].says = SAY_WORKED;
+    plan->faults[plan->n_faults - 1].after = true;
+}
+
 /* Each world has a mix of its own: some kinds often, others never. */
 static void draw_faults(struct plan *plan, struct random *r) {
     static const uint8_t usual[FAULT_KINDS] = {
@@ -322,9 +353,15 @@ static void draw_faults(struct plan *plan, struct random *r) {
         weights[i] = random_percent(r, 50) ? usual[i] : 0;
     }
     weights[FAULT_CRASH] = weights[FAULT_CRASH] == 0 ? 1 : weights[FAULT_CRASH];
-    uint32_t n = random_percent(r, 8) ? 0 : 1 + random_below(r, random_percent(r, 30) ? 40 : 14);
+    uint32_t n = random_percent(r, 8) ? 0 : 1 + random_below(r, random_percent(r, 30) ? 36 : 14);
     for (uint32_t i = 0; i < n; i++) {
         draw_fault(plan, r, weights, &plan->faults[plan->n_faults++]);
+    }
+    if (random_percent(r, 6) && plan->nodes > 1) {
+        draw_slow_leader(plan, r);
+    }
+    for (uint32_t i = random_percent(r, 15) ? 3 : 0; i > 0; i--) {
+        draw_quick_restart(plan, r);
     }
     if (random_percent(r, 25) && plan->nodes > 1) {
         uint32_t most = 1 + random_below(r, (plan->nodes - 1) / 2);

@@ -18,9 +18,11 @@ static void told(struct sim_client *client, const struct sim_call_session *call,
                           .who = client->host.self,
                           .tx = call->tx,
                           .error = error,
-                          .outcome = outcome == PAXOS_OUTCOME_COMMITTED ? OUTCOME_COMMITTED
-                                     : outcome == PAXOS_OUTCOME_ABORTED ? OUTCOME_ABORTED
-                                                                        : OUTCOME_NONE};
+                          .outcome =
+                              outcome == PAXOS_OUTCOME_COMMITTED ? OUTCOME_COMMITTED
+                              : outcome == PAXOS_OUTCOME_ABORTED || error == TROTH_ERR_ABORTED
+                                  ? OUTCOME_ABORTED
+                                  : OUTCOME_NONE};
     if (sight.outcome == OUTCOME_COMMITTED && call == &client->own) {
         client->host.world->result->committed++;
     }
@@ -246,12 +248,11 @@ static void on_reply(struct sim_client *client, const struct packet *packet) {
     }
 }
 
+/* The first start of a participant that the work was done in: that one is meant by Commit, whatever
+ * became of it. */
 static void bind(struct sim_client *client, const struct packet *packet) {
     for (uint32_t i = 0; i < client->n_members; i++) {
         if (rm_of_name(client->members[i].name) == packet->from.index) {
-            /* Another start of it: the work before is gone. */
-            client->failed =
-                client->failed || client->members[i].incarnation != packet->incarnation;
             return;
         }
     }

@@ -348,8 +348,17 @@ static void other_disk(struct world *world, const struct plan_fault *fault) {
     struct sim_node *node = &world->nodes[fault->who.index];
     bool empty = fault->kind == FAULT_EMPTY_DISK;
     bool can = node->host.life == LIFE_UP && node->own == NULL && world->plan->nodes > 1 &&
-               node->disk.admitted && !is_gone(world, fault->who) &&
-               (empty || (node->older != NULL && start_is_known(world, node)));
+               node->disk.admitted && !is_gone(world, fault->who);
+    bool older = node->older != NULL && start_is_known(world, node);
+    if (can && !empty && !older && !world->healed) {
+        /* It has started once only, or nobody has heard of this start yet. */
+        if (node->older == NULL) {
+            host_crash(&node->host, 1000);
+        }
+        world_at(world, world->now_us + 500000,
+                 (struct event){.kind = EVENT_FAULT, .a = (uint32_t)(fault - world->plan->faults)});
+    }
+    can = can && (empty || older);
     if (!can) {
         return;
     }
@@ -574,7 +583,27 @@ static void see_in_doubt(struct world *world, const struct sim_rm *rm) {
     }
 }
 
+/* All who are to return have, so every decision is to be acknowledged. */
+static bool all_is_delivered(const struct world *world, bool tell) {
+    for (uint32_t i = 1; i <= world->plan->nodes && world->plan->gone_rms == 0; i++) {
+        struct engine_counters counters = {0};
+        if (world->nodes[i].engine != NULL) {
+            engine_counters(world->nodes[i].engine, &counters);
+        }
+        if (counters.undelivered > 0 && tell) {
+            world_broken((struct world *)world,
+                         "L2: node %u has %llu decisions that were never acknowledged", i,
+                         (unsigned long long)counters.undelivered);
+        }
+        if (counters.undelivered > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void end(struct world *world) {
+    all_is_delivered(world, true);
     for (uint32_t i = 0; i < world->plan->rms; i++) {
         rm_disk_tell_data(&world->rms[i]);
         see_in_doubt(world, &world->rms[i]);
@@ -609,7 +638,7 @@ static bool is_over(const struct world *world) {
             return false;
         }
     }
-    return true;
+    return all_is_delivered(world, false);
 }
 
 static void look(struct world *world) {
