@@ -1,5 +1,6 @@
 #include "coordinator/membership.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,15 +16,27 @@ static void say(struct membership_answer *answer, enum membership_verdict verdic
     va_end(args);
 }
 
+void membership_add_boot(struct membership *membership, uint64_t boot) {
+    assert(boot != 0);
+    uint64_t *boots = membership->boots;
+    if (membership->n_boots == WIRE_BOOTS_MAX) {
+        memmove(boots, boots + 1, --membership->n_boots * sizeof *boots);
+    }
+    boots[membership->n_boots++] = boot;
+}
+
 void membership_hello(const struct membership *membership, struct wire_peer_hello *hello) {
+    assert(membership->n_boots > 0 && membership->n_boots <= WIRE_BOOTS_MAX);
     *hello = (struct wire_peer_hello){
         .node = membership->self,
         .nodes = membership->nodes,
         .incarnation = membership->incarnation,
         .version = MEMBERSHIP_VERSION,
         .fresh = membership->fresh,
-        .boot = membership->boot,
+        .boot = membership->boots[membership->n_boots - 1],
+        .n_boots = membership->n_boots,
     };
+    memcpy(hello->boots, membership->boots, sizeof hello->boots);
     memcpy(hello->cluster, membership->cluster, sizeof hello->cluster);
     memcpy(hello->disk, membership->disk, sizeof hello->disk);
     for (uint32_t node = 1; node <= membership->nodes; node++) {
@@ -78,6 +91,22 @@ static bool same_disk(const uint8_t a[16], const uint8_t b[16]) {
     return memcmp(a, b, 16) == 0;
 }
 
+/* A node's starts as itself tells them: boots[n - 1] is of incarnation `last`. */
+struct starts {
+    uint64_t last;
+    const uint64_t *boots;
+    uint32_t n;
+};
+
+/* Is this start, which was seen, none of them? One from before the oldest may have been. */
+static bool lack(struct starts starts, uint64_t incarnation, uint64_t boot) {
+    if (incarnation > starts.last) {
+        return true;
+    }
+    uint64_t back = starts.last - incarnation;
+    return back < starts.n && starts.boots[starts.n - 1 - back] != boot;
+}
+
 /* Does the peer remember more of us than we are? */
 static bool we_forgot(const struct membership *membership, const struct wire_peer_hello *hello,
                       struct membership_answer *answer) {
@@ -92,13 +121,12 @@ static bool we_forgot(const struct membership *membership, const struct wire_pee
             hello->node, membership->self);
         return true;
     }
-    if (us->incarnation > membership->incarnation ||
-        (us->incarnation == membership->incarnation && us->boot != membership->boot)) {
+    struct starts ours = {membership->incarnation, membership->boots, membership->n_boots};
+    if (lack(ours, us->incarnation, us->boot)) {
         say(answer, MEMBERSHIP_AMNESIA,
-            "node %u knows this node %u from its start number %llu, but the data folder is of "
-            "start "
-            "%llu: it is an older copy, and what was promised since is missing. Give it back its "
-            "newest data folder",
+            "node %u knows this node %u from a start number %llu that the data folder, now at "
+            "start %llu, has not seen: it is an older copy, and what was promised since is "
+            "missing. Give it back its newest data folder",
             hello->node, membership->self, (unsigned long long)us->incarnation,
             (unsigned long long)membership->incarnation);
         return true;
@@ -119,12 +147,16 @@ static bool peer_forgot(const struct membership_node *peer, const struct wire_pe
         answer->tell = true;
         return true;
     }
-    if (hello->incarnation < peer->incarnation ||
-        (hello->incarnation == peer->incarnation && hello->boot != peer->boot)) {
+    struct starts theirs = {hello->incarnation, hello->boots, hello->n_boots};
+    if (hello->n_boots == 0) {
+        theirs.boots = &hello->boot;
+        theirs.n = 1;
+    }
+    if (lack(theirs, peer->incarnation, peer->boot)) {
         say(answer, MEMBERSHIP_REFUSE,
-            "node %u came back with an older copy of its disk (start %llu, but start %llu was "
-            "seen) "
-            "and has forgotten what it promised: give it back its newest data folder",
+            "node %u came back with an older copy of its disk (now at start %llu, without the "
+            "start %llu that was seen) and has forgotten what it promised: give it back its newest "
+            "data folder",
             hello->node, (unsigned long long)hello->incarnation,
             (unsigned long long)peer->incarnation);
         answer->tell = true;

@@ -5,16 +5,21 @@
  * grows durably with every start; it remembers both of its peers, and they of it:
  *
  *   - a hello of another cluster, size, protocol version or node than expected is refused;
- *   - a peer with another disk or a lower incarnation than remembered is refused;
+ *   - a peer with another disk than remembered, or without the start that is remembered, is
+ *     refused: it has an older copy of its disk;
  *   - what a peer remembers of third nodes is merged, the higher incarnation wins;
- *   - a peer that remembers another disk or a higher incarnation of *us* tells us that we are the
- *     one with the wrong disk: this node must stop;
+ *   - a peer that remembers another disk of *us*, or a start that we don't, tells us that we are
+ *     the one with the wrong disk: this node must stop;
  *   - a node that took part before takes part again once a majority, itself counted, has admitted
  *     it; a fresh one (an empty disk: a new cluster, or a lost disk) needs *all* nodes.
  *
- * The same incarnation of the same disk again is the same start, connecting anew, if the number
- * that was drawn at that start (`boot`) is the same too; else it is a copy of the disk, as it was
- * one start earlier.
+ * A start is told from the start with the same incarnation of a copy of the disk by a number that
+ * is drawn at each start (`boot`) and kept durably. A copy may have caught up in starts, or be
+ * ahead, before it reaches a peer, so a hello tells the boots of the last WIRE_BOOTS_MAX starts,
+ * and the remembered one must be among them. What is remembered from further back than they reach
+ * is not looked at: such a copy is admitted if its incarnation is higher. So is one by a peer that
+ * has never heard of the missing start. A hello that tells no boots of earlier starts (an older
+ * version's) is judged by its last one alone.
  *
  * Pure: no I/O, no clock. The caller makes durable what `changed` names before it admits.
  */
@@ -40,7 +45,8 @@ struct membership {
     uint32_t nodes;
     uint8_t disk[16];
     uint64_t incarnation;
-    uint64_t boot;                                     /* drawn at this start, not 0 */
+    uint64_t boots[WIRE_BOOTS_MAX]; /* of the last starts, the last one of this; none is 0 */
+    uint32_t n_boots;
     bool fresh;                                        /* has never taken part with this disk */
     struct membership_node peers[PAXOS_NODES_MAX + 1]; /* by node; [self] is not used */
 };
@@ -57,6 +63,10 @@ struct membership_answer {
     bool tell;
     char text[MEMBERSHIP_TEXT_BYTES]; /* for humans, unless admitted */
 };
+
+/* Puts a start's boot, which is not 0, behind those of the starts before it; the oldest goes when
+ * there are too many. To be called up to this start's, before the first hello. */
+void membership_add_boot(struct membership *membership, uint64_t boot);
 
 /* Our own hello. */
 void membership_hello(const struct membership *membership, struct wire_peer_hello *hello);

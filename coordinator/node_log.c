@@ -20,7 +20,7 @@
 /* The numbers are those of paxos/types.h; `sum` is node_log_record_sum. The columns `node` and
  * `stored_at` (seconds of the wall clock) are for people only. */
 static const char schema[] =
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;" NODE_LOG_START_TABLE
     "CREATE TABLE peer(node INTEGER PRIMARY KEY, disk BLOB NOT NULL, incarnation INTEGER NOT NULL,"
     " boot INTEGER NOT NULL);"
     "CREATE TABLE mark(origin BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;"

@@ -153,6 +153,58 @@ static int read_peers(struct node_log *log, struct membership *membership) {
     return rc == SQLITE_DONE ? 0 : TROTH_ERR_CORRUPT;
 }
 
+/* ---- Starts --------------------------------------------------------------------------------- */
+
+/* In the batch that raises the incarnation: no hello may tell of a start that the disk forgets. */
+static int store_start(struct node_log *log, int64_t incarnation, uint64_t boot) {
+    int err = set_meta_int(log, "incarnation", incarnation);
+    if (err == 0) {
+        err = db_exec(&log->db, NODE_LOG_START_TABLE);
+    }
+    if (err != 0) {
+        return err;
+    }
+    sqlite3_stmt *store = db_prepare(&log->db, "INSERT OR REPLACE INTO start VALUES(?1, ?2)");
+    if (store == NULL) {
+        return TROTH_ERR_CORRUPT;
+    }
+    sqlite3_bind_int64(store, 1, incarnation);
+    sqlite3_bind_int64(store, 2, (int64_t)boot);
+    err = db_run(&log->db, store);
+    sqlite3_finalize(store);
+    return err;
+}
+
+/* Up to this start. Some are missing when an older version ran in between, and those before them
+ * are then of no use: a hello's starts follow each other. A row that is damaged is as good as none.
+ */
+static int read_starts(struct node_log *log, struct membership *membership) {
+    sqlite3_stmt *rows = db_prepare(&log->db, "SELECT incarnation, boot FROM start WHERE"
+                                              " incarnation <= ?1 ORDER BY incarnation DESC");
+    if (rows == NULL) {
+        return TROTH_ERR_CORRUPT;
+    }
+    uint64_t boots[WIRE_BOOTS_MAX];
+    uint32_t n = 0;
+    int rc = SQLITE_ROW;
+    sqlite3_bind_int64(rows, 1, (int64_t)membership->incarnation);
+    while (n < WIRE_BOOTS_MAX && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
+        uint64_t boot = (uint64_t)sqlite3_column_int64(rows, 1);
+        if ((uint64_t)sqlite3_column_int64(rows, 0) != membership->incarnation - n || boot == 0) {
+            break;
+        }
+        boots[n++] = boot;
+    }
+    sqlite3_finalize(rows);
+    if (n == 0 || (rc != SQLITE_ROW && rc != SQLITE_DONE)) {
+        return TROTH_ERR_CORRUPT;
+    }
+    while (n > 0) {
+        membership_add_boot(membership, boots[--n]);
+    }
+    return 0;
+}
+
 /* ---- Opening and changing ------------------------------------------------------------------- */
 
 int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
@@ -165,8 +217,11 @@ int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t n
         CRASH_POINT_STORE(CRASH_TROTHD, "identity");
         err = make_identity(log, cluster, node, nodes, &identity);
     }
+    uint64_t boot; /* tells this start from that of a copy of the disk */
+    clock_random(&boot, sizeof boot);
+    boot |= 1; /* never 0 */
     if (err == 0) {
-        err = set_meta_int(log, "incarnation", ++identity.incarnation);
+        err = store_start(log, ++identity.incarnation, boot);
     }
     if (err == 0) {
         CRASH_POINT_STORE(CRASH_TROTHD, "start");
@@ -183,11 +238,10 @@ int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t n
         .incarnation = (uint64_t)identity.incarnation,
         .fresh = identity.admitted == 0,
     };
-    clock_random(&membership->boot, sizeof membership->boot);
-    membership->boot |= 1;
     memcpy(membership->cluster, identity.cluster, sizeof membership->cluster);
     memcpy(membership->disk, identity.disk, sizeof membership->disk);
-    return read_peers(log, membership);
+    err = read_starts(log, membership);
+    return err != 0 ? err : read_peers(log, membership);
 }
 
 int node_log_remember(struct node_log *log, uint32_t node, const struct membership_node *peer) {

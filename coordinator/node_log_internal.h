@@ -7,6 +7,10 @@
 #include "coordinator/node_log_record.h"
 #include "shell/db.h"
 
+/* The boot of each start. Databases from before it get it at their next start. */
+#define NODE_LOG_START_TABLE                                                                       \
+    "CREATE TABLE IF NOT EXISTS start(incarnation INTEGER PRIMARY KEY, boot INTEGER NOT NULL);"
+
 struct node_log {
     struct db db;
     sqlite3_stmt *store;
@@ -19,8 +23,9 @@ struct node_log {
     uint64_t batches;
 };
 
-/* Checks or makes the identity, raises the incarnation durably, and reads the peers. `why` stays
- * empty when SQLite's own words say it. */
+/* Checks or makes the identity, raises the incarnation durably, with the boot of this start in the
+ * same batch, and reads the boots and the peers. `why` stays empty when SQLite's own words say it.
+ */
 int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
                            struct membership *membership, char why[NODE_LOG_WHY_BYTES]);
 

@@ -40,6 +40,7 @@ struct wire_remembered {
     uint64_t incarnation;
     uint64_t boot;
 };
+#define WIRE_BOOTS_MAX 64u /* starts that a hello tells of */
 struct wire_peer_hello {
     char cluster[PAXOS_NAME_BYTES];
     uint32_t node;
@@ -49,6 +50,10 @@ struct wire_peer_hello {
     uint32_t version;
     bool fresh;
     uint64_t boot; /* drawn at this start; 0: it does not say */
+    /* Of the starts up to this one, newest last: boots[n_boots - 1] is `boot`. None: an older
+     * version, which does not say. */
+    uint64_t boots[WIRE_BOOTS_MAX];
+    uint32_t n_boots;
     struct wire_remembered remembered[PAXOS_NODES_MAX + 1]; /* by node id */
 };
 

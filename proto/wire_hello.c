@@ -161,6 +161,8 @@ int wire_encode_peer_hello(const struct wire_peer_hello *hello, bool reply,
     part.version = hello->version;
     part.fresh = hello->fresh;
     part.boot = hello->boot;
+    part.boots = (uint64_t *)hello->boots;
+    part.n_boots = hello->n_boots;
     part.remembered = list;
     for (uint32_t node = 1; node <= PAXOS_NODES_MAX; node++) {
         const struct wire_remembered *one = &hello->remembered[node];
@@ -196,9 +198,23 @@ static bool get_remembered(const Troth__V1__Remembered *part, struct wire_peer_h
     return get_disk(&part->disk, one->disk);
 }
 
+/* No start is before the first one, and the last one is this. */
+static bool get_boots(const Troth__V1__PeerHello *part, struct wire_peer_hello *hello) {
+    size_t n = part->n_boots;
+    if (n > WIRE_BOOTS_MAX || n > part->incarnation ||
+        (n > 0 && part->boots[n - 1] != part->boot)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        hello->boots[i] = part->boots[i];
+    }
+    hello->n_boots = (uint32_t)n;
+    return true;
+}
+
 static int read_peer_hello(const Troth__V1__PeerHello *part, struct wire_peer_hello *hello) {
     if (!get_name(part->cluster, hello->cluster) || !node_valid(part->node, part->nodes) ||
-        !get_disk(&part->disk, hello->disk)) {
+        !get_disk(&part->disk, hello->disk) || !get_boots(part, hello)) {
         return TROTH_ERR_INVALID;
     }
     hello->node = part->node;

@@ -422,6 +422,11 @@ START_TEST(a_node_with_another_disk_is_refused) {
     hello = peer_hello();
     hello.boot ^= 1; /* a copy of the disk that caught up in starts */
     peer_is_refused(&hello, (const char *[]){"node 2", "older copy", "newest data folder", NULL});
+    hello.boots[0] = hello.boot; /* one that started once more before it came */
+    hello.boots[1] = ++hello.boot;
+    hello.n_boots = 2;
+    hello.incarnation++;
+    peer_is_refused(&hello, (const char *[]){"node 2", "older copy", "newest data folder", NULL});
     scene_unchanged(before);
     scene_serves();
 }

@@ -203,6 +203,17 @@ static void load_engine(struct sim_node *node) {
     }
 }
 
+/* This start's boot is drawn and kept with the incarnation. */
+static void load_boots(struct sim_node *node) {
+    struct node_disk *disk = &node->disk;
+    uint32_t this_one = disk->incarnation;
+    uint32_t first = this_one < WIRE_BOOTS_MAX ? 1 : this_one - WIRE_BOOTS_MAX + 1;
+    disk->boots[this_one % WIRE_BOOTS_MAX] = world_random(node->host.world, &node->host) | 1;
+    for (uint32_t start = first; start <= this_one; start++) {
+        membership_add_boot(&node->membership, disk->boots[start % WIRE_BOOTS_MAX]);
+    }
+}
+
 static void load_membership(struct sim_node *node) {
     const struct node_disk *disk = &node->disk;
     struct membership *membership = &node->membership;
@@ -212,7 +223,7 @@ static void load_membership(struct sim_node *node) {
     membership->nodes = node->host.world->plan->nodes;
     memcpy(membership->disk, disk->id, sizeof membership->disk);
     membership->incarnation = disk->incarnation;
-    membership->boot = world_random(node->host.world, &node->host) | 1;
+    load_boots(node);
     membership->fresh = !disk->admitted;
     for (uint32_t peer = 1; peer <= membership->nodes; peer++) {
         memcpy(membership->peers[peer].disk, disk->peers[peer].disk, sizeof disk->id);

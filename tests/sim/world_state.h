@@ -164,6 +164,7 @@ struct node_disk {
     uint32_t n_marks;
     uint8_t id[16];
     uint32_t incarnation;
+    uint64_t boots[WIRE_BOOTS_MAX]; /* [start % WIRE_BOOTS_MAX], of the last starts */
     bool admitted;
     bool amnesia;
     struct {

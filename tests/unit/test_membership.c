@@ -12,14 +12,14 @@ static struct membership node(uint32_t id, uint8_t disk, uint64_t incarnation) {
     struct membership m = {.self = id, .nodes = 3, .incarnation = incarnation, .fresh = true};
     strcpy(m.cluster, "troth");
     memset(m.disk, disk, sizeof m.disk);
-    m.boot = ++boots;
+    membership_add_boot(&m, ++boots);
     return m;
 }
 
 /* Starts the same disk again. */
 static void restart(struct membership *m) {
     m->incarnation++;
-    m->boot = ++boots;
+    membership_add_boot(m, ++boots);
     for (uint32_t id = 0; id <= PAXOS_NODES_MAX; id++) {
         m->peers[id].admitted_us = false;
     }
@@ -174,6 +174,102 @@ START_TEST(amnesia_a_copy_that_caught_up_in_starts_is_refused_and_its_node_learn
 }
 END_TEST
 
+/* Seed 140821 of the simulation: start 2 took part, and the copy of start 1 dies once before it
+ * reaches anybody. */
+START_TEST(an_older_copy_that_started_twice_is_refused) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership copy = c;
+    restart(&c);
+    ck_assert(joins(&c, &a));
+    ck_assert(joins(&c, &b));
+    restart(&copy); /* another start 2 */
+    restart(&copy); /* start 3, which nobody has seen */
+    struct membership before = a;
+    struct membership_answer at_a;
+    struct membership_answer at_copy;
+    ck_assert(!dial(&copy, &a, &at_a, &at_copy));
+    ck_assert_int_eq(at_a.verdict, MEMBERSHIP_REFUSE);
+    ck_assert(at_a.tell);
+    ck_assert_ptr_nonnull(strstr(at_a.text, "at start 3, without the start 2 that was seen"));
+    ck_assert_int_eq(at_copy.verdict, MEMBERSHIP_AMNESIA);
+    ck_assert_ptr_nonnull(strstr(at_copy.text, "a start number 2 that the data folder"));
+    ck_assert_mem_eq(&a, &before, sizeof a);
+    /* The other way round, and from both peers. */
+    ck_assert_int_eq(greet(&a, &copy).verdict, MEMBERSHIP_AMNESIA);
+    ck_assert_int_eq(greet(&b, &copy).verdict, MEMBERSHIP_AMNESIA);
+    ck_assert_int_eq(greet(&copy, &b).verdict, MEMBERSHIP_REFUSE);
+    ck_assert(!membership_is_ready(&copy));
+    /* The newest disk itself goes on being welcome. */
+    restart(&c);
+    restart(&c);
+    ck_assert(joins(&c, &a));
+    ck_assert(joins(&b, &c));
+}
+END_TEST
+
+START_TEST(starts_that_no_peer_has_seen_are_no_reason_to_refuse) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    for (uint32_t i = 0; i < 2 * WIRE_BOOTS_MAX; i++) {
+        for (uint32_t times = 0; times < i % 5; times++) {
+            restart(&c);
+        }
+        ck_assert(joins(&c, &a));
+        ck_assert(joins(&a, &c));
+    }
+    ck_assert_uint_eq(c.n_boots, WIRE_BOOTS_MAX);
+}
+END_TEST
+
+START_TEST(an_older_copy_is_told_as_far_back_as_the_boots_reach) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership copy = c;
+    restart(&c);
+    ck_assert(joins(&c, &a));
+    for (uint32_t starts = 0; starts < WIRE_BOOTS_MAX; starts++) {
+        restart(&copy); /* 2 and up; the oldest boot carried is that of 2 at last */
+        ck_assert_int_eq(greet(&copy, &a).verdict, MEMBERSHIP_REFUSE);
+        ck_assert_int_eq(greet(&a, &copy).verdict, MEMBERSHIP_AMNESIA);
+    }
+    restart(&copy);
+    ck_assert_int_eq(greet(&copy, &a).verdict, MEMBERSHIP_ADMIT);
+}
+END_TEST
+
+START_TEST(boots_that_begin_after_the_remembered_start_say_nothing_against_it) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    c.n_boots = 0; /* an older version kept none */
+    restart(&c);
+    ck_assert(joins(&c, &a));
+    ck_assert(joins(&b, &c));
+}
+END_TEST
+
+START_TEST(a_hello_without_earlier_boots_is_judged_by_its_own) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1);
+    struct membership_answer answer;
+    struct wire_peer_hello hello;
+    restart(&b);
+    greet(&b, &a);
+    membership_hello(&b, &hello);
+    hello.n_boots = 0;
+    membership_greet(&a, 0, &hello, &answer);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_ADMIT);
+    hello.boot++;
+    membership_greet(&a, 0, &hello, &answer);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_REFUSE);
+    hello.incarnation++;
+    membership_greet(&a, 0, &hello, &answer);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_ADMIT);
+    hello.incarnation -= 2;
+    membership_greet(&a, 0, &hello, &answer);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_REFUSE);
+}
+END_TEST
+
 START_TEST(amnesia_is_learnt_from_the_hello_of_one_that_dials_us) {
     struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
     form(&a, &b, &c);
@@ -312,6 +408,11 @@ int main(void) {
         amnesia_an_empty_disk_is_refused_and_its_node_learns_it,
         amnesia_an_older_copy_of_the_disk_is_refused_and_its_node_learns_it,
         amnesia_a_copy_that_caught_up_in_starts_is_refused_and_its_node_learns_it,
+        an_older_copy_that_started_twice_is_refused,
+        starts_that_no_peer_has_seen_are_no_reason_to_refuse,
+        an_older_copy_is_told_as_far_back_as_the_boots_reach,
+        boots_that_begin_after_the_remembered_start_say_nothing_against_it,
+        a_hello_without_earlier_boots_is_judged_by_its_own,
         amnesia_is_learnt_from_the_hello_of_one_that_dials_us,
         amnesia_of_two_at_once_forms_no_new_cluster_while_one_remembers,
         what_a_peer_remembers_of_third_nodes_is_merged_by_the_higher_incarnation,

@@ -65,6 +65,7 @@ static void feed(const uint8_t *bytes, size_t n) {
     ck_assert(tolerable(wire_decode_welcome(copy, n, &welcome)));
     ck_assert(tolerable(wire_decode_peer_hello(copy, n, false, &peer)));
     ck_assert(tolerable(wire_decode_peer_hello(copy, n, true, &peer)));
+    ck_assert_uint_le(peer.n_boots, WIRE_BOOTS_MAX);
     free(copy);
 }
 
@@ -73,8 +74,9 @@ static size_t encode_samples(struct wire_buffer *samples, size_t *ends) {
     size_t n = 0;
     struct wire_participant_hello hello = {.cluster = "main", .participant = "a", .version = 1};
     struct wire_welcome welcome = {.node = 1, .nodes = 3};
-    struct wire_peer_hello peer = {.cluster = "main", .node = 1, .nodes = 3};
+    struct wire_peer_hello peer = {.cluster = "main", .node = 1, .nodes = 3, .incarnation = 3};
     peer.remembered[2].node = 2;
+    peer.n_boots = 3;
     ck_assert_int_eq(wire_encode_participant_hello(&hello, samples), 0);
     ends[n++] = samples->n;
     ck_assert_int_eq(wire_encode_welcome(&welcome, samples), 0);

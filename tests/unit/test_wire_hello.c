@@ -135,6 +135,79 @@ START_TEST(a_nodes_hello_survives_in_both_directions) {
 }
 END_TEST
 
+static struct wire_peer_hello hello_with_boots(uint32_t n) {
+    struct wire_peer_hello hello = {.cluster = "main", .node = 1, .nodes = 3, .incarnation = 64};
+    for (uint32_t i = 0; i < n; i++) {
+        hello.boots[i] = UINT64_MAX - i;
+    }
+    hello.n_boots = n;
+    hello.boot = n == 0 ? 7 : hello.boots[n - 1];
+    return hello;
+}
+
+START_TEST(the_boots_of_earlier_starts_survive_none_one_or_all) {
+    static const uint32_t counts[] = {0, 1, 63, WIRE_BOOTS_MAX};
+    for (size_t i = 0; i < 2 * sizeof counts / sizeof *counts; i++) {
+        struct wire_peer_hello hello = hello_with_boots(counts[i / 2]);
+        struct wire_peer_hello got;
+        bool reply = i % 2 == 1;
+        buffer.n = 0;
+        ck_assert_int_eq(wire_encode_peer_hello(&hello, reply, &buffer), 0);
+        ck_assert_int_eq(wire_decode_peer_hello(buffer.bytes, buffer.n, reply, &got), 0);
+        ck_assert_uint_eq(got.boot, hello.boot);
+        ck_assert_uint_eq(got.n_boots, hello.n_boots);
+        ck_assert_mem_eq(got.boots, hello.boots, sizeof got.boots);
+    }
+    wire_buffer_release(&buffer);
+}
+END_TEST
+
+static void boots_are_refused(const struct wire_peer_hello *hello) {
+    struct wire_peer_hello got;
+    buffer.n = 0;
+    ck_assert_int_eq(wire_encode_peer_hello(hello, false, &buffer), 0);
+    ck_assert_int_eq(wire_decode_peer_hello(buffer.bytes, buffer.n, false, &got),
+                     TROTH_ERR_INVALID);
+}
+
+START_TEST(boots_that_are_more_than_the_starts_or_lack_this_one_are_refused) {
+    struct wire_peer_hello hello = hello_with_boots(3);
+    hello.incarnation = 2;
+    boots_are_refused(&hello);
+    hello = hello_with_boots(3);
+    hello.boot ^= 1;
+    boots_are_refused(&hello);
+    wire_buffer_release(&buffer);
+}
+END_TEST
+
+/* One more than a hello of ours can hold, as bytes: field 10, packed, of a PeerReplyFrame's hello.
+ */
+START_TEST(more_boots_than_the_limit_are_refused) {
+    struct wire_peer_hello hello = hello_with_boots(WIRE_BOOTS_MAX);
+    struct wire_peer_hello got;
+    uint8_t more[2 + 8] = {10 << 3 | 2, 8};
+    hello.incarnation = 100;
+    memcpy(more + 2, &hello.boot, 8);
+    ck_assert_int_eq(wire_encode_peer_hello(&hello, true, &buffer), 0);
+    ck_assert(buffer.bytes[0] == 0x0a && buffer.bytes[1] >= 0x80 && buffer.bytes[2] < 0x80);
+    size_t n = (buffer.bytes[1] & 0x7fu) + ((size_t)buffer.bytes[2] << 7);
+    ck_assert_uint_eq(n + 3, buffer.n);
+    n += sizeof more;
+    uint8_t *frame = malloc(buffer.n + sizeof more);
+    ck_assert_ptr_nonnull(frame);
+    memcpy(frame, buffer.bytes, buffer.n);
+    memcpy(frame + buffer.n, more, sizeof more);
+    frame[1] = (uint8_t)(n & 0x7f) | 0x80;
+    frame[2] = (uint8_t)(n >> 7);
+    ck_assert_int_eq(wire_decode_peer_hello(buffer.bytes, buffer.n, true, &got), 0);
+    ck_assert_int_eq(wire_decode_peer_hello(frame, buffer.n + sizeof more, true, &got),
+                     TROTH_ERR_INVALID);
+    free(frame);
+    wire_buffer_release(&buffer);
+}
+END_TEST
+
 START_TEST(a_nodes_malformed_hello_is_refused) {
     static const struct wire_peer_hello malformed[] = {
         {.cluster = "", .node = 1, .nodes = 3},
@@ -154,11 +227,15 @@ START_TEST(a_nodes_malformed_hello_is_refused) {
 END_TEST
 
 int main(void) {
-    return suite_run("wire_hello",
-                     (const TTest *[]){a_participants_hello_survives_and_messages_may_follow_it,
-                                       a_participants_malformed_hello_is_refused,
-                                       a_frame_that_begins_with_no_greeting_is_told_apart,
-                                       a_welcome_survives_and_names_a_node_of_the_cluster,
-                                       a_nodes_hello_survives_in_both_directions,
-                                       a_nodes_malformed_hello_is_refused, NULL});
+    return suite_run(
+        "wire_hello",
+        (const TTest *[]){a_participants_hello_survives_and_messages_may_follow_it,
+                          a_participants_malformed_hello_is_refused,
+                          a_frame_that_begins_with_no_greeting_is_told_apart,
+                          a_welcome_survives_and_names_a_node_of_the_cluster,
+                          a_nodes_hello_survives_in_both_directions,
+                          the_boots_of_earlier_starts_survive_none_one_or_all,
+                          boots_that_are_more_than_the_starts_or_lack_this_one_are_refused,
+                          more_boots_than_the_limit_are_refused, a_nodes_malformed_hello_is_refused,
+                          NULL});
 }
