@@ -40,6 +40,8 @@ const struct config_option config_options[] = {
      "one node after the other tries a takeover, so far apart"},
     {"retention_ms", CONFIG_KIND_NUMBER, AT(retention_ms), 1000, 604800000, "600000",
      "the outcome of a finished transaction is kept"},
+    {"thrifty", CONFIG_KIND_NUMBER, AT(thrifty), 0, 1, "0",
+     "1: votes go to a bare majority of the nodes first, to all only when repeated"},
     {"stop_timeout_ms", CONFIG_KIND_NUMBER, AT(stop_timeout_ms), 0, 3600000, "5000",
      "a graceful stop waits for what is under way at most"},
     {"rpc_threads", CONFIG_KIND_NUMBER, AT(rpc_threads), 1, 64, "1",

@@ -45,6 +45,7 @@ struct engine_options {
     uint32_t stagger_ms;   /* each rank below the preferred node waits this much more before it
                             * takes over; default 300 */
     uint32_t retention_ms; /* a finished transaction's outcome is kept; default 600,000 */
+    bool thrifty; /* votes go to F + 1 acceptors first, to the others after repeat_ms [GL 5] */
 };
 
 struct engine;

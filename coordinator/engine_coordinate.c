@@ -59,6 +59,28 @@ static struct paxos_set *set_of_branches(struct engine *engine, const struct tx 
     return set;
 }
 
+/* ---- Thrifty: F + 1 acceptors are enough while nothing fails [GL 5]
+ * ------------------------------------------- */
+
+static bool may_hold(const struct tx *tx, uint32_t node) {
+    return tx->acceptors == 0 || (tx->acceptors & 1u << node) != 0;
+}
+
+/* This node, and the next ones that are trusted; 0, which is all, where they are too few. */
+static uint32_t choose_acceptors(const struct engine *engine) {
+    uint32_t nodes = engine->options.nodes;
+    uint32_t missing = paxos_majority(nodes);
+    uint32_t mask = 0;
+    for (uint32_t i = 0; i < nodes && missing > 0; i++) {
+        uint32_t node = (engine->options.self - 1 + i) % nodes + 1;
+        if (watch_is_trusted(engine, node)) {
+            mask |= 1u << node;
+            missing--;
+        }
+    }
+    return missing == 0 && engine->options.thrifty ? mask : 0;
+}
+
 /* With one participant at most, no prepare goes out: the coordinator uses ballot 0 itself, since
  * the participant will not. To delegate is to store, at a majority, that the only participant
  * decides; then it is told to commit in one phase. Where nobody took part, a read-only vote of
@@ -66,6 +88,9 @@ static struct paxos_set *set_of_branches(struct engine *engine, const struct tx 
 static void vote_in_place(struct engine *engine, struct tx *tx) {
     enum paxos_vote vote = tx->n_branches == 1 ? PAXOS_VOTE_DELEGATED : PAXOS_VOTE_READ_ONLY;
     for (uint32_t node = 1; node <= engine->options.nodes; node++) {
+        if (!may_hold(tx, node)) {
+            continue;
+        }
         enum paxos_vote *votes = malloc(sizeof *votes);
         if (votes == NULL) {
             engine_fail(engine, TROTH_ERR_NO_MEMORY);
@@ -105,6 +130,7 @@ void coordinate_commit(struct engine *engine, struct tx *tx) {
         engine_fail(engine, error);
         return;
     }
+    tx->acceptors = choose_acceptors(engine);
     ask_for_votes(engine, tx);
     tx_timer(engine, tx, sooner(tx->deadline_ms, engine->now_ms + engine->options.repeat_ms));
 }
@@ -114,8 +140,10 @@ static void send_prepare(struct engine *engine, struct tx *tx, struct branch *br
     /* Until a majority holds the vote: a participant repeats prepared by itself, and only that. */
     if (tx->leader->phase == LEADER_LEARNING && tx->n_branches > 1 &&
         !paxos_is_majority(tx->leader->accepted_by[index], engine->options.nodes)) {
-        effect_to_rm(engine, branch->rm->session, MESSAGE_PREPARE, tx->txid)->set =
-            paxos_set_hold(tx->leader->set);
+        struct message *prepare =
+            effect_to_rm(engine, branch->rm->session, MESSAGE_PREPARE, tx->txid);
+        prepare->set = paxos_set_hold(tx->leader->set);
+        prepare->acceptors = tx->acceptors;
     } else if (tx->leader->phase == LEADER_ENTRUSTED) {
         effect_to_rm(engine, branch->rm->session, MESSAGE_COMMIT_ONE_PHASE, tx->txid)->incarnation =
             branch->incarnation;
@@ -191,7 +219,7 @@ static bool needs_decision(enum paxos_vote vote, uint32_t ballot) {
 static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
     tx->told = true;
     for (uint32_t node = 1; tx->asked && node <= engine->options.nodes; node++) {
-        if (node != engine->options.self) {
+        if (node != engine->options.self && may_hold(tx, node)) {
             struct message *message = effect_to_node(engine, node, MESSAGE_KNOWN, tx->txid);
             message->outcome = tx_outcome(tx);
             message->reason = tx->reason;
@@ -398,6 +426,7 @@ void coordinate_repeat(struct engine *engine, struct tx *tx) {
     } else if (tx->leader->phase == LEADER_LEARNING && ballot_0_is_over(engine, tx)) {
         lead_take_over(engine, tx);
     } else if (tx->leader->phase == LEADER_LEARNING) {
+        tx->acceptors = 0;
         ask_for_votes(engine, tx);
         tx_timer(engine, tx,
                  sooner(tx->deadline_taken ? INT64_MAX : tx->deadline_ms,

@@ -106,6 +106,7 @@ struct tx {
     uint32_t n_branches;
     uint32_t branches_capacity;
     uint32_t unacked;
+    uint32_t acceptors; /* mask of nodes that may hold something of it (thrifty); 0: all */
     uint32_t timeout_ms;
     int64_t since_ms;
     int64_t deadline_ms; /* INT64_MAX: none */

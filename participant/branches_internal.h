@@ -28,10 +28,11 @@ struct branch {
     bool one_phase;             /* the only participant's own decision is asked for */
     bool commit_was_begun;      /* an earlier commit may have been carried out */
     bool alarmed;
-    uint32_t told_by;  /* mask of nodes that told the outcome and get the ack */
-    uint32_t asked_by; /* mask of nodes that asked for the one-phase result */
-    uint32_t wait_ms;  /* the current repetition or retry interval */
-    int64_t active_ms; /* the last work */
+    uint32_t acceptors; /* mask of nodes that get its first vote; 0: all */
+    uint32_t told_by;   /* mask of nodes that told the outcome and get the ack */
+    uint32_t asked_by;  /* mask of nodes that asked for the one-phase result */
+    uint32_t wait_ms;   /* the current repetition or retry interval */
+    int64_t active_ms;  /* the last work */
     uint64_t heap_key;
     uint32_t heap_at; /* the index in its heap, plus 1; 0: in none */
     struct paxos_set *set;

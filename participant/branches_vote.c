@@ -12,11 +12,22 @@
 /* ---- Prepare ------------------------------------------------------------------------------------
  */
 
+/* Who gets the first vote: those that prepare named, if all of them can be reached [GL 5, thrifty].
+ * Every repetition goes to all. */
+static uint32_t first_voters(const struct branches *all, const struct branch *branch) {
+    for (uint32_t node = 1; node <= PAXOS_NODES_MAX; node++) {
+        if ((branch->acceptors & 1u << node) != 0 && all->nodes[node].session == 0) {
+            return NODES_ALL;
+        }
+    }
+    return branch->acceptors == 0 ? NODES_ALL : branch->acceptors;
+}
+
 static void vote_aborted(struct branches *all, struct branch *branch, struct paxos_set *set) {
     assert(branch->voted == PAXOS_VOTE_NONE || branch->voted == PAXOS_VOTE_ABORTED);
+    uint32_t nodes = branch->voted == PAXOS_VOTE_NONE ? first_voters(all, branch) : NODES_ALL;
     branch->voted = PAXOS_VOTE_ABORTED;
-    effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_ABORTED, set, branch->reason,
-                branch->detail);
+    effect_vote(all, nodes, branch->txid, PAXOS_VOTE_ABORTED, set, branch->reason, branch->detail);
 }
 
 static const char not_known[] = "the participant does not know the branch: its work is lost";
@@ -43,6 +54,7 @@ static void prepare_active(struct branches *all, struct branch *branch, struct m
     branch_move(all, branch, BRANCH_PREPARING);
     branch_timer_stop(all, branch);
     branch->set = message->set;
+    branch->acceptors = message->acceptors;
     message->set = NULL;
     effect_call(all, branch, BRANCHES_CALL_PREPARE);
 }
@@ -128,14 +140,14 @@ static void vote_prepared(struct branches *all, struct branch *branch) {
     branch_move(all, branch, BRANCH_PREPARED);
     branch->wait_ms = BRANCHES_REPEAT_MS;
     vote_repeat_later(all, branch);
-    effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_PREPARED, branch->set, PAXOS_REASON_NONE,
-                NULL);
+    effect_vote(all, first_voters(all, branch), branch->txid, PAXOS_VOTE_PREPARED, branch->set,
+                PAXOS_REASON_NONE, NULL);
 }
 
 static void vote_read_only(struct branches *all, struct branch *branch) {
     branch->voted = PAXOS_VOTE_READ_ONLY;
-    effect_vote(all, NODES_ALL, branch->txid, PAXOS_VOTE_READ_ONLY, branch->set, PAXOS_REASON_NONE,
-                NULL);
+    effect_vote(all, first_voters(all, branch), branch->txid, PAXOS_VOTE_READ_ONLY, branch->set,
+                PAXOS_REASON_NONE, NULL);
     branch_move(all, branch, BRANCH_READ_ONLY);
     /* A decision that came meanwhile: nothing is left to carry out. */
     if (branch->pending != PAXOS_OUTCOME_NONE) {

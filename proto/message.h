@@ -23,7 +23,7 @@ enum message_type {
     MESSAGE_BRANCH_ABORTED,   /* txid, reason, detail */
     /* node -> participant */
     MESSAGE_ENLISTED,         /* txid, ok, already, error, reason, detail */
-    MESSAGE_PREPARE,          /* txid, set */
+    MESSAGE_PREPARE,          /* txid, set, acceptors */
     MESSAGE_COMMIT_ONE_PHASE, /* txid, incarnation */
     MESSAGE_DECISION,         /* txid, outcome, forgotten */
     MESSAGE_MARK,             /* txid: all of this origin's below it are finished */
@@ -71,6 +71,7 @@ struct message {
     bool ok;
     bool already;
     enum message_ask ask;
+    uint32_t acceptors; /* mask (1 << node) of those that get the vote first; 0: all */
     uint64_t request;
     int error;
     uint64_t incarnation;

@@ -168,6 +168,7 @@ static void build_prepare(const struct message *message, struct wire_scratch *sc
     part->txid = wire_put_txid(message, scratch);
     part->n_set = wire_put_set(message, scratch);
     part->set = scratch->branch_list;
+    part->acceptors = message->acceptors;
 }
 
 static void build_commit_one_phase(const struct message *message, struct wire_scratch *scratch) {
@@ -236,6 +237,7 @@ static int read_enlisted(const void *in, struct message *message) {
 static int read_prepare(const void *in, struct message *message) {
     const Troth__V1__PrepareBranch *part = in;
     message->type = MESSAGE_PREPARE;
+    message->acceptors = part->acceptors;
     if (!wire_get_txid(&part->txid, message) || part->n_set == 0) {
         return TROTH_ERR_INVALID;
     }

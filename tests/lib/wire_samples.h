@@ -89,6 +89,7 @@ static inline void wire_sample_fill(struct message *message, enum message_type t
         type == MESSAGE_PHASE2A || type == MESSAGE_ASK) {
         message->set = wire_sample_set(participants);
     }
+    message->acceptors = type == MESSAGE_PREPARE ? 1u << 1 | 1u << 31 : 0;
     message->vote = type == MESSAGE_VOTE ? PAXOS_VOTE_ABORTED : PAXOS_VOTE_NONE;
     if (type == MESSAGE_PHASE2A || type == MESSAGE_PHASE2B) {
         wire_sample_votes(message, participants);

@@ -17,6 +17,12 @@
  *   stable delays      2                              2
  *   stable writes      N + 2F + 1                     2F + 2
  *
+ *
+ * Thrifty, votes go to F + 1 acceptors: one of them is the coordinator's own.
+ *
+ *   messages           N (F + 4) + 2F + 2             3F + 4
+ *   stable writes      N + F + 1                      F + 2
+ *
  * Delays are those until the client is told. Stable writes are syncs until then; behind it each
  * participant syncs once more, for the commit, and what nodes write about the end waits for a sync
  * that comes anyway.
@@ -30,6 +36,7 @@
 #ifndef TESTS_SIM_COSTS_H
 #define TESTS_SIM_COSTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -41,9 +48,9 @@ struct costs {
     uint64_t message_delays, stable_delays; /* until the client is told */
     uint64_t stable_writes;                 /* syncs, until then */
 };
-struct costs costs_by_formula(uint32_t n, uint32_t f);
+struct costs costs_by_formula(uint32_t n, uint32_t f, bool thrifty);
 /* Runs the world. */
-struct costs costs_counted(uint32_t n, uint32_t f);
+struct costs costs_counted(uint32_t n, uint32_t f, bool thrifty);
 /* A table of all sizes; returns how many are not as the formula says. */
 uint32_t costs_print(FILE *file);
 

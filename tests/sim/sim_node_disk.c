@@ -263,7 +263,8 @@ void node_disk_load(struct sim_node *node) {
                                      .repeat_ms = plan->repeat_ms,
                                      .resolve_ms = plan->resolve_ms,
                                      .stagger_ms = plan->stagger_ms,
-                                     .retention_ms = plan->retention_ms};
+                                     .retention_ms = plan->retention_ms,
+                                     .thrifty = plan->thrifty};
     int err = engine_new(&node->engine, &options);
     assert(err == 0);
     (void)err;

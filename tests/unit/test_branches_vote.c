@@ -24,6 +24,40 @@ START_TEST(S4_a_prepared_vote_leaves_after_its_record_is_on_disk) {
 }
 END_TEST
 
+static void prepare_thriftily(struct story *s) {
+    story_active(s, tx(1));
+    story_says(s, 1,
+               (struct message){.type = MESSAGE_PREPARE,
+                                .txid = tx(1),
+                                .set = story_set(s->options.incarnation),
+                                .acceptors = 1u << 1 | 1u << 3});
+    story_result(s, tx(1), PAXOS_VOTE_PREPARED);
+}
+
+START_TEST(a_thrifty_vote_goes_to_those_that_prepare_names_and_repeated_to_all) {
+    struct story s;
+    story_begin_attached(&s, plain);
+    prepare_thriftily(&s);
+    ck_assert_uint_eq(story_sent(&s, MESSAGE_VOTE), 2);
+    ck_assert_ptr_nonnull(story_sent_to(&s, 1, MESSAGE_VOTE));
+    ck_assert_ptr_nonnull(story_sent_to(&s, 3, MESSAGE_VOTE));
+    story_wait(&s);
+    story_expect_votes(&s, PAXOS_VOTE_PREPARED);
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(L1_a_thrifty_vote_goes_to_all_where_one_of_the_few_is_away) {
+    struct story s;
+    story_begin_attached(&s, plain);
+    story_node_down(&s, 3);
+    prepare_thriftily(&s);
+    ck_assert_uint_eq(story_sent(&s, MESSAGE_VOTE), 2);
+    ck_assert_ptr_nonnull(story_sent_to(&s, 2, MESSAGE_VOTE));
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(prepare_is_called_once_however_often_it_is_asked) {
     struct story s;
     story_begin_attached(&s, plain);
@@ -333,20 +367,24 @@ END_TEST
 int main(void) {
     return suite_run(
         "branches: votes",
-        (const TTest *[]){
-            S4_a_prepared_vote_leaves_after_its_record_is_on_disk,
-            prepare_is_called_once_however_often_it_is_asked,
-            a_read_only_branch_stores_nothing_and_repeats_its_vote_until_the_mark,
-            an_aborted_vote_says_why_and_the_branch_is_undone, a_failed_prepare_is_a_vote_to_abort,
-            S5_an_unknown_branch_of_this_start_votes_aborted,
-            S1_a_branch_of_an_older_start_does_not_vote_but_says_that_it_is_lost,
-            a_later_starts_branch_is_none_of_our_business, a_set_without_us_is_no_reason_to_vote,
-            L1_in_doubt_the_vote_is_repeated_for_ever,
-            L2_a_node_that_returns_hears_the_votes_in_doubt_at_once,
-            L2_a_prepared_branch_votes_the_same_after_a_restart,
-            a_branch_that_can_not_be_recovered_is_shown_and_stays_in_doubt,
-            S4_one_phase_is_told_after_it_is_on_disk_and_again_when_asked_again,
-            one_phase_may_end_aborted_and_a_lost_branch_always_does,
-            one_phase_after_a_restart_is_what_the_log_says,
-            one_phase_with_storage_of_its_own_decides_by_a_record, NULL});
+        (const TTest *[]){S4_a_prepared_vote_leaves_after_its_record_is_on_disk,
+                          a_thrifty_vote_goes_to_those_that_prepare_names_and_repeated_to_all,
+                          L1_a_thrifty_vote_goes_to_all_where_one_of_the_few_is_away,
+                          prepare_is_called_once_however_often_it_is_asked,
+                          a_read_only_branch_stores_nothing_and_repeats_its_vote_until_the_mark,
+                          an_aborted_vote_says_why_and_the_branch_is_undone,
+                          a_failed_prepare_is_a_vote_to_abort,
+                          S5_an_unknown_branch_of_this_start_votes_aborted,
+                          S1_a_branch_of_an_older_start_does_not_vote_but_says_that_it_is_lost,
+                          a_later_starts_branch_is_none_of_our_business,
+                          a_set_without_us_is_no_reason_to_vote,
+                          L1_in_doubt_the_vote_is_repeated_for_ever,
+                          L2_a_node_that_returns_hears_the_votes_in_doubt_at_once,
+                          L2_a_prepared_branch_votes_the_same_after_a_restart,
+                          a_branch_that_can_not_be_recovered_is_shown_and_stays_in_doubt,
+                          S4_one_phase_is_told_after_it_is_on_disk_and_again_when_asked_again,
+                          one_phase_may_end_aborted_and_a_lost_branch_always_does,
+                          one_phase_after_a_restart_is_what_the_log_says,
+                          one_phase_with_storage_of_its_own_decides_by_a_record,
+                          NULL});
 }
