@@ -24,13 +24,14 @@ static void see(void *arg, const struct sight *sight) {
     }
 }
 
-static struct wan_times measure(uint32_t region, uint32_t f) {
+static struct wan_times measure(uint32_t region, uint32_t f, bool thrifty) {
     static struct plan plan;
     struct clock clock = {.asked_us = 0};
     struct verdict verdict;
     plan_make_still(&plan, 2 * f + 1, 2, 0, SYNC_US);
     plan_span_the_world(&plan);
     plan.region_of_rm[1] = (uint8_t)region;
+    plan.thrifty = thrifty;
     run_world(&plan, &(struct world_look){.see = see, .arg = &clock}, &verdict);
     return (struct wan_times){.told_ms = (double)(clock.told_us - clock.asked_us) / 1000,
                               .unlocked_ms = (double)(clock.applied_us - clock.asked_us) / 1000};
@@ -38,16 +39,20 @@ static struct wan_times measure(uint32_t region, uint32_t f) {
 
 void wan_measure(struct wan *wan) {
     for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
-        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
-            wan->times[region][f] = measure(region, f);
+        for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
+            bool thrifty = i > WAN_F_MAX;
+            wan->times[region][i] = measure(region, thrifty ? i - WAN_F_MAX : i, thrifty);
         }
     }
 }
 
 /* ---- Showing --------------------------------------------------------------------------------- */
 
-static const char *const protocols[WAN_F_MAX + 1] = {"2PC (F = 0)", "Paxos Commit, F = 1",
-                                                     "Paxos Commit, F = 2", "Paxos Commit, F = 3"};
+const char *wan_protocol_name(uint32_t protocol) {
+    static const char *const names[WAN_PROTOCOLS] = {
+        "2PC", "Paxos F=1", "Paxos F=2", "Paxos F=3", "thrifty F=1", "thrifty F=2", "thrifty F=3"};
+    return names[protocol];
+}
 
 void wan_print(const struct wan *wan, FILE *file) {
     fprintf(file,
@@ -61,15 +66,15 @@ void wan_print(const struct wan *wan, FILE *file) {
             " (the first 2F + 1). Milliseconds from Commit until\nthe client is told / the last "
             "participant has committed and unlocks:\n\n%-22s",
             "the other participant");
-    for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
-        fprintf(file, "%22s", protocols[f]);
+    for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
+        fprintf(file, "%14s", wan_protocol_name(i));
     }
     fputc('\n', file);
     for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
         fprintf(file, "%-22s", plan_region_name(region));
-        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
-            fprintf(file, "%12.0f / %-7.0f", wan->times[region][f].told_ms,
-                    wan->times[region][f].unlocked_ms);
+        for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
+            fprintf(file, "%8.0f / %-3.0f", wan->times[region][i].told_ms,
+                    wan->times[region][i].unlocked_ms);
         }
         fputc('\n', file);
     }
@@ -79,14 +84,14 @@ void wan_print(const struct wan *wan, FILE *file) {
 #define TOP    70
 #define HEIGHT 300
 #define GROUP  112
-#define BAR    22
+#define BAR    13
 #define WIDTH  (LEFT + GROUP * (int)PLAN_REGIONS + 20)
 
 static double highest(const struct wan *wan) {
     double most = 1;
     for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
-        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
-            double ms = wan->times[region][f].unlocked_ms;
+        for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
+            double ms = wan->times[region][i].unlocked_ms;
             most = ms > most ? ms : most;
         }
     }
@@ -104,26 +109,28 @@ static void plot_axis(FILE *file, double scale, double most) {
 }
 
 static void plot_group(FILE *file, const struct wan *wan, uint32_t region, double scale) {
-    static const char *const colours[WAN_F_MAX + 1] = {"#999999", "#1f77b4", "#2ca02c", "#9467bd"};
+    static const char *const colours[WAN_PROTOCOLS] = {"#999999", "#1f77b4", "#2ca02c", "#9467bd",
+                                                       "#6baed6", "#74c476", "#c5b0d5"};
     int x = LEFT + 10 + GROUP * (int)(region - 1);
-    for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
-        const struct wan_times *times = &wan->times[region][f];
+    for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
+        const struct wan_times *times = &wan->times[region][i];
         fprintf(file,
                 "<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" fill=\"%s\" "
                 "fill-opacity=\"0.35\"/>\n"
                 "<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" fill=\"%s\"/>\n",
-                x + BAR * (int)f, TOP + HEIGHT - times->unlocked_ms * scale, BAR - 2,
-                times->unlocked_ms * scale, colours[f], x + BAR * (int)f,
-                TOP + HEIGHT - times->told_ms * scale, BAR - 2, times->told_ms * scale, colours[f]);
+                x + BAR * (int)i, TOP + HEIGHT - times->unlocked_ms * scale, BAR - 2,
+                times->unlocked_ms * scale, colours[i], x + BAR * (int)i,
+                TOP + HEIGHT - times->told_ms * scale, BAR - 2, times->told_ms * scale, colours[i]);
         if (region == 1) {
             fprintf(file,
                     "<rect x=\"%d\" y=\"42\" width=\"12\" height=\"12\" fill=\"%s\"/>\n"
                     "<text x=\"%d\" y=\"53\">%s</text>\n",
-                    LEFT + 170 * (int)f, colours[f], LEFT + 18 + 170 * (int)f, protocols[f]);
+                    LEFT + 112 * (int)i, colours[i], LEFT + 18 + 112 * (int)i,
+                    wan_protocol_name(i));
         }
     }
     fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
-            x + BAR * ((int)WAN_F_MAX + 1) / 2, TOP + HEIGHT + 18, plan_region_name(region));
+            x + BAR * (int)WAN_PROTOCOLS / 2, TOP + HEIGHT + 18, plan_region_name(region));
 }
 
 void wan_plot(const struct wan *wan, FILE *file) {

@@ -11,17 +11,19 @@
 
 #include "tests/sim/plan.h"
 
-#define WAN_F_MAX 3u
+#define WAN_F_MAX     3u
+#define WAN_PROTOCOLS (2 * WAN_F_MAX + 1) /* F = 0 is two-phase commit; then thrifty, F from 1 */
 
 struct wan_times {
     double told_ms;     /* from the client's Commit until it is told */
     double unlocked_ms; /* from there until the last participant has applied it and unlocks */
 };
 struct wan {
-    /* By the other participant's region, and F; F = 0 is two-phase commit. */
-    struct wan_times times[PLAN_REGIONS + 1][WAN_F_MAX + 1];
+    /* By the other participant's region and the protocol (wan_protocol_name). */
+    struct wan_times times[PLAN_REGIONS + 1][WAN_PROTOCOLS];
 };
 void wan_measure(struct wan *wan);
+const char *wan_protocol_name(uint32_t protocol);
 /* A table. */
 void wan_print(const struct wan *wan, FILE *file);
 /* The same as a picture, SVG. */
