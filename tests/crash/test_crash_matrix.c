@@ -33,19 +33,40 @@ static void tell(const struct target *target, int64_t began_ms, int64_t crashed_
     fflush(stdout);
 }
 
+static bool is_dead(const struct target *target) {
+    return crash_world_has_crashed(&w, target->role, target->index);
+}
+
+/* In small steps: one that dies meanwhile is waited for in vain by who waits for another. */
+static void wait_until_all_are_ready_or_it_dies(const struct target *target) {
+    char why[CLUSTER_WHY_BYTES];
+    fixture_wait(&w.f, is_dead(target) || cluster_wait_ready(w.f.cluster, 300, why) == 0, "%s",
+                 why);
+}
+
+/* A node that nobody suspects yet is not taken over from. */
+static bool is_suspected(unsigned by, unsigned node) {
+    bool suspected = false;
+    Troth__V1__StatusReply *status = admin_status(cluster_admin(w.f.cluster), by, 1000);
+    for (size_t i = 0; status != NULL && i < status->n_nodes; i++) {
+        suspected =
+            suspected || (status->nodes[i]->node == node + 1 && status->nodes[i]->suspected);
+    }
+    admin_free(status);
+    return suspected;
+}
+
 /* The other node dies and returns until the target, which must take over, promise or take notice,
  * dies. */
 static void trouble_with(const struct target *target, unsigned other) {
-    char why[CLUSTER_WHY_BYTES];
-    while (!crash_world_has_crashed(&w, target->role, target->index)) {
-        if (fixture_runs(&w.f, CLUSTER_NODE, other)) {
-            fixture_kill(&w.f, CLUSTER_NODE, other);
-        }
+    wait_until_all_are_ready_or_it_dies(target);
+    while (!is_dead(target)) {
+        fixture_kill(&w.f, CLUSTER_NODE, other);
+        fixture_wait(&w.f, is_suspected(2, other) || is_dead(target), "node %u is not suspected",
+                     other + 1);
         crash_world_progress(&w, 8, target->role, target->index);
         fixture_launch(&w.f, CLUSTER_NODE, other, NULL);
-        int err = cluster_wait_ready(w.f.cluster, FIXTURE_PATIENCE_MS, why);
-        fixture_must(&w.f, err == 0 || crash_world_has_crashed(&w, target->role, target->index),
-                     "%s", why);
+        wait_until_all_are_ready_or_it_dies(target);
     }
 }
 
@@ -53,6 +74,7 @@ static void trouble_with(const struct target *target, unsigned other) {
 static void stop_until_crash(const struct target *target) {
     bool in_order = true;
     while (in_order) {
+        wait_until_all_are_ready_or_it_dies(target);
         crash_world_progress(&w, 8, target->role, target->index);
         int status = cluster_stop(w.f.cluster, target->role, target->index, FIXTURE_PATIENCE_MS);
         in_order = WIFEXITED(status) && WEXITSTATUS(status) == 0;
