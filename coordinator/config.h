@@ -34,6 +34,7 @@ struct config {
     uint32_t stagger_ms;
     uint32_t retention_ms;
     uint32_t thrifty; /* 0 or 1 */
+    uint32_t faster;  /* 0 or 1 */
     uint32_t stop_timeout_ms;
     uint32_t rpc_threads;
 };

@@ -42,6 +42,8 @@ const struct config_option config_options[] = {
      "the outcome of a finished transaction is kept"},
     {"thrifty", CONFIG_KIND_NUMBER, AT(thrifty), 0, 1, "0",
      "1: votes go to a bare majority of the nodes first, to all only when repeated"},
+    {"faster", CONFIG_KIND_NUMBER, AT(faster), 0, 1, "0",
+     "1: nodes tell participants too, which so unlock sooner, for more messages"},
     {"stop_timeout_ms", CONFIG_KIND_NUMBER, AT(stop_timeout_ms), 0, 3600000, "5000",
      "a graceful stop waits for what is under way at most"},
     {"rpc_threads", CONFIG_KIND_NUMBER, AT(rpc_threads), 1, 64, "1",

@@ -29,7 +29,7 @@ struct config_option {
     const char *help;
 };
 
-#define CONFIG_OPTIONS 18
+#define CONFIG_OPTIONS 19
 extern const struct config_option config_options[]; /* CONFIG_OPTIONS */
 
 /* The option of the name's first n bytes, - and _ being the same; NULL: there is none. */

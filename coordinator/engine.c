@@ -187,6 +187,7 @@ static void node_message(struct engine *engine, uint32_t node, struct message *m
     case MESSAGE_PREPARE:
     case MESSAGE_COMMIT_ONE_PHASE:
     case MESSAGE_DECISION:
+    case MESSAGE_ACCEPTED:
     case MESSAGE_PING:
         break; /* not between nodes: skipped, as a newer version's would be */
     }
@@ -218,6 +219,7 @@ static void participant_message(struct engine *engine, uint64_t session, struct 
     case MESSAGE_PREPARE:
     case MESSAGE_COMMIT_ONE_PHASE:
     case MESSAGE_DECISION:
+    case MESSAGE_ACCEPTED:
     case MESSAGE_MARK:
     case MESSAGE_PHASE1A:
     case MESSAGE_PHASE1B:

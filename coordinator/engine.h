@@ -46,6 +46,7 @@ struct engine_options {
                             * takes over; default 300 */
     uint32_t retention_ms; /* a finished transaction's outcome is kept; default 600,000 */
     bool thrifty; /* votes go to F + 1 acceptors first, to the others after repeat_ms [GL 5] */
+    bool faster;  /* acceptors tell participants too, which so unlock a message sooner [GL 4.3] */
 };
 
 struct engine;

@@ -86,6 +86,29 @@ static void send_phase2b(struct engine *engine, uint32_t node, const struct tx *
     }
 }
 
+static bool all_vote_to_commit(const struct acceptor *record) {
+    for (uint32_t i = 0; record->set != NULL && i < record->set->n; i++) {
+        enum paxos_vote vote = record->accepted[i].vote;
+        if (vote != PAXOS_VOTE_PREPARED && vote != PAXOS_VOTE_READ_ONLY) {
+            return false;
+        }
+    }
+    return record->set != NULL;
+}
+
+/* Faster Paxos Commit [GL 4.3]: who is prepared and hears this of a majority knows that it is
+ * committed, without waiting for the coordinator to learn it. */
+static void tell_accepted(struct engine *engine, const struct tx *tx) {
+    const struct acceptor *record = &tx->record;
+    for (uint32_t i = 0; all_vote_to_commit(record) && i < record->set->n; i++) {
+        const struct rm *rm = sessions_find(engine, record->set->members[i].name);
+        if (rm != NULL && rm->session != 0 && record->accepted[i].vote == PAXOS_VOTE_PREPARED) {
+            effect_to_rm(engine, rm->session, MESSAGE_ACCEPTED, tx->txid)->majority =
+                paxos_majority(engine->options.nodes);
+        }
+    }
+}
+
 /* Ballot 0 is led by the node where the transaction was begun. */
 static uint32_t leader_of(const struct engine *engine, const struct tx *tx, uint32_t ballot) {
     return ballot == 0 ? troth_txid_node(tx->txid)
@@ -122,6 +145,9 @@ static void accept(struct engine *engine, struct sender from, struct tx *tx,
         break;
     case ACCEPTOR_REPLY_2B:
         send_phase2b(engine, leader_of(engine, tx, effects.ballot), tx, effects.ballot, detail);
+        if (engine->options.faster && effects.ballot == 0) {
+            tell_accepted(engine, tx);
+        }
         break;
     case ACCEPTOR_REPLY_REFUSED: {
         struct message *message = effect_to_node(engine, from.node, MESSAGE_REFUSED, tx->txid);

@@ -248,11 +248,17 @@ static void finish_if_acked(struct engine *engine, struct tx *tx) {
     tx_finish(engine, tx);
 }
 
+static void send_branches(struct engine *engine, struct tx *tx) {
+    for (uint32_t i = 0; i < tx->n_branches; i++) {
+        coordinate_send_branch(engine, tx, &tx->branches[i]);
+    }
+}
+
 static void deliver(struct engine *engine, struct tx *tx) {
     tx->delivers = true;
     tx->tries = 0;
-    for (uint32_t i = 0; i < tx->n_branches; i++) {
-        coordinate_send_branch(engine, tx, &tx->branches[i]);
+    if (!tx->they_know) {
+        send_branches(engine, tx);
     }
     tx_timer(engine, tx, engine->now_ms + ENGINE_KNOWN_DELAY_MS);
     tx_count(engine, tx);
@@ -292,6 +298,8 @@ void coordinate_decided(struct engine *engine, struct tx *tx) {
     bool knows_whom = tx->leader == NULL || tx->leader->set != NULL || tx_is_own(engine, tx);
     if (tx->leader != NULL && tx->leader->set != NULL) {
         find_who_needs_it(engine, tx);
+        tx->they_know = engine->options.faster && tx->leader->phase == LEADER_DECIDED &&
+                        tx->leader->ballot == 0 && tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
     }
     tx_move(tx, TX_DECIDED);
     waiters_tell(engine, tx, 0);
@@ -335,7 +343,11 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
     struct tx *tx = tx_find(engine, message->txid);
     int index = tx != NULL ? tx_branch_find(tx, rm->participant.name) : -1;
     if (index >= 0 && tx->stage == TX_LEADING && tx->leader->phase == LEADER_LEARNING) {
-        lead_take_over(engine, tx); /* another node decided: the acceptors will tell */
+        if (engine->options.faster && message->outcome == PAXOS_OUTCOME_COMMITTED) {
+            branch_over(tx, &tx->branches[index]); /* it knew sooner; the 2b's are on their way */
+        } else {
+            lead_take_over(engine, tx); /* another node decided: the acceptors will tell */
+        }
         return;
     }
     if (index < 0 || tx->stage != TX_DECIDED || tx->branches[index].acked) {
@@ -374,12 +386,12 @@ void coordinate_forgotten(struct engine *engine, struct tx *tx) {
  */
 
 static void repeat_decision(struct engine *engine, struct tx *tx) {
+    bool late = tx->told || tx->they_know; /* for the acknowledgements */
     if (!tx->told) {
         tell_nodes(engine, tx, false);
-    } else {
-        for (uint32_t i = 0; i < tx->n_branches; i++) {
-            coordinate_send_branch(engine, tx, &tx->branches[i]);
-        }
+    }
+    if (late) {
+        send_branches(engine, tx);
     }
     int64_t wait_ms = (int64_t)engine->options.repeat_ms << (tx->tries < 10 ? tx->tries : 10);
     if (tx->tries < 10) {

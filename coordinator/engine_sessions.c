@@ -29,6 +29,12 @@ struct rm *sessions_rm(struct engine *engine, const char *name) {
     return rm;
 }
 
+struct rm *sessions_find(struct engine *engine, const char *name) {
+    struct rm *rm;
+    HASH_FIND(by_name, engine->rms_by_name, name, strlen(name), rm);
+    return rm;
+}
+
 struct rm *sessions_by_id(struct engine *engine, uint64_t session) {
     struct rm *rm;
     HASH_FIND(by_session, engine->rms_by_session, &session, sizeof session, rm);

@@ -95,6 +95,7 @@ struct tx {
     bool asked;        /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
     bool wants_ballot; /* it was preempted and opens a higher ballot when the timer is due */
     bool delivers;     /* this node sees to phase two */
+    bool they_know;    /* faster: the acceptors have told the participants */
     bool counted_in_doubt;
     bool counted_undelivered;
     uint8_t tries;      /* of what the timer repeats; grows the wait */
@@ -363,6 +364,8 @@ void marks_release(struct engine *engine);
 /* Whether one more participant may be heard of: known by name, or below the limit. */
 bool sessions_has_room(struct engine *engine, const char *name);
 struct rm *sessions_rm(struct engine *engine, const char *name);
+/* NULL: never heard of. */
+struct rm *sessions_find(struct engine *engine, const char *name);
 struct rm *sessions_by_id(struct engine *engine, uint64_t session);
 void sessions_attached(struct engine *engine, const struct engine_event *event);
 void sessions_detached(struct engine *engine, uint64_t session);

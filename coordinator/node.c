@@ -105,6 +105,7 @@ static int open_engine(struct node *node) {
         .stagger_ms = config->stagger_ms,
         .retention_ms = config->retention_ms,
         .thrifty = config->thrifty != 0,
+        .faster = config->faster != 0,
     };
     clock_random(&options.seed, sizeof options.seed);
     int err = engine_new(&node->engine, &options);

@@ -176,6 +176,9 @@ static void on_message(struct branches *all, const struct branches_event *event)
     case MESSAGE_DECISION:
         on_decision(all, node, message);
         return;
+    case MESSAGE_ACCEPTED:
+        on_accepted(all, node, message);
+        return;
     case MESSAGE_MARK:
         branches_raise_mark(all, message->txid, false);
         return;

@@ -28,11 +28,12 @@ struct branch {
     bool one_phase;             /* the only participant's own decision is asked for */
     bool commit_was_begun;      /* an earlier commit may have been carried out */
     bool alarmed;
-    uint32_t acceptors; /* mask of nodes that get its first vote; 0: all */
-    uint32_t told_by;   /* mask of nodes that told the outcome and get the ack */
-    uint32_t asked_by;  /* mask of nodes that asked for the one-phase result */
-    uint32_t wait_ms;   /* the current repetition or retry interval */
-    int64_t active_ms;  /* the last work */
+    uint32_t accepted_by; /* mask of nodes that hold everyone's vote to commit */
+    uint32_t acceptors;   /* mask of nodes that get its first vote; 0: all */
+    uint32_t told_by;     /* mask of nodes that told the outcome and get the ack */
+    uint32_t asked_by;    /* mask of nodes that asked for the one-phase result */
+    uint32_t wait_ms;     /* the current repetition or retry interval */
+    int64_t active_ms;    /* the last work */
     uint64_t heap_key;
     uint32_t heap_at; /* the index in its heap, plus 1; 0: in none */
     struct paxos_set *set;
@@ -165,6 +166,7 @@ void on_prepared_due(struct branches *all, struct branch *branch);
 
 /* ---- branches_end.c -------------------------------------------------------------------------- */
 
+void on_accepted(struct branches *all, uint32_t node, const struct message *message);
 void on_decision(struct branches *all, uint32_t node, const struct message *message);
 void on_commit_result(struct branches *all, struct branch *branch, int result, const char *detail);
 void on_abort_result(struct branches *all, struct branch *branch, int result, const char *detail);

@@ -59,6 +59,7 @@ const char *message_type_name(enum message_type type) {
         [MESSAGE_PREPARE] = "prepare",
         [MESSAGE_COMMIT_ONE_PHASE] = "commit-one-phase",
         [MESSAGE_DECISION] = "decision",
+        [MESSAGE_ACCEPTED] = "accepted",
         [MESSAGE_MARK] = "mark",
         [MESSAGE_PHASE1A] = "phase1a",
         [MESSAGE_PHASE1B] = "phase1b",

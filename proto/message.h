@@ -26,6 +26,7 @@ enum message_type {
     MESSAGE_PREPARE,          /* txid, set, acceptors */
     MESSAGE_COMMIT_ONE_PHASE, /* txid, incarnation */
     MESSAGE_DECISION,         /* txid, outcome, forgotten */
+    MESSAGE_ACCEPTED,         /* txid, majority: this node holds a vote to commit of everyone */
     MESSAGE_MARK,             /* txid: all of this origin's below it are finished */
     /* node -> node */
     MESSAGE_PHASE1A,   /* txid, ballot */
@@ -72,6 +73,7 @@ struct message {
     bool already;
     enum message_ask ask;
     uint32_t acceptors; /* mask (1 << node) of those that get the vote first; 0: all */
+    uint32_t majority;  /* of the cluster's nodes */
     uint64_t request;
     int error;
     uint64_t incarnation;

@@ -186,6 +186,13 @@ static void build_decision(const struct message *message, struct wire_scratch *s
     part->forgotten = message->forgotten;
 }
 
+static void build_accepted(const struct message *message, struct wire_scratch *scratch) {
+    Troth__V1__AllAccepted *part = &scratch->part.accepted;
+    troth__v1__all_accepted__init(part);
+    part->txid = wire_put_txid(message, scratch);
+    part->majority = message->majority;
+}
+
 void wire_build_mark(const struct message *message, struct wire_scratch *scratch) {
     Troth__V1__Mark *part = &scratch->part.mark;
     troth__v1__mark__init(part);
@@ -208,6 +215,7 @@ bool wire_build_node(const struct message *message, struct wire_scratch *scratch
         [MESSAGE_COMMIT_ONE_PHASE] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_COMMIT_ONE_PHASE,
                                       build_commit_one_phase},
         [MESSAGE_DECISION] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_DECISION, build_decision},
+        [MESSAGE_ACCEPTED] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_ACCEPTED, build_accepted},
         [MESSAGE_MARK] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_MARK, wire_build_mark},
         [MESSAGE_PING] = {TROTH__V1__NODE_TO_PARTICIPANT__KIND_PING, build_node_ping},
     };
@@ -259,6 +267,15 @@ static int read_decision(const void *in, struct message *message) {
     return ok ? 0 : TROTH_ERR_INVALID;
 }
 
+static int read_accepted(const void *in, struct message *message) {
+    const Troth__V1__AllAccepted *part = in;
+    message->type = MESSAGE_ACCEPTED;
+    message->majority = part->majority;
+    bool ok = wire_get_txid(&part->txid, message) && part->majority > 0 &&
+              part->majority <= PAXOS_NODES_MAX;
+    return ok ? 0 : TROTH_ERR_INVALID;
+}
+
 int wire_read_mark(const void *in, struct message *message) {
     const Troth__V1__Mark *part = in;
     message->type = MESSAGE_MARK;
@@ -271,6 +288,7 @@ int wire_read_node(const Troth__V1__NodeToParticipant *item, struct message *mes
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE] = read_prepare,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_COMMIT_ONE_PHASE] = read_commit_one_phase,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_DECISION] = read_decision,
+        [TROTH__V1__NODE_TO_PARTICIPANT__KIND_ACCEPTED] = read_accepted,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_MARK] = wire_read_mark,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_PING] = read_ping,
     };

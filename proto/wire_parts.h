@@ -25,6 +25,7 @@ struct wire_scratch {
         Troth__V1__PrepareBranch prepare;
         Troth__V1__CommitOnePhase commit_one_phase;
         Troth__V1__Decision decision;
+        Troth__V1__AllAccepted accepted;
         Troth__V1__Mark mark;
         Troth__V1__NodePing node_ping;
         Troth__V1__Phase1a phase1a;

@@ -26,6 +26,8 @@ const struct crash_points_row crash_points_rows[] = {
     {CRASH_TROTHD, "reply", "error", "the reply that a request can't be answered"},
     {CRASH_TROTHD, "store", "outcome", "an outcome that not all have acknowledged"},
     {CRASH_TROTHD, "send", "decision", "the outcome, to a participant"},
+    {CRASH_TROTHD, "send", "accepted",
+     "that all votes are accepted here, to a participant (faster)"},
     {CRASH_TROTHD, "store", "finished", "an outcome that all have acknowledged"},
     {CRASH_TROTHD, "send", "known", "an outcome, to another node"},
     {CRASH_TROTHD, "send", "ask", "a question about a transaction, to another node"},

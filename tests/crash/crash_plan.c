@@ -28,6 +28,7 @@ const struct crash_plan crash_plans[] = {
     {CRASH_TROTHD, "reply", "error", CRASH_BY_LOAD, NULL},
     {CRASH_TROTHD, "store", "outcome", CRASH_BY_LOAD, NULL},
     {CRASH_TROTHD, "send", "decision", CRASH_BY_LOAD, NULL},
+    {CRASH_TROTHD, "send", "accepted", CRASH_NOT, "the nodes are not configured as `faster`"},
     {CRASH_TROTHD, "store", "finished", CRASH_BY_LOAD, NULL},
     {CRASH_TROTHD, "send", "known", CRASH_BY_LOAD, NULL},
     {CRASH_TROTHD, "send", "ask", CRASH_BY_LOAD, NULL},

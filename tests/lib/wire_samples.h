@@ -23,6 +23,7 @@ static const struct wire_sample wire_samples[] = {
     {WIRE_NODE_TO_PARTICIPANT, MESSAGE_PREPARE},
     {WIRE_NODE_TO_PARTICIPANT, MESSAGE_COMMIT_ONE_PHASE},
     {WIRE_NODE_TO_PARTICIPANT, MESSAGE_DECISION},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_ACCEPTED},
     {WIRE_NODE_TO_PARTICIPANT, MESSAGE_MARK},
     {WIRE_NODE_TO_PARTICIPANT, MESSAGE_PING},
     {WIRE_NODE_TO_NODE, MESSAGE_PHASE1A},
@@ -89,6 +90,7 @@ static inline void wire_sample_fill(struct message *message, enum message_type t
         type == MESSAGE_PHASE2A || type == MESSAGE_ASK) {
         message->set = wire_sample_set(participants);
     }
+    message->majority = type == MESSAGE_ACCEPTED ? 16 : 0;
     message->acceptors = type == MESSAGE_PREPARE ? 1u << 1 | 1u << 31 : 0;
     message->vote = type == MESSAGE_VOTE ? PAXOS_VOTE_ABORTED : PAXOS_VOTE_NONE;
     if (type == MESSAGE_PHASE2A || type == MESSAGE_PHASE2B) {

@@ -12,7 +12,7 @@
 
 struct count {
     struct costs costs;
-    int64_t asked_us, told_us; /* 0: not yet */
+    int64_t asked_us, told_us, applied_us; /* 0: not yet */
     /* When each process last synced something of the transaction. */
     int64_t synced_us[ROLE_CLIENT + 1][SIM_RMS_MAX];
 };
@@ -43,15 +43,18 @@ static void see(void *arg, const struct sight *sight) {
         see_sync(count, sight);
     } else if (sight->kind == SIGHT_TOLD) {
         count->told_us = sight->at_us;
+    } else if (sight->kind == SIGHT_RM_APPLIED) {
+        count->applied_us = sight->at_us;
     }
 }
 
-struct costs costs_counted(uint32_t n, uint32_t f, bool thrifty) {
+struct costs costs_counted(uint32_t n, uint32_t f, struct costs_how how) {
     static struct plan plan;
     struct count count = {.asked_us = 0};
     struct verdict verdict;
     plan_make_still(&plan, 2 * f + 1, n, DELAY_US, SYNC_US);
-    plan.thrifty = thrifty;
+    plan.thrifty = how.thrifty;
+    plan.faster = how.faster;
     run_world(&plan, &(struct world_look){.see = see, .arg = &count}, &verdict);
     int64_t latency_us = count.told_us - count.asked_us;
     if (verdict.rule[0] != '\0' || count.told_us == 0) {
@@ -59,48 +62,65 @@ struct costs costs_counted(uint32_t n, uint32_t f, bool thrifty) {
     }
     count.costs.stable_delays = (uint64_t)latency_us / SYNC_US;
     count.costs.message_delays = (uint64_t)latency_us % SYNC_US / DELAY_US;
+    count.costs.unlock_delays = (uint64_t)(count.applied_us - count.asked_us) % SYNC_US / DELAY_US;
     return count.costs;
 }
 
 /* ---- The formula ----------------------------------------------------------------------------- */
 
-struct costs costs_by_formula(uint32_t n, uint32_t f, bool thrifty) {
-    uint32_t others = thrifty ? f : 2 * f; /* acceptors but the coordinator's own */
+struct costs costs_by_formula(uint32_t n, uint32_t f, struct costs_how how) {
+    uint32_t others = how.thrifty ? f : 2 * f; /* acceptors but the coordinator's own */
     if (n == 1) {
         return (struct costs){.messages = 3 * others + 4,
                               .message_delays = f == 0 ? 4 : 6,
+                              .unlock_delays = f == 0 ? 2 : 4,
                               .stable_delays = 2,
                               .stable_writes = others + 2};
     }
-    return (struct costs){.messages = n * (others + 4) + 2 * others + 2,
+    /* Faster, each acceptor tells each participant, and the coordinator tells none. */
+    uint32_t tells = how.faster ? n * (others + 1) : n;
+    return (struct costs){.messages = n * (others + 3) + tells + 2 * others + 2,
                           .message_delays = f == 0 ? 4 : 5,
+                          .unlock_delays = f == 0 || how.faster ? 4 : 5,
                           .stable_delays = 2,
                           .stable_writes = n + others + 1};
 }
 
-static uint32_t print_size(FILE *file, uint32_t n, uint32_t f, bool thrifty) {
-    struct costs counted = costs_counted(n, f, thrifty);
-    struct costs formula = costs_by_formula(n, f, thrifty);
-    fprintf(file, "%u  %u  %8llu  %14llu  %13llu  %13llu\n", n, f,
-            (unsigned long long)counted.messages, (unsigned long long)counted.message_delays,
-            (unsigned long long)counted.stable_delays, (unsigned long long)counted.stable_writes);
-    if (memcmp(&counted, &formula, sizeof counted) == 0) {
-        return 0;
+static uint32_t print_size(FILE *file, uint32_t n, uint32_t f, struct costs_how how) {
+    static const char format[] = "%s%u  %u  %8llu  %14llu  %13llu  %13llu  %13llu\n";
+    struct costs counted = costs_counted(n, f, how);
+    struct costs formula = costs_by_formula(n, f, how);
+    const struct costs *rows[2] = {&counted, &formula};
+    bool same = memcmp(&counted, &formula, sizeof counted) == 0;
+    for (int i = 0; i < (same ? 1 : 2); i++) {
+        fprintf(file, format, i == 0 ? "" : "not as the formula says:\n", n, f,
+                (unsigned long long)rows[i]->messages, (unsigned long long)rows[i]->message_delays,
+                (unsigned long long)rows[i]->unlock_delays,
+                (unsigned long long)rows[i]->stable_delays,
+                (unsigned long long)rows[i]->stable_writes);
     }
-    fprintf(file, "      the formula says %llu messages, %llu and %llu delays, %llu writes\n",
-            (unsigned long long)formula.messages, (unsigned long long)formula.message_delays,
-            (unsigned long long)formula.stable_delays, (unsigned long long)formula.stable_writes);
-    return 1;
+    return !same;
 }
 
 uint32_t costs_print(FILE *file) {
+    static const struct {
+        struct costs_how how;
+        const char *name;
+    } kinds[] = {
+        {{.thrifty = false}, "votes to all 2F + 1 acceptors"},
+        {{.thrifty = true}, "votes to F + 1 acceptors (thrifty)"},
+        {{.faster = true}, "acceptors tell participants too (faster)"},
+        {{.thrifty = true, .faster = true}, "thrifty and faster"},
+    };
     uint32_t wrong = 0;
-    for (int thrifty = 0; thrifty <= 1; thrifty++) {
-        fprintf(file, "%s\nN  F  messages  message delays  stable delays  stable writes\n",
-                thrifty ? "\nvotes to F + 1 acceptors (thrifty)" : "votes to all 2F + 1 acceptors");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        fprintf(
+            file,
+            "%s%s\nN  F  messages  message delays  unlock delays  stable delays  stable writes\n",
+            i == 0 ? "" : "\n", kinds[i].name);
         for (uint32_t f = 0; f <= COSTS_F_MAX; f++) {
             for (uint32_t n = 1; n <= COSTS_N_MAX; n++) {
-                wrong += print_size(file, n, f, thrifty != 0);
+                wrong += print_size(file, n, f, kinds[i].how);
             }
         }
     }

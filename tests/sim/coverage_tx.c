@@ -84,6 +84,7 @@ static bool tells_outcome(const struct speech *speech) {
     case SAY_ENLISTED:
     case SAY_PREPARE:
     case SAY_COMMIT_ONE_PHASE:
+    case SAY_ACCEPTED:
     case SAY_MARK:
     case SAY_PHASE1A:
     case SAY_PHASE1B:

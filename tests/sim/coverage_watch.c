@@ -68,6 +68,7 @@ static int group_of(enum speech_kind kind) {
     case SAY_PHASE2B:
         return PHASE2;
     case SAY_DECISION:
+    case SAY_ACCEPTED:
         return DECISION;
     case SAY_ACK:
         return ACK;

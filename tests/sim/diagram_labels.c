@@ -22,6 +22,7 @@ enum arrow_style label_style(const struct speech *speech) {
         return ARROW_PHASE1;
     case SAY_PHASE2A:
     case SAY_PHASE2B:
+    case SAY_ACCEPTED:
         return ARROW_PHASE2;
     case SAY_DECISION:
         return speech->outcome == OUTCOME_COMMITTED ? ARROW_COMMITTED
@@ -169,6 +170,7 @@ void label_speech(char label[LABEL_BYTES], const struct speech *speech, uint32_t
     case SAY_BRANCH_ABORTED:
     case SAY_PREPARE:
     case SAY_COMMIT_ONE_PHASE:
+    case SAY_ACCEPTED:
     case SAY_MARK:
     case SAY_HEARTBEAT:
     case SAY_LEAVING:

@@ -128,6 +128,9 @@ static void on_send(struct oracle *oracle, const struct sight *sight) {
     case SAY_PHASE2B:
         on_ballot(oracle, tx, sight);
         break;
+    case SAY_ACCEPTED:
+        disk_sends_accepted(oracle, tx, sight->who.index);
+        break;
     case SAY_DECISION:
     case SAY_KNOWN:
     case SAY_ANSWER:

@@ -181,6 +181,23 @@ void disk_sends_2b(struct oracle *oracle, const struct tx_seen *tx, uint32_t nod
     }
 }
 
+void disk_sends_accepted(struct oracle *oracle, const struct tx_seen *tx, uint32_t node) {
+    char name[INSTANCE_NAME_BYTES];
+    const struct ballot_seen *seen = ballot_find(tx, 0);
+    for (uint32_t i = 0; i < INSTANCES; i++) {
+        bool member = tx->set_known && (instances_of(tx->nobody, tx->set) & 1u << i) != 0;
+        bool holds = seen != NULL && (seen->by[i] & 1u << node) != 0 &&
+                     (seen->votes[i] == VOTE_PREPARED || seen->votes[i] == VOTE_READ_ONLY);
+        if (member && !holds) {
+            oracle_break(oracle, "S4", tx,
+                         "n%u says that it has accepted all votes to commit, and on its disk there "
+                         "was never one of %s",
+                         node, instance_name(i, name));
+            return;
+        }
+    }
+}
+
 /* ---- Participants ---------------------------------------------------------------------------- */
 
 void disk_rm_stored(struct oracle *oracle, const struct sight *sight) {

@@ -248,6 +248,8 @@ void disk_sends_1b(struct oracle *oracle, const struct tx_seen *tx, uint32_t nod
                    const struct speech *speech);
 void disk_sends_2b(struct oracle *oracle, const struct tx_seen *tx, uint32_t node,
                    const struct speech *speech);
+/* It says that it holds everyone's vote to commit, of ballot 0. */
+void disk_sends_accepted(struct oracle *oracle, const struct tx_seen *tx, uint32_t node);
 void disk_rm_sends(struct oracle *oracle, struct tx_seen *tx, uint32_t rm,
                    const struct speech *speech);
 

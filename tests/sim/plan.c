@@ -138,6 +138,7 @@ static void draw_processes(struct plan *plan, struct random *r) {
     plan->client_timeout_ms = (uint32_t)random_between(r, 4000, 10000);
     plan->op_timeout_ms = (uint32_t)random_between(r, 500, 3000);
     plan->thrifty = random_percent(r, 30);
+    plan->faster = random_percent(r, 30);
 }
 
 /* ---- Transactions ---------------------------------------------------------------------------- */

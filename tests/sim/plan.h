@@ -111,7 +111,7 @@ struct plan {
     int64_t sync_us, sync_jitter_us;
     uint32_t sync_stall_permille;
     int32_t drift[SIM_NODES_MAX + 1 + SIM_RMS_MAX]; /* of 1024: clocks run so much faster */
-    bool thrifty;
+    bool thrifty, faster;
     uint32_t heartbeat_ms;
     uint32_t repeat_ms, resolve_ms, stagger_ms, retention_ms;
     uint32_t vote_aborted_permille[SIM_RMS_MAX];

@@ -17,6 +17,7 @@ const char *speech_name(enum speech_kind kind) {
         [SAY_PREPARE] = "prepare",
         [SAY_COMMIT_ONE_PHASE] = "commit-one-phase",
         [SAY_DECISION] = "decision",
+        [SAY_ACCEPTED] = "accepted",
         [SAY_MARK] = "mark",
         [SAY_PHASE1A] = "1a",
         [SAY_PHASE1B] = "1b",

@@ -45,6 +45,7 @@ enum speech_kind {
     SAY_PREPARE,          /* tx, set */
     SAY_COMMIT_ONE_PHASE, /* tx */
     SAY_DECISION,         /* tx, outcome or forgotten */
+    SAY_ACCEPTED,         /* tx: this node holds everyone's vote to commit, at ballot 0 */
     SAY_MARK,             /* origin, origin_incarnation, sequence; also node -> node */
     /* node -> node (also to itself: that message crosses no network, and is never lost) */
     SAY_PHASE1A, /* tx, ballot */

@@ -264,7 +264,8 @@ void node_disk_load(struct sim_node *node) {
                                      .resolve_ms = plan->resolve_ms,
                                      .stagger_ms = plan->stagger_ms,
                                      .retention_ms = plan->retention_ms,
-                                     .thrifty = plan->thrifty};
+                                     .thrifty = plan->thrifty,
+                                     .faster = plan->faster};
     int err = engine_new(&node->engine, &options);
     assert(err == 0);
     (void)err;

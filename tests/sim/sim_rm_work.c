@@ -242,8 +242,8 @@ void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
     struct world *world = rm->host.world;
     struct random r = {.state = world_random(world, &rm->host)};
     int result = 0;
-    bool slow = !world->healed &&
-                random_below(&r, 1000) < world->plan->slow_permille[rm->host.self.index];
+    bool slow =
+        !world->healed && random_below(&r, 1000) < world->plan->slow_permille[rm->host.self.index];
     if (slow && !was_slow) {
         world_at(world, world->now_us + random_between(&r, 1, world->plan->slow_us),
                  (struct event){.kind = EVENT_CALL,

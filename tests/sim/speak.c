@@ -106,6 +106,8 @@ static enum speech_kind kind_of(const struct message *message) {
         return SAY_COMMIT_ONE_PHASE;
     case MESSAGE_DECISION:
         return SAY_DECISION;
+    case MESSAGE_ACCEPTED:
+        return SAY_ACCEPTED;
     case MESSAGE_MARK:
         return SAY_MARK;
     case MESSAGE_PHASE1A:

@@ -24,14 +24,17 @@ static void see(void *arg, const struct sight *sight) {
     }
 }
 
-static struct wan_times measure(uint32_t region, uint32_t f, bool thrifty) {
+/* The protocols in the order of wan_protocol_name. */
+static struct wan_times measure(uint32_t region, uint32_t protocol) {
+    uint32_t f = protocol == 0 ? 0 : (protocol - 1) % WAN_F_MAX + 1;
     static struct plan plan;
     struct clock clock = {.asked_us = 0};
     struct verdict verdict;
     plan_make_still(&plan, 2 * f + 1, 2, 0, SYNC_US);
     plan_span_the_world(&plan);
     plan.region_of_rm[1] = (uint8_t)region;
-    plan.thrifty = thrifty;
+    plan.thrifty = protocol > WAN_F_MAX && protocol <= 2 * WAN_F_MAX;
+    plan.faster = protocol > 2 * WAN_F_MAX;
     run_world(&plan, &(struct world_look){.see = see, .arg = &clock}, &verdict);
     return (struct wan_times){.told_ms = (double)(clock.told_us - clock.asked_us) / 1000,
                               .unlocked_ms = (double)(clock.applied_us - clock.asked_us) / 1000};
@@ -40,8 +43,7 @@ static struct wan_times measure(uint32_t region, uint32_t f, bool thrifty) {
 void wan_measure(struct wan *wan) {
     for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
         for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
-            bool thrifty = i > WAN_F_MAX;
-            wan->times[region][i] = measure(region, thrifty ? i - WAN_F_MAX : i, thrifty);
+            wan->times[region][i] = measure(region, i);
         }
     }
 }
@@ -50,7 +52,8 @@ void wan_measure(struct wan *wan) {
 
 const char *wan_protocol_name(uint32_t protocol) {
     static const char *const names[WAN_PROTOCOLS] = {
-        "2PC", "Paxos F=1", "Paxos F=2", "Paxos F=3", "thrifty F=1", "thrifty F=2", "thrifty F=3"};
+        "2PC",         "Paxos F=1",   "Paxos F=2",  "Paxos F=3",  "thrifty F=1",
+        "thrifty F=2", "thrifty F=3", "faster F=1", "faster F=2", "faster F=3"};
     return names[protocol];
 }
 
@@ -67,13 +70,13 @@ void wan_print(const struct wan *wan, FILE *file) {
             "participant has committed and unlocks:\n\n%-22s",
             "the other participant");
     for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
-        fprintf(file, "%14s", wan_protocol_name(i));
+        fprintf(file, "%13s", wan_protocol_name(i));
     }
     fputc('\n', file);
     for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
         fprintf(file, "%-22s", plan_region_name(region));
         for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
-            fprintf(file, "%8.0f / %-3.0f", wan->times[region][i].told_ms,
+            fprintf(file, "%7.0f / %-3.0f", wan->times[region][i].told_ms,
                     wan->times[region][i].unlocked_ms);
         }
         fputc('\n', file);
@@ -83,8 +86,8 @@ void wan_print(const struct wan *wan, FILE *file) {
 #define LEFT   70
 #define TOP    70
 #define HEIGHT 300
-#define GROUP  112
-#define BAR    13
+#define GROUP  125
+#define BAR    11
 #define WIDTH  (LEFT + GROUP * (int)PLAN_REGIONS + 20)
 
 static double highest(const struct wan *wan) {
@@ -110,7 +113,8 @@ static void plot_axis(FILE *file, double scale, double most) {
 
 static void plot_group(FILE *file, const struct wan *wan, uint32_t region, double scale) {
     static const char *const colours[WAN_PROTOCOLS] = {"#999999", "#1f77b4", "#2ca02c", "#9467bd",
-                                                       "#6baed6", "#74c476", "#c5b0d5"};
+                                                       "#6baed6", "#74c476", "#c5b0d5", "#08306b",
+                                                       "#00441b", "#3f007d"};
     int x = LEFT + 10 + GROUP * (int)(region - 1);
     for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
         const struct wan_times *times = &wan->times[region][i];
@@ -125,8 +129,7 @@ static void plot_group(FILE *file, const struct wan *wan, uint32_t region, doubl
             fprintf(file,
                     "<rect x=\"%d\" y=\"42\" width=\"12\" height=\"12\" fill=\"%s\"/>\n"
                     "<text x=\"%d\" y=\"53\">%s</text>\n",
-                    LEFT + 112 * (int)i, colours[i], LEFT + 18 + 112 * (int)i,
-                    wan_protocol_name(i));
+                    LEFT + 92 * (int)i, colours[i], LEFT + 16 + 92 * (int)i, wan_protocol_name(i));
         }
     }
     fprintf(file, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",

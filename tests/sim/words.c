@@ -133,6 +133,7 @@ static const char *const kinds[SAY_KINDS] = {
     [SAY_PREPARE] = "prepare",
     [SAY_COMMIT_ONE_PHASE] = "commit one-phase",
     [SAY_DECISION] = "decision",
+    [SAY_ACCEPTED] = "accepted",
     [SAY_MARK] = "mark",
     [SAY_PHASE1A] = "1a",
     [SAY_PHASE1B] = "1b",
@@ -267,6 +268,7 @@ void words_speech(struct words *words, const struct speech *speech) {
     case SAY_ENLIST:
     case SAY_BRANCH_ABORTED:
     case SAY_COMMIT_ONE_PHASE:
+    case SAY_ACCEPTED:
     case SAY_LEAVING:
     case SAY_PING:
     case SAY_BEGIN:

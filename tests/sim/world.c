@@ -334,21 +334,30 @@ static void cut(struct world *world, const struct plan_fault *fault, bool on) {
 static bool start_is_known(const struct world *world, const struct sim_node *node) {
     for (uint32_t other = 1; other <= world->plan->nodes; other++) {
         const struct sim_node *peer = &world->nodes[other];
-        const struct node_disk *disk = peer->own != NULL ? peer->own : &peer->disk;
         if (peer != node &&
-            disk->peers[node->host.self.index].incarnation != node->disk.incarnation) {
+            peer->disk.peers[node->host.self.index].incarnation != node->disk.incarnation) {
             return false;
         }
     }
     return true;
 }
 
+/* Two that have forgotten at once would believe each other. */
+static bool another_has_forgotten(const struct world *world) {
+    for (uint32_t node = 1; node <= world->plan->nodes; node++) {
+        if (world->nodes[node].own != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The sights go on speaking of the own disk: what is written to another is a lie. */
 static void other_disk(struct world *world, const struct plan_fault *fault) {
     struct sim_node *node = &world->nodes[fault->who.index];
     bool empty = fault->kind == FAULT_EMPTY_DISK;
-    bool can = node->host.life == LIFE_UP && node->own == NULL && world->plan->nodes > 1 &&
-               node->disk.admitted && !is_gone(world, fault->who);
+    bool can = node->host.life == LIFE_UP && !another_has_forgotten(world) &&
+               world->plan->nodes > 1 && node->disk.admitted && !is_gone(world, fault->who);
     bool older = node->older != NULL && start_is_known(world, node);
     if (can && !empty && !older && !world->healed) {
         /* It has started once only, or nobody has heard of this start yet. */
@@ -733,10 +742,10 @@ static void place_keys(struct world *world) {
         shards[i].seed = placement_seed(shards[i].name);
     }
     for (uint32_t key = 0; key < world->plan->accounts + world->plan->lists; key++) {
-        world->place[key] =
-            world->plan->keys_in_turn
-                ? (uint8_t)(key % world->plan->rms)
-                : (uint8_t)placement_choose(shards, world->plan->rms, &key, sizeof key);
+        size_t at = world->plan->keys_in_turn
+                        ? key % world->plan->rms
+                        : placement_choose(shards, world->plan->rms, &key, sizeof key);
+        world->place[key] = (uint8_t)at;
     }
 }
 

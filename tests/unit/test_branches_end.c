@@ -5,6 +5,38 @@
 static const struct branches_options plain;
 static const struct branches_options separate = {.separate_storage = true};
 
+static void accepted_at(struct story *s, uint32_t node) {
+    story_says(s, node, (struct message){.type = MESSAGE_ACCEPTED, .txid = tx(1), .majority = 2});
+}
+
+START_TEST(S2_a_majority_of_acceptors_that_hold_all_votes_commits) {
+    struct story s;
+    story_begin_attached(&s, (struct branches_options){.name = NULL});
+    story_prepared(&s, tx(1));
+    accepted_at(&s, 3);
+    story_expect_nothing(&s);
+    accepted_at(&s, 3); /* once more is no majority */
+    story_expect_nothing(&s);
+    accepted_at(&s, 2);
+    story_expect_call(&s, BRANCHES_CALL_COMMIT);
+    story_result(&s, tx(1), 0);
+    story_expect_ack(&s, 1, PAXOS_OUTCOME_COMMITTED, false); /* its coordinator's need to know */
+    story_end(&s);
+}
+END_TEST
+
+START_TEST(S2_acceptors_words_mean_nothing_to_a_branch_that_has_not_voted) {
+    struct story s;
+    story_begin_attached(&s, (struct branches_options){.name = NULL});
+    story_active(&s, tx(1));
+    accepted_at(&s, 2);
+    accepted_at(&s, 3);
+    story_expect_nothing(&s);
+    story_expect_state(&s, tx(1), BRANCH_ACTIVE);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(S4_a_commit_is_acknowledged_once_it_is_on_disk) {
     struct story s;
     story_begin_attached(&s, plain);
@@ -375,7 +407,9 @@ END_TEST
 int main(void) {
     return suite_run(
         "branches: the end",
-        (const TTest *[]){S4_a_commit_is_acknowledged_once_it_is_on_disk,
+        (const TTest *[]){S2_a_majority_of_acceptors_that_hold_all_votes_commits,
+                          S2_acceptors_words_mean_nothing_to_a_branch_that_has_not_voted,
+                          S4_a_commit_is_acknowledged_once_it_is_on_disk,
                           an_aborted_branch_is_undone_then_its_record_goes,
                           aborted_before_prepare_undoes_the_branch_and_a_late_prepare_votes_aborted,
                           aborted_while_the_vote_is_made_undoes_it_and_nothing_is_voted,

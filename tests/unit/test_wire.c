@@ -53,6 +53,7 @@ static void assert_same(const struct message *a, const struct message *b) {
     ck_assert_int_eq(a->already, b->already);
     ck_assert_int_eq(a->ask, b->ask);
     ck_assert_uint_eq(a->acceptors, b->acceptors);
+    ck_assert_uint_eq(a->majority, b->majority);
     ck_assert_uint_eq(a->request, b->request);
     ck_assert_int_eq(a->error, b->error);
     ck_assert_uint_eq(a->incarnation, b->incarnation);
