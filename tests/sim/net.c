@@ -156,11 +156,11 @@ static int64_t *fifo_of(struct world *world, const struct packet *packet) {
     if (packet->to.role == ROLE_NODE) {
         conn = &world->conns[process_slot(packet->from)][packet->to.index];
     }
-    if (conn == NULL || conn->id != packet->conn) {
+    if ((conn == NULL || conn->id != packet->conn) && packet->from.role == ROLE_NODE) {
         conn = &world->conns[process_slot(packet->to)][packet->from.index];
         to_dialler = true;
     }
-    return conn->id == packet->conn ? &conn->fifo_us[to_dialler] : NULL;
+    return conn != NULL && conn->id == packet->conn ? &conn->fifo_us[to_dialler] : NULL;
 }
 
 static void put_on_its_way(struct world *world, struct random *r, struct packet *packet) {

@@ -212,7 +212,8 @@ static int commit(struct sim_rm *rm, struct troth_txid txid, bool one_phase, str
         return TROTH_ERR_NOT_FOUND;
     }
     uint32_t permille = rm->host.world->plan->vote_aborted_permille[rm->host.self.index];
-    if (one_phase && (branch->wounded || random_below(r, 1000) < permille)) {
+    /* As the shard does: who was wounded has lost its locks, and must not be applied. */
+    if (branch->wounded || (one_phase && random_below(r, 1000) < permille)) {
         end_branch(rm, txid);
         return TROTH_ERR_ABORTED;
     }

@@ -1,6 +1,8 @@
 /* world_state: what the world's files share. Nothing outside of them includes it.
  *
- *     world.c        time, events, faults, the end
+ *     world.c        time, events, beginning and end
+ *     host.c         what all processes have: clocks, syncs, crashes
+ *     faults.c       what goes wrong, and is mended
  *     net.c          packets on their way, connections, cuts
  *     speak.c        messages as sights tell them, txids as small numbers
  *     sim_node.c     a node's loop, as coordinator/node.c; sim_node_peers.c greetings and trust, as
@@ -293,7 +295,6 @@ struct sim_rm {
     struct lock_table *locks;
     struct rm_branch of[WORLD_TXS_MAX];
     struct rm_op ops[RM_OPS_MAX];
-    struct troth_txid granted[RM_OPS_MAX], victims[RM_OPS_MAX];
     /* What callbacks and give-ups put off until the step is over. */
     struct branches_event *local;
     uint32_t n_local, local_at, local_capacity;
@@ -348,7 +349,6 @@ struct world {
     const struct plan *plan;
     struct world_look *looks;
     struct world_result *result;
-    const bool *stop;
     int64_t now_us;
     int64_t base_us; /* when all was formed: the plan's times count from here */
     bool formed;     /* the plan has begun */
@@ -383,6 +383,13 @@ void world_broken(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 uint64_t world_random(struct world *world, struct host *host);
 
+void world_see_process(struct world *world, enum sight_kind kind, struct process who,
+                       uint64_t incarnation);
+/* It never returns from its next crash. */
+bool world_is_gone(const struct world *world, struct process who);
+
+/* ---- host.c ---------------------------------------------------------------------------------- */
+
 uint32_t process_slot(struct process process);
 struct process process_of_slot(uint32_t slot);
 
@@ -397,9 +404,16 @@ void host_start(struct host *host);
 void host_run(struct host *host);
 /* How long a sync takes; begins it. */
 void host_sync(struct host *host);
+/* Its time is over: the batch is on disk, or a fault befalls it. */
+void host_synced(struct host *host);
 /* A message is about to leave, or has left: an armed crash may be due. True: it must not leave. */
 bool host_dies_sending(struct host *host, const struct packet *packet);
 void host_has_sent(struct host *host, const struct packet *packet);
+
+/* ---- faults.c -------------------------------------------------------------------------------- */
+
+void faults_on_event(struct world *world, const struct event *event);
+void faults_mend(struct world *world, const struct plan_fault *fault);
 
 /* ---- net.c ----------------------------------------------------------------------------------- */
 
