@@ -219,7 +219,8 @@ static bool needs_decision(enum paxos_vote vote, uint32_t ballot) {
 static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
     tx->told = true;
     for (uint32_t node = 1; tx->asked && node <= engine->options.nodes; node++) {
-        if (node != engine->options.self && may_hold(tx, node)) {
+        /* All keep a finished outcome for a while, also those that nobody asked (thrifty). */
+        if (node != engine->options.self && (finished || may_hold(tx, node))) {
             struct message *message = effect_to_node(engine, node, MESSAGE_KNOWN, tx->txid);
             message->outcome = tx_outcome(tx);
             message->reason = tx->reason;
@@ -234,6 +235,9 @@ static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
 static void tell_all_participants(struct engine *engine, struct tx *tx) {
     struct rm *rm;
     struct rm *next;
+    if (HASH_CNT(by_session, engine->rms_by_session) > ENGINE_TELL_ALL_MAX) {
+        return; /* their coordinator, or their own patience, ends it */
+    }
     HASH_ITER(by_session, engine->rms_by_session, rm, next) {
         effect_to_rm(engine, rm->session, MESSAGE_DECISION, tx->txid)->outcome = tx_outcome(tx);
     }
@@ -272,7 +276,8 @@ static bool is_read_only(const struct tx *tx, uint32_t i) {
     const struct acceptor *record = &tx->record;
     return (leader->votes != NULL && leader->votes[i] == PAXOS_VOTE_READ_ONLY) ||
            (leader->best != NULL && leader->best[i].vote == PAXOS_VOTE_READ_ONLY) ||
-           (record->set != NULL && record->accepted[i].vote == PAXOS_VOTE_READ_ONLY);
+           (record->set != NULL && paxos_set_equal(record->set, leader->set) &&
+            record->accepted[i].vote == PAXOS_VOTE_READ_ONLY);
 }
 
 /* Who needs the decision, as far as this leader knows the votes. When another node decided it may
@@ -435,7 +440,8 @@ void coordinate_repeat(struct engine *engine, struct tx *tx) {
         deadline_passed(engine, tx);
     } else if (tx->stage == TX_ACTIVE) {
         tx_timer(engine, tx, tx->deadline_ms);
-    } else if (tx->leader->phase == LEADER_LEARNING && ballot_0_is_over(engine, tx)) {
+    } else if (tx->leader->phase == LEADER_LEARNING && tx->acceptors == 0 &&
+               ballot_0_is_over(engine, tx)) {
         lead_take_over(engine, tx);
     } else if (tx->leader->phase == LEADER_LEARNING) {
         tx->acceptors = 0;

@@ -232,10 +232,27 @@ void lead_one_phase_result(struct engine *engine, struct rm *rm, const struct me
          &(struct leader_event){.type = LEADER_PARTICIPANT_SAID, .outcome = message->outcome});
 }
 
+/* It is finished, and no vote came here. The outcome is kept all the same, so that whichever node
+ * is asked within the retention time can tell it. */
+static struct tx *made_known(struct engine *engine, struct troth_txid txid) {
+    if (!tx_is_possible(engine, txid) || tx_is_unborn(engine, txid) ||
+        marks_forgotten(engine, txid)) {
+        return NULL;
+    }
+    struct tx *tx = tx_new(engine, txid, TX_KEPT);
+    if (tx != NULL) {
+        tx->asked = true; /* it is not presumed: it goes into the log */
+    }
+    return tx;
+}
+
 /* Another node brought it to its end, or knows that it is forgotten. Where this node leads or
  * coordinates it, phase two is still this node's too: to deliver twice does no harm. */
 void lead_known(struct engine *engine, const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
+    if (tx == NULL && message->finished) {
+        tx = made_known(engine, message->txid);
+    }
     if (tx == NULL || (message->outcome == PAXOS_OUTCOME_NONE && !message->forgotten)) {
         return;
     }

@@ -43,7 +43,8 @@
 /* A branch that may have voted read-only, and does not ask, is told of a commit only at this
  * repeat: it would not know the branch any more, and that is a hazard to whoever voted prepared. */
 #define ENGINE_CERTAIN_TRIES  5
-#define ENGINE_UNANSWERED_MAX 3 /* then a leader that should know counts as lost */
+#define ENGINE_TELL_ALL_MAX   64 /* attached participants; with more, an abort is not told to all */
+#define ENGINE_UNANSWERED_MAX 3  /* then a leader that should know counts as lost */
 /* The only member of the set of a transaction in which nobody took part. */
 #define ENGINE_NOBODY "_nobody"
 

@@ -103,6 +103,9 @@ static bool lack(struct starts starts, uint64_t incarnation, uint64_t boot) {
     if (incarnation > starts.last) {
         return true;
     }
+    if (boot == 0) {
+        return false; /* whoever saw it is of a version that does not say */
+    }
     uint64_t back = starts.last - incarnation;
     return back < starts.n && starts.boots[starts.n - 1 - back] != boot;
 }

@@ -82,7 +82,9 @@ static void prepare_again(struct branches *all, struct branch *branch, uint32_t 
     case PAXOS_VOTE_ABORTED:
         vote_aborted(all, branch, message->set);
         return;
-    case PAXOS_VOTE_NONE:
+    case PAXOS_VOTE_NONE: /* its vote is being made, and goes to whom is asked for now */
+        branch->acceptors = message->acceptors;
+        break;
     case PAXOS_VOTE_DELEGATED:
         break;
     }

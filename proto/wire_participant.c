@@ -246,8 +246,8 @@ static int read_prepare(const void *in, struct message *message) {
     const Troth__V1__PrepareBranch *part = in;
     message->type = MESSAGE_PREPARE;
     message->acceptors = part->acceptors;
-    if (!wire_get_txid(&part->txid, message) || part->n_set == 0) {
-        return TROTH_ERR_INVALID;
+    if (!wire_get_txid(&part->txid, message) || part->n_set == 0 || (part->acceptors & 1u) != 0) {
+        return TROTH_ERR_INVALID; /* there is no node 0 */
     }
     return wire_get_set(part->n_set, part->set, message);
 }

@@ -266,7 +266,8 @@ void world_restart(struct world *world, uint32_t node) {
     struct engine_options options = {.self = node,
                                      .nodes = world->nodes,
                                      .incarnation = ++n->incarnation,
-                                     .seed = world->random + node};
+                                     .seed = world->random + node,
+                                     .thrifty = world->thrifty};
     ck_assert_int_eq(engine_new(&n->engine, &options), 0);
     load(world, node);
     for (uint32_t other = 1; other <= world->nodes; other++) {

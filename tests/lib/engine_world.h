@@ -70,6 +70,7 @@ struct world {
     size_t queued;
     size_t queue_capacity;
     bool shuffle;
+    bool thrifty; /* of nodes that start from now on */
     unsigned lose_percent;
     unsigned double_percent;
     /* NULL or: true for a message that is lost. */

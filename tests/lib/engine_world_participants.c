@@ -39,12 +39,6 @@ static void vote_to(struct world *world, uint32_t participant, size_t index, uin
     participant_send(world, participant, node, &vote);
 }
 
-static void vote_to_all(struct world *world, uint32_t participant, size_t index) {
-    for (uint32_t node = 1; node <= world->nodes; node++) {
-        vote_to(world, participant, index, node);
-    }
-}
-
 static void on_prepare(struct world *world, uint32_t participant, struct message *message) {
     struct world_participant *p = &world->participant[participant];
     size_t index = branch_index(p, message->txid);
@@ -70,7 +64,11 @@ static void on_prepare(struct world *world, uint32_t participant, struct message
     if (p->branches[index].set == NULL) {
         p->branches[index].set = paxos_set_hold(message->set);
     }
-    vote_to_all(world, participant, index);
+    for (uint32_t node = 1; node <= world->nodes; node++) {
+        if (!live || message->acceptors == 0 || (message->acceptors & 1u << node) != 0) {
+            vote_to(world, participant, index, node);
+        }
+    }
 }
 
 static void on_decision(struct world *world, uint32_t participant, uint32_t node,

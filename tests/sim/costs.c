@@ -71,7 +71,7 @@ struct costs costs_counted(uint32_t n, uint32_t f, struct costs_how how) {
 struct costs costs_by_formula(uint32_t n, uint32_t f, struct costs_how how) {
     uint32_t others = how.thrifty ? f : 2 * f; /* acceptors but the coordinator's own */
     if (n == 1) {
-        return (struct costs){.messages = 3 * others + 4,
+        return (struct costs){.messages = 2 * others + 2 * f + 4,
                               .message_delays = f == 0 ? 4 : 6,
                               .unlock_delays = f == 0 ? 2 : 4,
                               .stable_delays = 2,
@@ -79,7 +79,7 @@ struct costs costs_by_formula(uint32_t n, uint32_t f, struct costs_how how) {
     }
     /* Faster, each acceptor tells each participant, and the coordinator tells none. */
     uint32_t tells = how.faster ? n * (others + 1) : n;
-    return (struct costs){.messages = n * (others + 3) + tells + 2 * others + 2,
+    return (struct costs){.messages = n * (others + 3) + tells + others + 2 * f + 2,
                           .message_delays = f == 0 ? 4 : 5,
                           .unlock_delays = f == 0 || how.faster ? 4 : 5,
                           .stable_delays = 2,

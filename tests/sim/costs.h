@@ -21,7 +21,7 @@
  *
  * Thrifty, votes go to F + 1 acceptors: one of them is the coordinator's own.
  *
- *   messages           N (F + 4) + 2F + 2             3F + 4
+ *   messages           N (F + 4) + 3F + 2             4F + 4
  *   stable writes      N + F + 1                      F + 2
  *
  * Faster, each acceptor tells each participant, and the coordinator none: N times the number of

@@ -149,6 +149,78 @@ static bool to_other_nodes(struct world *world, const struct world_message *mess
     return message->to_node == 1 || message->to_node == 2;
 }
 
+static void start_thriftily(void) {
+    world_init(&w, 3, 2);
+    w.thrifty = true;
+    for (uint32_t node = 1; node <= 3; node++) {
+        world_crash(&w, node);
+        world_restart(&w, node);
+    }
+}
+
+START_TEST(a_thrifty_outcome_is_kept_by_nodes_that_got_no_vote) {
+    start_thriftily();
+    struct troth_txid txid = two_branches(1);
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    for (uint32_t to = 2; to <= 3; to++) {
+        beat_from(1, to); /* the mark passes it */
+    }
+    world_lose_node(&w, 1);
+    for (uint32_t node = 2; node <= 3; node++) {
+        uint64_t again = world_ask(&w, node, ENGINE_COMMIT, txid);
+        world_run(&w);
+        ck_assert_int_eq(world_outcome(&w, again), PAXOS_OUTCOME_COMMITTED);
+    }
+    world_release(&w);
+}
+END_TEST
+
+static bool votes_to_2(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->message.type == MESSAGE_VOTE && message->to_node == 2;
+}
+
+START_TEST(L1_thrifty_votes_that_get_lost_go_to_all_and_need_no_ballot) {
+    start_thriftily();
+    struct troth_txid txid = two_branches(1);
+    w.lose = votes_to_2;
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert(!world_replied(&w, commit));
+    world_advance(&w, 3000);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    struct engine_counters counters;
+    engine_counters(w.node[1].engine, &counters);
+    ck_assert_uint_eq(counters.takeovers, 0);
+    world_release(&w);
+}
+END_TEST
+
+/* A participant that votes with a set of its own making: whoever leads has another one. */
+START_TEST(a_vote_with_another_set_does_no_harm) {
+    world_init(&w, 3, 3);
+    struct troth_txid txid = two_branches(1);
+    world_work(&w, 3, txid);
+    world_run(&w);
+    struct message vote = {.type = MESSAGE_VOTE,
+                           .txid = txid,
+                           .vote = PAXOS_VOTE_READ_ONLY,
+                           .set = paxos_set_new(&w.participant[1].id, 1)};
+    world_step(&w, 1,
+               (struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,
+                                     .session = w.participant[1].session[1],
+                                     .message = &vote});
+    message_release(&vote);
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_advance(&w, 20000);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    ck_assert_int_eq(world_branch(&w, 3, txid), BRANCH_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 static unsigned told_1;
 static bool counts_decisions_to_1(struct world *world, const struct world_message *message) {
     (void)world;
@@ -196,6 +268,9 @@ int main(void) {
         (const TTest *[]){L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know,
                           S6_a_record_goes_only_with_a_stored_mark,
                           L3_locks_go_when_another_node_aborts_for_a_paused_coordinator,
+                          a_thrifty_outcome_is_kept_by_nodes_that_got_no_vote,
+                          L1_thrifty_votes_that_get_lost_go_to_all_and_need_no_ballot,
+                          a_vote_with_another_set_does_no_harm,
                           S5_who_was_seen_to_vote_read_only_is_never_told,
                           S6_a_question_does_not_bring_the_forgotten_back, NULL});
 }
