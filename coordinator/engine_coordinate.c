@@ -150,6 +150,11 @@ static void send_prepare(struct engine *engine, struct tx *tx, struct branch *br
     }
 }
 
+/* An incarnation's upper half tells disks apart (types.proto). */
+static bool is_on_its_disk(const struct branch *branch) {
+    return branch->incarnation >> 32 == branch->rm->participant.incarnation >> 32;
+}
+
 void coordinate_send_branch(struct engine *engine, struct tx *tx, struct branch *branch) {
     if (branch->acked || branch->rm->session == 0) {
         return;
@@ -158,8 +163,10 @@ void coordinate_send_branch(struct engine *engine, struct tx *tx, struct branch 
         send_prepare(engine, tx, branch);
     } else if (tx->stage == TX_DECIDED &&
                (!branch->uncertain || tx->tries >= ENGINE_CERTAIN_TRIES)) {
-        effect_to_rm(engine, branch->rm->session, MESSAGE_DECISION, tx->txid)->outcome =
-            tx_outcome(tx);
+        struct message *decision =
+            effect_to_rm(engine, branch->rm->session, MESSAGE_DECISION, tx->txid);
+        decision->outcome = tx_outcome(tx);
+        decision->uncertain = branch->uncertain && is_on_its_disk(branch);
     }
 }
 

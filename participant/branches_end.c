@@ -113,15 +113,15 @@ static void contradiction(struct branches *all, struct branch *branch, uint32_t 
     effect_ack(all, 1u << node, branch->txid, told, true);
 }
 
-static void decided_unknown(struct branches *all, uint32_t node, struct troth_txid txid,
-                            enum paxos_outcome outcome) {
+static void decided_unknown(struct branches *all, uint32_t node, const struct message *message) {
     /* Aborted is presumed of what is not known [GL 5]; below the mark this participant has
-     * acknowledged before. */
-    if (outcome == PAXOS_OUTCOME_ABORTED || branches_below_mark(all, txid)) {
-        effect_ack(all, 1u << node, txid, outcome, false);
+     * acknowledged before; and had it voted prepared, this very disk would know it. */
+    if (message->outcome == PAXOS_OUTCOME_ABORTED || branches_below_mark(all, message->txid) ||
+        message->uncertain) {
+        effect_ack(all, 1u << node, message->txid, message->outcome, false);
         return;
     }
-    struct branch *branch = branch_add(all, txid);
+    struct branch *branch = branch_add(all, message->txid);
     if (branch != NULL) {
         branch->told_by = 1u << node;
         branch_hazard(all, branch, "this participant has no record of its branch");
@@ -215,7 +215,7 @@ void on_decision(struct branches *all, uint32_t node, const struct message *mess
         return;
     }
     if (branch == NULL) {
-        decided_unknown(all, node, message->txid, message->outcome);
+        decided_unknown(all, node, message);
         return;
     }
     if (!branch_state_is_finished(branch->state)) {

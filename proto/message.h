@@ -25,7 +25,7 @@ enum message_type {
     MESSAGE_ENLISTED,         /* txid, ok, already, error, reason, detail */
     MESSAGE_PREPARE,          /* txid, set, acceptors */
     MESSAGE_COMMIT_ONE_PHASE, /* txid, incarnation */
-    MESSAGE_DECISION,         /* txid, outcome, forgotten */
+    MESSAGE_DECISION,         /* txid, outcome, forgotten, uncertain */
     MESSAGE_ACCEPTED,         /* txid, majority: this node holds a vote to commit of everyone */
     MESSAGE_MARK,             /* txid: all of this origin's below it are finished */
     /* node -> node */
@@ -69,6 +69,7 @@ struct message {
     bool finished;
     bool forgotten;
     bool hazard;
+    bool uncertain;
     bool ok;
     bool already;
     enum message_ask ask;

@@ -184,6 +184,7 @@ static void build_decision(const struct message *message, struct wire_scratch *s
     part->txid = wire_put_txid(message, scratch);
     part->outcome = (Troth__V1__Outcome)message->outcome;
     part->forgotten = message->forgotten;
+    part->uncertain = message->uncertain;
 }
 
 static void build_accepted(const struct message *message, struct wire_scratch *scratch) {
@@ -263,6 +264,7 @@ static int read_decision(const void *in, struct message *message) {
     const Troth__V1__Decision *part = in;
     message->type = MESSAGE_DECISION;
     message->forgotten = part->forgotten;
+    message->uncertain = part->uncertain;
     bool ok = wire_get_txid(&part->txid, message) && wire_get_outcome(part->outcome, message);
     return ok ? 0 : TROTH_ERR_INVALID;
 }

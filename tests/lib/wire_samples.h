@@ -111,6 +111,7 @@ static inline void wire_sample_fill(struct message *message, enum message_type t
     message->finished = type == MESSAGE_KNOWN;
     message->forgotten = type == MESSAGE_KNOWN || type == MESSAGE_DECISION;
     message->hazard = type == MESSAGE_ACK;
+    message->uncertain = type == MESSAGE_DECISION;
     message->ok = type == MESSAGE_ENLISTED;
     message->already = type == MESSAGE_ENLISTED || type == MESSAGE_ANSWER;
     message->ask = type == MESSAGE_ASK ? MESSAGE_ASK_GET : MESSAGE_ASK_NONE;

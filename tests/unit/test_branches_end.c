@@ -9,6 +9,21 @@ static void accepted_at(struct story *s, uint32_t node) {
     story_says(s, node, (struct message){.type = MESSAGE_ACCEPTED, .txid = tx(1), .majority = 2});
 }
 
+START_TEST(H7_a_commit_of_an_unknown_branch_is_a_hazard_unless_it_may_have_been_a_reader) {
+    struct story s;
+    story_begin_attached(&s, (struct branches_options){.name = NULL});
+    story_says(&s, 2,
+               (struct message){.type = MESSAGE_DECISION,
+                                .txid = tx(1),
+                                .outcome = PAXOS_OUTCOME_COMMITTED,
+                                .uncertain = true});
+    story_expect_ack(&s, 2, PAXOS_OUTCOME_COMMITTED, false);
+    story_decision(&s, 2, tx(2), PAXOS_OUTCOME_COMMITTED);
+    story_expect_ack(&s, 2, PAXOS_OUTCOME_COMMITTED, true);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(S2_a_majority_of_acceptors_that_hold_all_votes_commits) {
     struct story s;
     story_begin_attached(&s, (struct branches_options){.name = NULL});
@@ -407,27 +422,29 @@ END_TEST
 int main(void) {
     return suite_run(
         "branches: the end",
-        (const TTest *[]){S2_a_majority_of_acceptors_that_hold_all_votes_commits,
-                          S2_acceptors_words_mean_nothing_to_a_branch_that_has_not_voted,
-                          S4_a_commit_is_acknowledged_once_it_is_on_disk,
-                          an_aborted_branch_is_undone_then_its_record_goes,
-                          aborted_before_prepare_undoes_the_branch_and_a_late_prepare_votes_aborted,
-                          aborted_while_the_vote_is_made_undoes_it_and_nothing_is_voted,
-                          an_enlistment_ends_with_the_transaction,
-                          aborted_is_presumed_of_an_unknown_branch_and_committed_is_a_hazard,
-                          S2_committed_without_our_vote_is_a_hazard_and_changes_nothing,
-                          S1_a_second_and_different_outcome_is_a_hazard_and_changes_nothing,
-                          S6_a_forgotten_transaction_leaves_the_branch_in_doubt,
-                          a_callback_that_fails_is_tried_again_until_it_succeeds,
-                          a_result_that_nobody_waits_for_is_ignored,
-                          a_prepared_branch_that_is_not_there_is_a_hazard_never_success,
-                          S4_with_storage_of_its_own_the_log_says_that_the_commit_was_begun,
-                          a_commit_begun_before_the_crash_that_is_not_there_has_succeeded,
-                          a_commit_whose_answer_was_lost_and_is_not_there_now_has_succeeded,
-                          what_is_finished_is_kept_until_the_mark_passes_it,
-                          marks_are_stored_together_after_a_while,
-                          a_stored_mark_holds_after_a_restart,
-                          ten_thousand_branches_each_end_as_they_should_and_nothing_is_left,
-                          a_step_speaks_for_so_many_branches_and_the_next_tick_goes_on,
-                          NULL});
+        (const TTest *[]){
+            H7_a_commit_of_an_unknown_branch_is_a_hazard_unless_it_may_have_been_a_reader,
+            S2_a_majority_of_acceptors_that_hold_all_votes_commits,
+            S2_acceptors_words_mean_nothing_to_a_branch_that_has_not_voted,
+            S4_a_commit_is_acknowledged_once_it_is_on_disk,
+            an_aborted_branch_is_undone_then_its_record_goes,
+            aborted_before_prepare_undoes_the_branch_and_a_late_prepare_votes_aborted,
+            aborted_while_the_vote_is_made_undoes_it_and_nothing_is_voted,
+            an_enlistment_ends_with_the_transaction,
+            aborted_is_presumed_of_an_unknown_branch_and_committed_is_a_hazard,
+            S2_committed_without_our_vote_is_a_hazard_and_changes_nothing,
+            S1_a_second_and_different_outcome_is_a_hazard_and_changes_nothing,
+            S6_a_forgotten_transaction_leaves_the_branch_in_doubt,
+            a_callback_that_fails_is_tried_again_until_it_succeeds,
+            a_result_that_nobody_waits_for_is_ignored,
+            a_prepared_branch_that_is_not_there_is_a_hazard_never_success,
+            S4_with_storage_of_its_own_the_log_says_that_the_commit_was_begun,
+            a_commit_begun_before_the_crash_that_is_not_there_has_succeeded,
+            a_commit_whose_answer_was_lost_and_is_not_there_now_has_succeeded,
+            what_is_finished_is_kept_until_the_mark_passes_it,
+            marks_are_stored_together_after_a_while,
+            a_stored_mark_holds_after_a_restart,
+            ten_thousand_branches_each_end_as_they_should_and_nothing_is_left,
+            a_step_speaks_for_so_many_branches_and_the_next_tick_goes_on,
+            NULL});
 }
