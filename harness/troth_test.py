@@ -17,10 +17,13 @@ that is needed. The programs trothd, troth-shard and troth are found in the fold
 an installation: `bin_dir`, else $TROTH_BIN_DIR, else $PATH. They must be built with crash points
 (./dev build crash); `trothd --list-crash-points` lists them.
 
-Use a Cluster from one thread that lives as long as the test: the processes never outlive it.
+Use a Cluster from one thread that lives as long as the test: the processes never outlive it. A test
+that ends in its own way leaves no file; one that is killed, by SIGTERM too, leaves its folder.
 """
 
+import atexit
 import ctypes
+import difflib
 import json
 import os
 import shutil
@@ -36,7 +39,7 @@ _POLL_S = 0.02
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # Shorter than the defaults, so that what is repeated and resolved is so within a test.
-_QUICK = ["--repeat-ms", "300", "--resolve-ms", "1000"]
+_QUICK = ["--repeat-ms", "300", "--resolve-ms", "1000", "--timeout-default-ms", "5000"]
 _PLACES = {"trothd": "coordinator", "troth-shard": "participant/shard", "troth": "cli"}
 
 
@@ -69,6 +72,7 @@ class _Member:
         self.log = os.path.join(data, name + ".log")
         self.args = []
         self.process = None
+        self.armed = False
         # Bound and never listening: nobody else gets the port, and the process can.
         self.port = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -82,7 +86,9 @@ class _Member:
         def die_with_the_test():
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
+        # Also when it is none: the test's own environment may have one, for its clients.
         environment = dict(os.environ, TROTH_CRASH_POINT=point or "")
+        self.armed = point is not None
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.program, *self.args], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -90,6 +96,9 @@ class _Member:
 
     def runs(self):
         return self.process is not None and self.process.poll() is None
+
+    def reached_its_point(self):
+        return self.armed and not self.runs() and self.process.returncode == -signal.SIGKILL
 
     def answers(self):
         host, port = self.address.split(":")
@@ -115,11 +124,12 @@ class Cluster:
         self.data = data or tempfile.mkdtemp(prefix="troth-")
         os.makedirs(self.data, exist_ok=True)
         self._members = {}
+        atexit.register(self._kill_all)
         try:
             self._make(nodes, shards, list(node_args))
             for member in self._members.values():
                 member.start(None)
-            self._wait_ready(READY_S)
+            self._wait_ready(READY_S, list(self._members.values()))
         except BaseException:
             self._kill_all()
             raise
@@ -192,17 +202,18 @@ class Cluster:
         """Restarts the member, in order, so that it dies at the point ("NAME" or "NAME:COUNT"), and
         waits until it is ready again or, if the point is on that way, has died."""
         found = self._member(member)
-        programs = self.crash_points().get(point.split(":")[0])
-        if programs is None:
-            raise Error(f"there is no crash point {point}; trothd --list-crash-points lists all")
+        name, points = point.split(":")[0], self.crash_points()
+        if name not in points:
+            nearest = difflib.get_close_matches(name, points, n=1, cutoff=0)[0]
+            raise Error(f"there is no crash point {name}; do you mean {nearest}? "
+                        "trothd --list-crash-points lists all")
+        programs = points[name]
         here = {"trothd"} if found.is_node() else {"libtroth-participant", "troth-shard"}
         if not programs & here:
-            raise Error(f"{point} is a crash point of {', '.join(sorted(programs))}, not of "
+            raise Error(f"{name} is a crash point of {', '.join(sorted(programs))}, not of "
                         f"{member}; a client's or service's own are armed in its environment, "
                         "TROTH_CRASH_POINT")
-        self._stop_one(found)
-        found.start(point)
-        self._wait_ready(READY_S, may_die=found)
+        self._start_again(found, point)
 
     def kill(self, member):
         """Kills it here and now."""
@@ -233,17 +244,15 @@ class Cluster:
     def restart(self, member):
         """Starts it again, without a point, and waits until it is ready. One that runs is stopped
         first, in order."""
-        found = self._member(member)
-        self._stop_one(found)
-        found.start(None)
-        self._wait_ready(READY_S)
+        self._start_again(self._member(member), None)
 
-    def wait_recovered(self, timeout_s=30.0):
+    def wait_recovered(self, timeout_s=60.0):
         """Waits until all that run are ready and attached to each other, and no node has a
         transaction that is undecided, in doubt or not delivered to its participants. Let your
-        clients rest, and restart who holds branches: a dead shard's are never delivered."""
+        clients rest, and restart who holds branches: a dead shard's are never delivered. What a
+        dead client left open is aborted at its deadline, 5 s after begin if it gave none."""
         until = time.monotonic() + timeout_s
-        self._wait_ready(timeout_s)
+        self._wait_ready(timeout_s, self._running())
         while True:
             left = self._unfinished()
             if left is None:
@@ -259,6 +268,7 @@ class Cluster:
                 self._stop_one(member)
         finally:
             self._kill_all()
+            atexit.unregister(self._kill_all)
 
     # ---- Inside ----------------------------------------------------------------------------
 
@@ -269,6 +279,16 @@ class Cluster:
         if name not in self._members:
             raise Error(f"there is no member {name}; there are {', '.join(self._members)}")
         return self._members[name]
+
+    def _running(self):
+        return [member for member in self._members.values() if member.runs()]
+
+    def _start_again(self, member, point):
+        self._stop_one(member)
+        # Who ran before must still do so; whoever ends from here on is seen.
+        others = [other for other in self._running() if other is not member]
+        member.start(point)
+        self._wait_ready(READY_S, [member, *others])
 
     def _stop_one(self, member):
         if not member.runs():
@@ -304,7 +324,7 @@ class Cluster:
 
     def _not_ready(self):
         """Whom is waited for, or None."""
-        running = [member for member in self._members.values() if member.runs()]
+        running = self._running()
         for member in running:
             if not member.answers():
                 return f"{member.name} does not listen on {member.address}"
@@ -323,19 +343,21 @@ class Cluster:
                 return f"{member.name} is not attached to all nodes"
         return None
 
-    def _wait_ready(self, timeout_s, may_die=None):
+    def _wait_ready(self, timeout_s, watched):
+        """Until all that run are ready. None of the watched may end meanwhile, but of its own crash
+        point; when the first of them does, nothing is left to wait for."""
         until = time.monotonic() + timeout_s
-        started = [member for member in self._members.values() if member.runs()]
         waits_for = "nobody"
         while time.monotonic() < until:
-            for member in started:
-                if not member.runs():
-                    if member is may_die and member.process.returncode == -signal.SIGKILL:
-                        return
+            for member in watched:
+                if not member.runs() and not member.reached_its_point():
                     raise Error(f"{member.name} has ended with {member.process.returncode}; its "
                                 f"log ends with:\n{member.end_of_log()}")
+            if watched and not watched[0].runs():
+                return
             waits_for = self._not_ready()
-            if waits_for is None:
+            # One that has ended since they were asked counts as none that is ready.
+            if waits_for is None and all(m.runs() or m.reached_its_point() for m in watched):
                 return
             time.sleep(_POLL_S)
         raise Error(f"not ready after {timeout_s} s: {waits_for}")

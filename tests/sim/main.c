@@ -1,4 +1,5 @@
 /* troth-sim: runs simulated worlds of Troth and says which rule one breaks, if any (./dev sim). */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@
 
 struct args {
     struct workers_options many;
-    bool one; /* a single seed */
+    bool one;   /* a single seed */
+    bool range; /* --seeds was given */
     const char *only;
     const char *trace;
     const char *diagram;
@@ -62,25 +64,35 @@ static void wrong(const char *what, const char *value) {
     exit(EXIT_USAGE);
 }
 
+#define SEED_MAX (UINT64_MAX / 4)
+
+/* Reads digits; false: there are none, or too many. */
+static bool digits(const char *text, const char **end, uint64_t *value) {
+    char *behind;
+    errno = 0;
+    *value = strtoull(text, &behind, 10);
+    *end = behind;
+    return text[0] >= '0' && text[0] <= '9' && errno == 0;
+}
+
 static uint64_t number(const char *text, const char *what, uint64_t most) {
-    char *end;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (end == text || *end != '\0' || text[0] == '-' || value == 0 || value > most) {
+    const char *end;
+    uint64_t value;
+    if (!digits(text, &end, &value) || *end != '\0' || value == 0 || value > most) {
         wrong(what, text);
     }
     return value;
 }
 
 static void seeds(struct workers_options *many, const char *text) {
-    char *end;
-    many->first = strtoull(text, &end, 10);
+    const char *end;
+    bool ok = digits(text, &end, &many->first);
     many->last = many->first;
-    if (end != text && strncmp(end, "..", 2) == 0) {
-        const char *second = end + 2;
-        many->last = strtoull(second, &end, 10);
-        end = end == second ? (char *)second - 1 : end;
+    if (ok && strncmp(end, "..", 2) == 0) {
+        ok = digits(end + 2, &end, &many->last);
     }
-    if (end == text || *end != '\0' || many->first == 0 || many->last < many->first) {
+    if (!ok || *end != '\0' || many->first == 0 || many->last < many->first ||
+        many->last > SEED_MAX) {
         wrong("--seeds wants A..B with 1 <= A <= B", text);
     }
 }
@@ -133,9 +145,10 @@ static void read_args(int argc, char **argv, struct args *args) {
         switch (option) {
         case SEEDS:
             seeds(many, optarg);
+            args->range = true;
             break;
         case SEED:
-            many->first = many->last = number(optarg, "--seed wants a number", UINT64_MAX - 1);
+            many->first = many->last = number(optarg, "--seed wants a number from 1", SEED_MAX);
             args->one = true;
             break;
         case JOBS:
@@ -199,6 +212,12 @@ static void read_args(int argc, char **argv, struct args *args) {
     if (optind < argc) {
         wrong("this is no option", argv[optind]);
     }
+    if (args->one && (args->range || args->json != NULL || args->coverage || many->stop_at_first)) {
+        wrong("--seed runs one world", "leave out --seeds, --json, --coverage and --stop-at-first");
+    }
+    if (args->tx != 0 && args->diagram == NULL) {
+        wrong("--tx says what is drawn", "give --diagram FILE.svg too");
+    }
     if (!args->one && (args->only != NULL || args->trace != NULL || args->diagram != NULL)) {
         wrong("--only, --trace and --diagram are about one world", "give --seed N");
     }
@@ -240,13 +259,20 @@ static void draw(const struct plan *plan, const char *path, uint32_t tx) {
         exit(EXIT_USAGE);
     }
     run_world(plan, &(struct world_look){.see = diagram_see, .arg = &diagram}, &verdict);
-    FILE *file = open_for_writing(path);
-    int err = diagram_write(&diagram, file);
-    close_written(file, path);
+    char *picture = NULL;
+    size_t bytes = 0;
+    FILE *memory = open_memstream(&picture, &bytes);
+    int err = memory == NULL ? TROTH_ERR_NO_MEMORY : diagram_write(&diagram, memory);
     diagram_release(&diagram);
-    if (err == TROTH_ERR_NOT_FOUND) {
-        wrong("--tx: nothing was seen of this transaction", path);
+    if (memory == NULL || fclose(memory) != 0 || err != 0) {
+        wrong(err == TROTH_ERR_NOT_FOUND ? "--tx: nothing was seen of this transaction"
+                                         : "the diagram can't be made",
+              path);
     }
+    FILE *file = open_for_writing(path);
+    fwrite(picture, 1, bytes, file);
+    close_written(file, path);
+    free(picture);
     printf("drew tx%u: %s\n", tx, path);
 }
 
@@ -259,6 +285,9 @@ static int run_one(const struct args *args) {
         wrong("--only wants names of faults and transactions, such as f2,t0", args->only);
     }
     FILE *file = args->trace == NULL ? NULL : open_for_writing(args->trace);
+    if (file != NULL) {
+        setvbuf(file, NULL, _IOLBF, 0); /* a world may end in an assertion */
+    }
     if (trace_init(&trace, file == NULL ? 4096 : 0, file) != 0) {
         return EXIT_USAGE;
     }
@@ -361,8 +390,7 @@ static void show_smaller(const struct args *args, const struct workers_broken *b
            sizes.no_faults ? " --no-faults" : "", run_kept(&plan, kept, sizeof kept));
 }
 
-static void write_json(const struct args *args, const struct workers_sum *sum) {
-    FILE *file = open_for_writing(args->json);
+static void write_json(const struct args *args, FILE *file, const struct workers_sum *sum) {
     fprintf(file,
             "{\"worlds\": %llu, \"seconds\": %.3f, \"worlds_per_second\": %.1f, \"jobs\": %u, "
             "\"transactions\": %llu, \"committed\": %llu, \"events\": %llu, \"broken\": %llu, "
@@ -410,22 +438,23 @@ static void print_summary(const struct args *args, const struct workers_sum *sum
         printf("\n");
     }
     if (sum->out_of_time) {
-        printf("the time was over before all seeds were run\n");
+        printf("stopped before all seeds were run\n");
     }
 }
 
 static int run_many(const struct args *args) {
     static struct workers_sum sum;
+    FILE *json = args->json != NULL ? open_for_writing(args->json) : NULL; /* before hours pass */
     workers_run(&args->many, &sum);
     for (uint32_t i = 0; i < sum.n_broken; i++) {
         say_broken(sum.broken[i].seed, &sum.broken[i].verdict);
     }
     print_summary(args, &sum);
-    if (args->json != NULL) {
-        write_json(args, &sum);
+    if (json != NULL) {
+        write_json(args, json, &sum);
     }
     if (sum.broken_worlds == 0) {
-        printf("all rules hold\n");
+        printf(sum.out_of_time ? "no rule is broken in those that ran\n" : "all rules hold\n");
         return 0;
     }
     printf("%llu worlds broke a rule\n", (unsigned long long)sum.broken_worlds);
@@ -437,7 +466,10 @@ static int run_many(const struct args *args) {
 
 static int run_wan(const struct args *args) {
     struct wan wan;
-    wan_measure(&wan);
+    if (!wan_measure(&wan)) {
+        fputs("troth-sim: a still world breaks a rule; run --costs\n", stderr);
+        return EXIT_BROKEN;
+    }
     wan_print(&wan, stdout);
     FILE *file = open_for_writing(args->wan);
     wan_plot(&wan, file);

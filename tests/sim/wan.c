@@ -25,7 +25,7 @@ static void see(void *arg, const struct sight *sight) {
 }
 
 /* The protocols in the order of wan_protocol_name. */
-static struct wan_times measure(uint32_t region, uint32_t protocol) {
+static bool measure(uint32_t region, uint32_t protocol, struct wan_times *times) {
     uint32_t f = protocol == 0 ? 0 : (protocol - 1) % WAN_F_MAX + 1;
     static struct plan plan;
     struct clock clock = {.asked_us = 0};
@@ -36,16 +36,19 @@ static struct wan_times measure(uint32_t region, uint32_t protocol) {
     plan.thrifty = protocol > WAN_F_MAX && protocol <= 2 * WAN_F_MAX;
     plan.faster = protocol > 2 * WAN_F_MAX;
     run_world(&plan, &(struct world_look){.see = see, .arg = &clock}, &verdict);
-    return (struct wan_times){.told_ms = (double)(clock.told_us - clock.asked_us) / 1000,
-                              .unlocked_ms = (double)(clock.applied_us - clock.asked_us) / 1000};
+    *times = (struct wan_times){.told_ms = (double)(clock.told_us - clock.asked_us) / 1000,
+                                .unlocked_ms = (double)(clock.applied_us - clock.asked_us) / 1000};
+    return verdict.rule[0] == '\0' && clock.told_us > 0 && clock.applied_us > 0;
 }
 
-void wan_measure(struct wan *wan) {
+bool wan_measure(struct wan *wan) {
+    bool good = true;
     for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
         for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
-            wan->times[region][i] = measure(region, i);
+            good = measure(region, i, &wan->times[region][i]) && good;
         }
     }
+    return good;
 }
 
 /* ---- Showing --------------------------------------------------------------------------------- */

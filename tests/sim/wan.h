@@ -23,7 +23,8 @@ struct wan {
     /* By the other participant's region and the protocol (wan_protocol_name). */
     struct wan_times times[PLAN_REGIONS + 1][WAN_PROTOCOLS];
 };
-void wan_measure(struct wan *wan);
+/* False: one of the worlds breaks a rule, or ends without an outcome. */
+bool wan_measure(struct wan *wan);
 const char *wan_protocol_name(uint32_t protocol);
 /* A table. */
 void wan_print(const struct wan *wan, FILE *file);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,6 +96,8 @@ static void start(const struct workers_options *options, struct shared *shared,
         exit(2);
     }
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody waits for it any more */
+        signal(SIGINT, SIG_IGN);          /* the parent says when to stop */
         work(options, shared, worker);
         exit(0); /* with the leak check, where there is one */
     }
@@ -152,6 +155,13 @@ static bool ended(const struct workers_options *options, struct shared *shared,
     return false;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    (void)number;
+    interrupted = 1;
+}
+
 static void wait_for_all(const struct workers_options *options, struct shared *shared,
                          struct workers_sum *sum) {
     double began = seconds_now();
@@ -164,7 +174,7 @@ static void wait_for_all(const struct workers_options *options, struct shared *s
             running -= worker->pid == pid && !ended(options, shared, worker, status);
         }
         double seconds = seconds_now() - began;
-        if (options->seconds_max > 0 && seconds > options->seconds_max) {
+        if (interrupted || (options->seconds_max > 0 && seconds > options->seconds_max)) {
             sum->out_of_time = true;
             atomic_store(&shared->stop, true);
         }
@@ -217,6 +227,8 @@ void workers_run(const struct workers_options *options, struct workers_sum *sum)
     }
     memset(sum, 0, sizeof *sum);
     atomic_store(&shared->next, options->first);
+    signal(SIGINT, on_signal); /* what was found by then is told */
+    signal(SIGTERM, on_signal);
     for (uint32_t i = 0; i < options->jobs; i++) {
         start(options, shared, &shared->workers[i]);
     }
