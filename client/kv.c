@@ -266,8 +266,11 @@ int troth_kv_get(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, s
         *value = (struct troth_kv_value){.bytes = malloc(got->value.len + 1), .n = got->value.len};
         if (value->bytes == NULL) {
             err = TROTH_ERR_NO_MEMORY;
-        } else if (value->n > 0) {
-            memcpy(value->bytes, got->value.data, value->n);
+        } else {
+            if (value->n > 0) {
+                memcpy(value->bytes, got->value.data, value->n);
+            }
+            value->bytes[value->n] = '\0';
         }
     }
     protobuf_c_message_free_unpacked(reply, NULL);

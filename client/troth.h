@@ -107,7 +107,7 @@ int troth_kv_abort(struct troth_kv_tx *tx, struct troth_result *result);
  * (compare-and-set: another value; commit has begun), _INVALID, _TOO_LARGE (add: out of range),
  * _TIMEOUT, _UNAVAILABLE; `why` may be NULL. */
 struct troth_kv_value {
-    uint8_t *bytes; /* malloc'd; the caller frees it */
+    uint8_t *bytes; /* malloc'd, with a NUL behind the n bytes; the caller frees it */
     size_t n;
 };
 int troth_kv_get(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,

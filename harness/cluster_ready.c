@@ -8,8 +8,9 @@
 #include "harness/cluster_internal.h"
 #include "shell/clock.h"
 
-static bool runs(const struct member *member) {
-    return member->process.pid != 0 && !member->process.paused;
+/* Asks: one that has just died is waited for by nobody. */
+static bool runs(struct member *member) {
+    return process_running(&member->process, NULL) && !member->process.paused;
 }
 
 /* Whether the node says of itself that it is ready; else `why` says what for it waits. */

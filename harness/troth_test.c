@@ -33,7 +33,8 @@ struct member {
 };
 
 /* Shorter than the defaults, so that what is repeated and resolved is so within a test. */
-static const char *const quick[] = {"--repeat-ms", "300", "--resolve-ms", "1000", NULL};
+static const char *const quick[] = {
+    "--repeat-ms", "300", "--resolve-ms", "1000", "--timeout-default-ms", "5000", NULL};
 
 static bool find(const struct troth_test *t, const char *name, struct member *member, char *why) {
     for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
@@ -252,10 +253,14 @@ int troth_test_kill(struct troth_test *t, const char *member, char why[TROTH_TES
     return err;
 }
 
-bool troth_test_crashed(struct troth_test *t, const char *member) {
+int troth_test_crashed(struct troth_test *t, const char *member, char why[TROTH_TEST_WHY_BYTES]) {
     struct member found;
-    return find(t, member, &found, NULL) &&
-           !cluster_running(t->cluster, found.role, found.index, NULL);
+    bool crashed = false;
+    if (!find(t, member, &found, why)) {
+        return TROTH_ERR_NOT_FOUND;
+    }
+    int err = look_for_crash(t, found, &crashed, why);
+    return err != 0 ? err : crashed;
 }
 
 int troth_test_wait_crashed(struct troth_test *t, const char *member, int64_t timeout_ms,
@@ -316,17 +321,25 @@ static bool is_quiet(struct troth_test *t, unsigned node, char why[TROTH_TEST_WH
     return quiet;
 }
 
+static bool all_quiet(struct troth_test *t, char why[TROTH_TEST_WHY_BYTES]) {
+    for (unsigned node = 0; node < cluster_count(t->cluster, CLUSTER_NODE); node++) {
+        if (!is_quiet(t, node, why)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int troth_test_wait_recovered(struct troth_test *t, int64_t timeout_ms,
                               char why[TROTH_TEST_WHY_BYTES]) {
     int64_t until_ms = clock_monotonic_ms() + timeout_ms;
     int err = cluster_wait_ready(t->cluster, timeout_ms, why);
-    for (unsigned node = 0; err == 0 && node < cluster_count(t->cluster, CLUSTER_NODE); node++) {
-        while (!is_quiet(t, node, why)) {
-            if (clock_monotonic_ms() >= until_ms) {
-                return TROTH_ERR_TIMEOUT;
-            }
-            nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+    /* All anew each time: what one still has to do may give work to another. */
+    while (err == 0 && !all_quiet(t, why)) {
+        if (clock_monotonic_ms() >= until_ms) {
+            return TROTH_ERR_TIMEOUT;
         }
+        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
     }
     return err;
 }

@@ -9,9 +9,9 @@
  *     troth_test_start(&t, &(struct troth_test_options){.shards = 2}, why);
  *     ... your service, with troth_test_nodes(t) and troth_test_shards(t) ...
  *     troth_test_arm(t, "node-1", "before.send.decision", why);
- *     ... let your service work until troth_test_crashed(t, "node-1") ...
+ *     ... let your service work while troth_test_crashed(t, "node-1", why) == 0 ...
  *     troth_test_restart(t, "node-1", why);
- *     troth_test_wait_recovered(t, 30000, why);
+ *     troth_test_wait_recovered(t, 60000, why);
  *     ... what must hold for your service? ...
  *     troth_test_stop(t, why);
  *
@@ -20,8 +20,8 @@
  * "node-N" and "shard-1" to "shard-N".
  *
  * The processes never outlive the thread that started them: use it from one thread that lives as
- * long as the test. Every function returns 0 or an error of troth_err.h; `why`, which must not be
- * NULL, then says what failed and what to do.
+ * long as the test. A test that is killed leaves the temporary folder. Every function returns 0 or
+ * an error of troth_err.h; `why`, which must not be NULL, then says what failed and what to do.
  */
 #ifndef TROTH_TEST_H
 #define TROTH_TEST_H
@@ -68,8 +68,9 @@ int troth_test_arm(struct troth_test *t, const char *member, const char *point,
                    char why[TROTH_TEST_WHY_BYTES]);
 /* Kills it here and now. TROTH_ERR_NOT_FOUND, _STATE (it does not run). */
 int troth_test_kill(struct troth_test *t, const char *member, char why[TROTH_TEST_WHY_BYTES]);
-/* Whether the member is dead: has reached its point, or was killed. */
-bool troth_test_crashed(struct troth_test *t, const char *member);
+/* Whether the member is dead: has reached its point, or was killed. 1: it is; 0: it runs.
+ * TROTH_ERR_NOT_FOUND; _STATE: it ended in another way (all errors are negative). */
+int troth_test_crashed(struct troth_test *t, const char *member, char why[TROTH_TEST_WHY_BYTES]);
 /* Waits for that. TROTH_ERR_TIMEOUT: it was not reached; _STATE: it ended in another way. */
 int troth_test_wait_crashed(struct troth_test *t, const char *member, int64_t timeout_ms,
                             char why[TROTH_TEST_WHY_BYTES]);
@@ -78,8 +79,9 @@ int troth_test_wait_crashed(struct troth_test *t, const char *member, int64_t ti
 int troth_test_restart(struct troth_test *t, const char *member, char why[TROTH_TEST_WHY_BYTES]);
 /* Waits until all that run are ready and attached to each other, and no node has a transaction that
  * is undecided, in doubt or not delivered to its participants. Let your clients rest, and restart
- * who holds branches: a dead shard's are never delivered. TROTH_ERR_TIMEOUT: `why` says what is
- * left; _CLOSED. */
+ * who holds branches: a dead shard's are never delivered. What a dead client left open is aborted
+ * at its deadline, 5 s after begin if it gave none. TROTH_ERR_TIMEOUT: `why` says what is left;
+ * _CLOSED. */
 int troth_test_wait_recovered(struct troth_test *t, int64_t timeout_ms,
                               char why[TROTH_TEST_WHY_BYTES]);
 

@@ -124,7 +124,8 @@ class Cluster:
         self.data = data or tempfile.mkdtemp(prefix="troth-")
         os.makedirs(self.data, exist_ok=True)
         self._members = {}
-        atexit.register(self._kill_all)
+        self._owner = os.getpid()
+        atexit.register(self._at_exit)
         try:
             self._make(nodes, shards, list(node_args))
             for member in self._members.values():
@@ -268,7 +269,7 @@ class Cluster:
                 self._stop_one(member)
         finally:
             self._kill_all()
-            atexit.unregister(self._kill_all)
+            atexit.unregister(self._at_exit)
 
     # ---- Inside ----------------------------------------------------------------------------
 
@@ -288,7 +289,7 @@ class Cluster:
         # Who ran before must still do so; whoever ends from here on is seen.
         others = [other for other in self._running() if other is not member]
         member.start(point)
-        self._wait_ready(READY_S, [member, *others])
+        self._wait_ready(READY_S, [member, *others], started=member)
 
     def _stop_one(self, member):
         if not member.runs():
@@ -305,6 +306,10 @@ class Cluster:
         if status not in (0, -signal.SIGKILL):
             raise Error(f"{member.name} did not stop in order: status {status}; its log ends with:"
                         f"\n{member.end_of_log()}")
+
+    def _at_exit(self):
+        if os.getpid() == self._owner:  # and not a fork of the test
+            self._kill_all()
 
     def _kill_all(self):
         for member in self._members.values():
@@ -343,9 +348,9 @@ class Cluster:
                 return f"{member.name} is not attached to all nodes"
         return None
 
-    def _wait_ready(self, timeout_s, watched):
-        """Until all that run are ready. None of the watched may end meanwhile, but of its own crash
-        point; when the first of them does, nothing is left to wait for."""
+    def _wait_ready(self, timeout_s, watched, started=None):
+        """Until all that run are ready, or `started` has reached its crash point. None of the
+        watched may end meanwhile but of its own point."""
         until = time.monotonic() + timeout_s
         waits_for = "nobody"
         while time.monotonic() < until:
@@ -353,10 +358,10 @@ class Cluster:
                 if not member.runs() and not member.reached_its_point():
                     raise Error(f"{member.name} has ended with {member.process.returncode}; its "
                                 f"log ends with:\n{member.end_of_log()}")
-            if watched and not watched[0].runs():
+            if started is not None and started.reached_its_point():
                 return
             waits_for = self._not_ready()
-            # One that has ended since they were asked counts as none that is ready.
+            # Whoever has ended since was not asked.
             if waits_for is None and all(m.runs() or m.reached_its_point() for m in watched):
                 return
             time.sleep(_POLL_S)

@@ -38,14 +38,46 @@ struct found {
     bool anywhere; /* in any program */
     bool here;     /* where it is to be armed */
     char program[NAME_BYTES];
+    char nearest[NAME_BYTES]; /* the name that is most like it */
 };
+
+static size_t min(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+/* Levenshtein's, of two names. */
+static size_t distance(const char *a, const char *b) {
+    size_t row[NAME_BYTES];
+    size_t n = strlen(b);
+    for (size_t k = 0; k <= n; k++) {
+        row[k] = k;
+    }
+    for (size_t i = 0; a[i] != '\0'; i++) {
+        size_t diagonal = row[0]++;
+        for (size_t k = 0; k < n; k++) {
+            size_t changed = diagonal + (a[i] != b[k]);
+            diagonal = row[k + 1];
+            row[k + 1] = min(min(row[k + 1], row[k]) + 1, changed);
+        }
+    }
+    return row[n];
+}
 
 static void read_list(FILE *from, const char *name, bool in_node, struct found *found) {
     char line[512];
     char own[NAME_BYTES];
     char program[NAME_BYTES];
+    size_t nearest = SIZE_MAX;
     while (fgets(line, sizeof line, from) != NULL) {
-        if (sscanf(line, "%127s %127s", own, program) != 2 || strcmp(own, name) != 0) {
+        if (sscanf(line, "%127s %127s", own, program) != 2) {
+            continue;
+        }
+        size_t far = distance(own, name);
+        if (far < nearest) {
+            nearest = far;
+            memcpy(found->nearest, own, sizeof own);
+        }
+        if (far > 0) {
             continue;
         }
         bool of_node = strcmp(program, "trothd") == 0;
@@ -79,7 +111,8 @@ int test_points_check(const char *trothd, bool in_node, const char *point,
                  trothd);
     } else if (!found.anywhere) {
         snprintf(why, TROTH_TEST_WHY_BYTES,
-                 "there is no crash point %s; trothd --list-crash-points lists all", name);
+                 "there is no crash point %s; do you mean %s? trothd --list-crash-points lists all",
+                 name, found.nearest);
     } else if (!found.here) {
         snprintf(why, TROTH_TEST_WHY_BYTES,
                  "%s is a crash point of %s, not of %s; a client's or service's own are armed in "

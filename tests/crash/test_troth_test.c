@@ -27,10 +27,10 @@ START_TEST(a_node_dies_at_its_point_returns_and_is_recovered) {
     start(3, 1);
     ck_assert_msg(troth_test_arm(t, "node-1", "after.send.heartbeat:5", why) == 0, "%s", why);
     ck_assert_msg(troth_test_wait_crashed(t, "node-1", PATIENCE_MS, why) == 0, "%s", why);
-    ck_assert(troth_test_crashed(t, "node-1"));
-    ck_assert(!troth_test_crashed(t, "node-2"));
+    ck_assert_int_eq(troth_test_crashed(t, "node-1", why), 1);
+    ck_assert_int_eq(troth_test_crashed(t, "node-2", why), 0);
     ck_assert_msg(troth_test_restart(t, "node-1", why) == 0, "%s", why);
-    ck_assert(!troth_test_crashed(t, "node-1"));
+    ck_assert_int_eq(troth_test_crashed(t, "node-1", why), 0);
     ck_assert_msg(troth_test_wait_recovered(t, PATIENCE_MS, why) == 0, "%s", why);
     stop();
 }
@@ -39,8 +39,19 @@ END_TEST
 START_TEST(a_point_of_the_start_is_reached_while_it_is_armed) {
     start(1, 1);
     ck_assert_msg(troth_test_arm(t, "shard-1", "after.store.start", why) == 0, "%s", why);
-    ck_assert(troth_test_crashed(t, "shard-1"));
+    ck_assert_int_eq(troth_test_crashed(t, "shard-1", why), 1);
     ck_assert_msg(troth_test_restart(t, "shard-1", why) == 0, "%s", why);
+    stop();
+}
+END_TEST
+
+START_TEST(others_may_reach_their_points_while_one_is_armed) {
+    start(3, 1);
+    ck_assert_msg(troth_test_arm(t, "node-1", "after.send.heartbeat:20", why) == 0, "%s", why);
+    ck_assert_msg(troth_test_arm(t, "shard-1", "after.store.prepared", why) == 0, "%s", why);
+    ck_assert_msg(troth_test_wait_crashed(t, "node-1", PATIENCE_MS, why) == 0, "%s", why);
+    ck_assert_msg(troth_test_restart(t, "node-1", why) == 0, "%s", why);
+    ck_assert_msg(troth_test_wait_recovered(t, PATIENCE_MS, why) == 0, "%s", why);
     stop();
 }
 END_TEST
@@ -51,7 +62,7 @@ START_TEST(what_can_not_be_armed_is_refused_and_nothing_is_restarted) {
         const char *member, *point, *words;
     } bad[] = {
         {"node-2", "before.send.prepare", "there is no member"},
-        {"node-1", "before.send.prepar", "there is no crash point before.send.prepar;"},
+        {"node-1", "before.send.prepar", "before.send.prepar; do you mean before.send.prepare?"},
         {"node-1", "before.send.vote", "is a crash point of libtroth-participant"},
         {"shard-1", "before.send.prepare", "is a crash point of trothd"},
         {"node-1", "before.ask.commit", "is a crash point of libtroth,"},
@@ -61,10 +72,13 @@ START_TEST(what_can_not_be_armed_is_refused_and_nothing_is_restarted) {
         ck_assert_int_eq(troth_test_arm(t, bad[i].member, bad[i].point, why), TROTH_ERR_NOT_FOUND);
         ck_assert_msg(strstr(why, bad[i].words) != NULL, "%s", why);
     }
-    ck_assert(!troth_test_crashed(t, "node-1") && !troth_test_crashed(t, "shard-1"));
+    ck_assert_int_eq(troth_test_crashed(t, "node-1", why), 0);
+    ck_assert_int_eq(troth_test_crashed(t, "shard-1", why), 0);
     /* A name that is there, and a count that is none: the process itself refuses it. */
     ck_assert_int_eq(troth_test_arm(t, "node-1", "before.send.prepare:0", why), TROTH_ERR_CLOSED);
     ck_assert_msg(strstr(why, "NAME:COUNT") != NULL, "%s", why);
+    /* It has ended, and not of a crash. */
+    ck_assert_int_eq(troth_test_crashed(t, "node-1", why), TROTH_ERR_STATE);
     stop();
 }
 END_TEST
@@ -81,10 +95,10 @@ END_TEST
 START_TEST(a_killed_member_is_told_of_and_can_not_be_killed_again) {
     start(3, 0);
     ck_assert_int_eq(troth_test_kill(t, "node-2", why), 0);
-    ck_assert(troth_test_crashed(t, "node-2"));
+    ck_assert_int_eq(troth_test_crashed(t, "node-2", why), 1);
     ck_assert_int_eq(troth_test_kill(t, "node-2", why), TROTH_ERR_STATE);
     ck_assert_int_eq(troth_test_kill(t, "nobody", why), TROTH_ERR_NOT_FOUND);
-    ck_assert(!troth_test_crashed(t, "nobody"));
+    ck_assert_int_eq(troth_test_crashed(t, "nobody", why), TROTH_ERR_NOT_FOUND);
     ck_assert_ptr_null(troth_test_log(t, "nobody"));
     /* The other two are the majority. */
     ck_assert_msg(troth_test_wait_recovered(t, PATIENCE_MS, why) == 0, "%s", why);
@@ -143,6 +157,7 @@ int main(void) {
     const TTest *const tests[] = {
         a_node_dies_at_its_point_returns_and_is_recovered,
         a_point_of_the_start_is_reached_while_it_is_armed,
+        others_may_reach_their_points_while_one_is_armed,
         what_can_not_be_armed_is_refused_and_nothing_is_restarted,
         a_point_that_is_not_reached_is_told,
         a_killed_member_is_told_of_and_can_not_be_killed_again,

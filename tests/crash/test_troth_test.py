@@ -1,8 +1,11 @@
 """troth_test.py: what users' tests call."""
 
 import os
+import subprocess
+import sys
 import tempfile
 import unittest
+import unittest.mock
 
 import troth_test
 
@@ -25,6 +28,37 @@ class ClusterTest(unittest.TestCase):
             cluster.restart("shard-1")
             cluster.wait_recovered()
 
+    def test_others_may_reach_their_points_while_one_is_armed(self):
+        with troth_test.Cluster(nodes=3) as cluster:
+            cluster.arm("node-1", "after.send.heartbeat")
+            cluster.arm("node-2", "before.send.prepare")
+            cluster.wait_crashed("node-1")
+            cluster.restart("node-1")
+            cluster.wait_recovered()
+
+    def test_what_dies_without_a_point_is_told_of_by_the_next_call(self):
+        with troth_test.Cluster(nodes=3) as cluster:
+            own_start = troth_test._Member.start
+
+            def start_and_kill_another(member, point):
+                cluster._members["node-3"].process.kill()
+                own_start(member, point)
+
+            with unittest.mock.patch.object(troth_test._Member, "start", start_and_kill_another):
+                with self.assertRaisesRegex(troth_test.Error, "node-3 has ended with -9"):
+                    cluster.restart("node-1")
+
+    def test_a_test_that_forgets_to_stop_leaves_nothing(self):
+        script = "import troth_test; print(troth_test.Cluster(nodes=1).data)"
+        run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                             check=True)
+        self.assertFalse(os.path.exists(run.stdout.strip()))
+
+    def test_a_dead_client_s_transaction_ends_by_its_deadline(self):
+        with troth_test.Cluster(nodes=1, shards=1) as cluster:
+            cluster.troth("tx", "begin")
+            cluster.wait_recovered()
+
     def test_an_outcome_survives_its_coordinator(self):
         with troth_test.Cluster(nodes=1, shards=2) as cluster:
             cluster.arm("node-1", "after.reply.committed")
@@ -39,7 +73,7 @@ class ClusterTest(unittest.TestCase):
         with troth_test.Cluster(nodes=1, shards=1) as cluster:
             for member, point, words in [
                     ("node-2", "before.send.prepare", "there is no member"),
-                    ("node-1", "before.send.prepar", "there is no crash point before.send.prepar"),
+                    ("node-1", "before.send.prepar", "before.send.prepar; do you mean before.send.prepare[?]"),
                     ("node-1", "before.send.vote", "libtroth-participant"),
                     ("shard-1", "before.send.prepare", "is a crash point of trothd"),
                     ("shard-1", "before.ask.commit", "armed in its environment")]:
