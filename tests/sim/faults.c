@@ -159,6 +159,21 @@ static void begin_fault(struct world *world, const struct plan_fault *fault) {
             world_fault(world, fault->kind, fault->who, "loses a live branch's work");
         }
         break;
+    case FAULT_STOP:
+        world->nodes[fault->who.index].stop_asked = host->life == LIFE_UP;
+        host->crash_for_us = fault->for_us;
+        break;
+    case FAULT_DAMAGE:
+        /* A node that can't read a record is silent about it: that counts as a failure, and more
+         * than F of these block by design. */
+        if (host->life == LIFE_UP && world->plan->nodes > 1 && world->plan->gone_nodes == 0 &&
+            !world->damaged) {
+            world->damaged = true;
+            world_fault(world, fault->kind, fault->who, "dies, and a record is damaged");
+            world->nodes[fault->who.index].damaged = true;
+            host_crash(host, fault->for_us);
+        }
+        break;
     case FAULT_RESET:
         if (!same && net_conn(world, fault->who, fault->to.index)->up_dialler) {
             world_fault(world, fault->kind, fault->who, "a connection breaks");

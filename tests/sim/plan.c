@@ -292,6 +292,8 @@ static void draw_fault(const struct plan *plan, struct random *r, const uint8_t 
     case FAULT_ISOLATE_NODES:
     case FAULT_EMPTY_DISK:
     case FAULT_OLDER_DISK:
+    case FAULT_STOP:
+    case FAULT_DAMAGE:
         fault->who = draw_node(plan, r);
         break;
     case FAULT_LOSE_BRANCH:
@@ -349,7 +351,8 @@ static void draw_faults(struct plan *plan, struct random *r) {
         [FAULT_PAUSE] = 10,     [FAULT_CUT] = 10,           [FAULT_CUT_ONE_WAY] = 8,
         [FAULT_ISOLATE] = 6,    [FAULT_ISOLATE_NODES] = 6,  [FAULT_SLOW_DISK] = 4,
         [FAULT_FULL_DISK] = 2,  [FAULT_FAILED_SYNC] = 4,    [FAULT_EMPTY_DISK] = 2,
-        [FAULT_OLDER_DISK] = 4, [FAULT_LOSE_BRANCH] = 6,    [FAULT_RESET] = 8};
+        [FAULT_OLDER_DISK] = 4, [FAULT_LOSE_BRANCH] = 6,    [FAULT_RESET] = 8,
+        [FAULT_STOP] = 6,       [FAULT_DAMAGE] = 3};
     uint8_t weights[FAULT_KINDS];
     for (uint32_t i = 0; i < FAULT_KINDS; i++) {
         weights[i] = random_percent(r, 50) ? usual[i] : 0;
@@ -462,6 +465,8 @@ const char *fault_name(enum fault_kind kind) {
         [FAULT_OLDER_DISK] = "older disk",
         [FAULT_LOSE_BRANCH] = "lost branch",
         [FAULT_RESET] = "reset",
+        [FAULT_STOP] = "stop",
+        [FAULT_DAMAGE] = "damaged record",
     };
     return kind < FAULT_KINDS ? names[kind] : "?";
 }

@@ -75,6 +75,8 @@ enum fault_kind {
     FAULT_OLDER_DISK,    /* the same, with the disk of one start before */
     FAULT_LOSE_BRANCH,   /* who, a participant: loses the work of a live branch */
     FAULT_RESET,         /* who, to: their connection breaks */
+    FAULT_STOP,          /* who, a node: is stopped in order, and started again after for_us */
+    FAULT_DAMAGE,        /* who, a node: dies, and can't read one of its records when it returns */
     FAULT_KINDS,
 };
 const char *fault_name(enum fault_kind kind);

@@ -6,6 +6,8 @@
 #include "base/troth_err.h"
 #include "tests/sim/world_state.h"
 
+#define STOP_MS 5000
+
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 /* What depends on a record waits for the batch; behind it everything to the same process does. */
@@ -264,6 +266,28 @@ static void beat(struct sim_node *node) {
     expire_calls(node);
 }
 
+/* As coordinator/node.c stops: no more Begin, what is under way comes to its end or is left to the
+ * others after a while, and the last batch is stored. */
+static void stop_in_order(struct sim_node *node) {
+    struct host *host = &node->host;
+    if (node->stop_asked && node->started && !node->stopping) {
+        node->stopping = true;
+        node->stop_until_ms = node->now_ms + STOP_MS;
+        sim_node_step(node, (struct engine_event){.type = ENGINE_STOP});
+    }
+    bool over =
+        node->stopping && (engine_is_idle(node->engine) || node->now_ms >= node->stop_until_ms);
+    if (over && !host->doomed) {
+        world_fault(host->world, FAULT_STOP, host->self, "stops in order");
+        node_leave(node);
+        sim_node_commit_now(node);
+        host->doomed = true; /* it says no more */
+        world_at(host->world, host->world->now_us,
+                 (struct event){
+                     .kind = EVENT_FAULT, .a = UINT32_MAX, .b = host->slot, .id = host->epoch});
+    }
+}
+
 static void take_part(struct sim_node *node) {
     if (node->membership.fresh) {
         node->disk.admitted = true;
@@ -350,6 +374,7 @@ void sim_node_run(struct sim_node *node) {
         take_part(node);
     }
     run_self(node);
+    stop_in_order(node);
     end_batch(node);
 }
 
@@ -385,6 +410,7 @@ void sim_node_crash(struct sim_node *node) {
     memset(node->held_to, 0, sizeof node->held_to);
     node->n_calls = 0;
     node->started = node->urgent = node->holds = false;
+    node->stop_asked = node->stopping = false;
     node->lazy_since_ms = 0;
 }
 

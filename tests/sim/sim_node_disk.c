@@ -192,12 +192,14 @@ static void load_engine(struct sim_node *node) {
         sim_node_step(node,
                       (struct engine_event){.type = ENGINE_LOAD_MARK, .txid = node->disk.marks[i]});
     }
-    for (uint32_t tx = 1; tx <= node->host.world->n_txs; tx++) {
+    for (uint32_t tx = node->host.world->n_txs; tx > 0; tx--) {
         if (node->disk.has[tx]) {
             struct acceptor record = record_copy(&node->disk.records[tx]);
+            bool damaged = node->damaged && !record.finished;
             sim_node_step(node, (struct engine_event){.type = ENGINE_LOAD_RECORD,
                                                       .txid = node->host.world->txids[tx],
-                                                      .record = &record});
+                                                      .record = damaged ? NULL : &record});
+            node->damaged = node->damaged && !damaged; /* the newest one that matters */
             acceptor_release(&record);
         }
     }

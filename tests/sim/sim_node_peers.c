@@ -75,6 +75,19 @@ void node_beat(struct sim_node *node) {
     }
 }
 
+void node_leave(struct sim_node *node) {
+    struct world *world = node->host.world;
+    for (uint32_t id = 1; id <= world->plan->nodes; id++) {
+        if (id != node->host.self.index && node->peers[id].greeted) {
+            struct packet *packet = packet_new(world, PACKET_MESSAGE, node->host.self,
+                                               (struct process){ROLE_NODE, (uint8_t)id});
+            packet->conn = net_conn(world, node->host.self, id)->id;
+            packet->message.type = MESSAGE_LEAVING;
+            sim_node_send(node, packet, false);
+        }
+    }
+}
+
 void node_excuse(struct sim_node *node, int64_t late_ms) {
     for (uint32_t id = 1; id <= node->host.world->plan->nodes; id++) {
         detector_excuse(&node->peers[id].detector, late_ms, node->now_ms);
@@ -239,5 +252,8 @@ void node_on_message(struct sim_node *node, struct packet *packet) {
     if (node->started) {
         sim_node_step(node, (struct engine_event){
                                 .type = ENGINE_NODE_MESSAGE, .node = id, .message = message});
+    }
+    if (message->type == MESSAGE_LEAVING) {
+        distrust(node, id);
     }
 }

@@ -142,6 +142,9 @@ static void heal(struct world *world) {
             host_crash(host, 0); /* its crash waited for something that never came */
             host->life = LIFE_GONE;
         }
+        if (host->self.role == ROLE_NODE && world->nodes[host->self.index].stop_asked) {
+            host_crash(host, 0); /* no stop lasts longer than the faults */
+        }
         if (host->life == LIFE_DOWN) {
             host_start(host);
         }

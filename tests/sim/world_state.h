@@ -201,6 +201,9 @@ struct sim_node {
     struct sim_call calls[SIM_CALLS_MAX];
     uint32_t n_calls;
     bool started;
+    bool stop_asked, stopping; /* in order */
+    int64_t stop_until_ms;
+    bool damaged; /* one record can't be read at the next start */
     int64_t now_ms, last_beat_ms, next_beat_ms;
     /* The batch. */
     bool urgent, holds;
@@ -353,6 +356,7 @@ struct world {
     int64_t base_us; /* when all was formed: the plan's times count from here */
     bool formed;     /* the plan has begun */
     bool healed, ended;
+    bool damaged; /* a record was */
     struct event *heap;
     uint32_t heap_n, heap_capacity;
     uint64_t orders, ids;
@@ -462,6 +466,7 @@ void node_on_welcome(struct sim_node *node, struct packet *packet);
 void node_on_closed(struct sim_node *node, struct packet *packet);
 void node_on_message(struct sim_node *node, struct packet *packet);
 void node_beat(struct sim_node *node);
+void node_leave(struct sim_node *node);
 void node_excuse(struct sim_node *node, int64_t late_ms);
 
 void node_change(struct sim_node *node, const struct engine_effect *effect);
