@@ -43,7 +43,8 @@ static void open_lists(unsigned nodes, const char *test) {
                                               .history = h.history},
                        why);
     fixture_must(&f, err == 0, "%s", why);
-    err = load_set_up(load, why);
+    /* A node may know a shard as attached before the shard itself knows. */
+    fixture_wait(&f, (err = load_set_up(load, why)) != TROTH_ERR_UNAVAILABLE, "%s", why);
     fixture_must(&f, err == 0, "%s: %s", troth_err_text(err), why);
     err = load_start(load, why);
     fixture_must(&f, err == 0, "%s", why);
