@@ -16,7 +16,11 @@ wrote), G1b (read of another's intermediate state), internal (a transaction that
 steps), incompatible-order, duplicate-elements, phantom (a value that nobody appended), lost-update.
 
 Bank (f is transfer or read): every read sees the same accounts and the same total (--total N: that
-one), and no balance below 0. What is no well-formed history at all is "malformed".
+one), no balance below 0, and on each account what the transfers make of its share of the total: all
+that had ended as ok before the read began, and any of those that were under way or have no outcome.
+(Each account for itself: that is less than strict serializability.)
+
+What is no well-formed history at all, or has no operation that ended, is "malformed".
 
 Exit status: 0 nothing is wrong, 1 something is, 2 a file can't be read.
 """
@@ -159,6 +163,51 @@ def check_bank(txns, total, report):
             report.add("wrong-total", "%d instead of %d: %s" % (sum(balances.values()), total, txn))
         if min(balances.values(), default=0) < 0:
             report.add("negative-balance", str(txn))
+    if accounts and total % len(accounts) == 0 and not report.found:
+        check_balances(txns, dict.fromkeys(accounts, total // len(accounts)), report)
+
+
+def change(transfer, account):
+    value = transfer.value
+    return value["amount"] * ((value["to"] == account) - (value["from"] == account))
+
+
+def check_balance(txn, account, balance, sure, may):
+    """What is wrong with a balance, or None."""
+    amounts = {transfer.invoked: change(transfer, account) for transfer in may if change(transfer, account) != 0}
+    least, bits = 0, 1  # bit n: some of them add up to n more than the least
+    for amount in amounts.values():
+        least += min(amount, 0)
+        bits |= bits << abs(amount)
+    more = balance - sure - least
+    if more >= 0 and bits >> more & 1:
+        return None
+    return "account %s has %d; %d are sure, and what may count is %s: %s" % (account, balance, sure, amounts, txn)
+
+
+def check_balances(txns, balances, report):
+    """Goes through the history, with what is sure so far. JSON's accounts are strings."""
+    named = {int(account): account for account in balances}
+    moments = [(at, txn) for txn in txns for at in (txn.invoked, txn.ended) if at is not None and txn.type != "fail"]
+    settled, open_ones, began = [], {}, {}  # transfers: in the order of their ends; without an end yet
+    for at, txn in sorted(moments, key=lambda moment: moment[0]):
+        begins = at == txn.invoked
+        if txn.f == "transfer" and begins:
+            open_ones[txn] = True
+        elif txn.f == "transfer":
+            del open_ones[txn]
+            settled.append(txn)
+            for account in (txn.value["from"], txn.value["to"]):
+                balances[named[account]] += change(txn, account)
+        elif begins:
+            began[txn] = (dict(balances), len(settled))
+        else:
+            sure, n = began.pop(txn)
+            may = settled[n:] + list(open_ones)
+            for account, name in named.items():
+                wrong = check_balance(txn, account, txn.value[name], sure[name], may)
+                if wrong is not None:
+                    report.add("wrong-balance", wrong)
 
 
 # ---- Lists: each transaction for itself ---------------------------------------------------------
@@ -417,6 +466,8 @@ def check(events, total=None):
     if on_lists:
         check_lists(on_lists, report)
     check_bank(txns, total, report)
+    if all(txn.ended is None for txn in txns):
+        report.add("malformed", "no operation has ended: nothing can be said")
     return report, txns
 
 

@@ -167,13 +167,32 @@ class Bank(unittest.TestCase):
     def test_a_balance_below_nothing(self):
         self.assertEqual(found(self.bank([{0: 25, 1: -5}])), ["negative-balance"])
 
+    def test_money_that_moved_to_the_wrong_account(self):
+        reads = [{0: 10, 1: 10, 2: 10}, {0: 7, 1: 10, 2: 13}]
+        self.assertEqual(found(self.bank(reads)), ["wrong-balance"])
+
+    def test_a_transfer_that_was_told_committed_counts_and_one_that_failed_does_not(self):
+        told = {kind: self.bank([{0: 10, 1: 10}], kind) for kind in ("ok", "info", "fail")}
+        self.assertEqual({kind: found(events) for kind, events in told.items()}, {"ok": ["wrong-balance"], "info": [], "fail": []})
+        told = {kind: self.bank([{0: 7, 1: 13}], kind) for kind in ("ok", "info", "fail")}
+        self.assertEqual({kind: found(events) for kind, events in told.items()}, {"ok": [], "info": [], "fail": ["wrong-balance"]})
+
+    def test_a_transfer_beside_a_read_may_count_and_one_after_it_does_not(self):
+        transfer = {"from": 0, "to": 1, "amount": 3}
+        for balances, beside in (({"0": 7, "1": 13}, []), ({"0": 10, "1": 10}, []), ({"0": 4, "1": 16}, ["wrong-balance"])):
+            read = [event("invoke", 1, None, "read"), event("ok", 1, balances, "read")]
+            move = [event("invoke", 0, transfer, "transfer"), event("ok", 0, transfer, "transfer")]
+            self.assertEqual(found([read[0], *move, read[1]], 20), beside)
+            self.assertEqual(found([move[0], *read, move[1]], 20), beside)
+            self.assertEqual(found([*read, *move], 20), [] if balances["0"] == 10 else ["wrong-balance"])
+
     def test_an_account_that_is_missing(self):
         self.assertEqual(found(self.bank([{0: 10, 1: 10}, {0: 20}])), ["wrong-accounts"])
 
     @staticmethod
-    def bank(reads):
+    def bank(reads, end="info"):
         transfer = {"from": 0, "to": 1, "amount": 3}
-        events = [event("invoke", 0, transfer, "transfer"), event("info", 0, transfer, "transfer")]
+        events = [event("invoke", 0, transfer, "transfer"), event(end, 0, transfer, "transfer")]
         for n, balances in enumerate(reads):
             events.append(event("invoke", n + 1, None, "read"))
             events.append(event("ok", n + 1, balances, "read"))
@@ -230,8 +249,14 @@ class Files(unittest.TestCase):
                 self.assertEqual(check_history.read_history(path), expected)
 
     def test_a_cut_last_line_is_left_out(self):
-        status, said = self.run_on("a.edn", EDN.splitlines()[0] + '\n{:index 1, :type :ok, :val')
+        whole = EDN.replace("[1 2]", "[]")
+        status, said = self.run_on("a.edn", whole + '{:index 2, :type :ok, :val')
         self.assertEqual((status, "valid" in said), (0, True), said)
+
+    def test_a_history_in_which_nothing_ended_is_malformed(self):
+        for text in ("", EDN.splitlines()[0] + "\n"):
+            status, said = self.run_on("a.edn", text)
+            self.assertEqual((status, "malformed" in said), (1, True), said)
 
     def test_what_is_wrong_is_named_with_the_transaction_and_exit_status_1(self):
         status, said = self.run_on("a.edn", EDN)
