@@ -159,33 +159,48 @@ static void give_up(struct client *client, struct troth_kv_tx *tx, int err) {
     }
 }
 
-/* Tries once, and says as what it goes into the history. True when the transfer is over with, for
- * better or worse. */
-static bool attempt(struct client *client, const struct transfer *transfer,
-                    enum history_type *type) {
+/* How an attempt goes into the history. */
+struct ending {
+    enum history_type type;
+    char txid[TROTH_TXID_TEXT]; /* "": none was begun */
+    char why[TROTH_TEXT_BYTES]; /* it is no success */
+};
+
+static void explain(struct ending *ending, int err, const struct troth_result *result) {
+    snprintf(ending->why, sizeof ending->why, "%.200s%s%.250s", err == 0 ? "" : troth_err_text(err),
+             err == 0 || result->detail[0] == '\0' ? "" : ": ", result->detail);
+}
+
+/* Tries once. True when the transfer is over with, for better or worse. */
+static bool attempt(struct client *client, const struct transfer *transfer, struct ending *ending) {
     struct bank *bank = client->bank;
     struct troth_kv_tx *tx = NULL;
-    struct troth_result result;
-    *type = HISTORY_FAIL; /* until somebody is asked to commit */
-    if (troth_kv_begin(bank->kv, 0, &tx, &result) != 0) {
+    struct troth_result result = {.outcome = TROTH_OUTCOME_NONE};
+    *ending = (struct ending){.type = HISTORY_FAIL}; /* until somebody is asked to commit */
+    int err = troth_kv_begin(bank->kv, 0, &tx, &result);
+    explain(ending, err, &result);
+    if (err != 0) {
         atomic_fetch_add(&client->unavailable, 1);
         pause_ms(PAUSE_MS);
         return false;
     }
-    int err = work(bank, tx, transfer);
+    struct troth_txid txid = troth_kv_txid(tx);
+    troth_txid_format(txid, ending->txid);
+    err = work(bank, tx, transfer);
     if (err != 0) {
+        snprintf(ending->why, sizeof ending->why, "%s", troth_err_text(err));
         give_up(client, tx, err);
         return err == TROTH_ERR_TOO_LARGE;
     }
-    struct troth_txid txid = troth_kv_txid(tx);
     atomic_fetch_add(&client->asked, 1);
     err = troth_kv_commit(tx, COMMIT_TIMEOUT_MS, &result);
+    explain(ending, err, &result);
     if (err != 0) {
         must_add(&client->unknown, txid, false);
-        *type = HISTORY_INFO;
+        ending->type = HISTORY_INFO;
         return true;
     }
-    *type = result.outcome == TROTH_COMMITTED ? HISTORY_OK : HISTORY_FAIL;
+    ending->type = result.outcome == TROTH_COMMITTED ? HISTORY_OK : HISTORY_FAIL;
     atomic_fetch_sub(&client->asked, 1);
     must_add(&client->told, txid, result.outcome == TROTH_COMMITTED);
     atomic_fetch_add(result.outcome == TROTH_COMMITTED ? &client->committed : &client->aborted, 1);
@@ -199,15 +214,17 @@ static bool attempt_and_tell(struct client *client, const struct transfer *trans
                                       .from = transfer->from,
                                       .to = transfer->to,
                                       .amount = transfer->amount};
-    enum history_type type;
+    struct ending ending;
     if (history != NULL) {
         history_invoke(history, client->process, &call);
     }
-    bool over = attempt(client, transfer, &type);
+    bool over = attempt(client, transfer, &ending);
     if (history != NULL) {
-        history_complete(history, type, client->process, &call, NULL, NULL);
+        history_complete(history, ending.type, client->process, &call,
+                         ending.txid[0] == '\0' ? NULL : ending.txid,
+                         ending.type == HISTORY_OK ? NULL : ending.why);
     }
-    if (type == HISTORY_INFO) {
+    if (ending.type == HISTORY_INFO) {
         client->process += client->bank->n_clients + 1; /* and the reader */
     }
     return over;

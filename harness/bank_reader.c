@@ -53,7 +53,7 @@ static int take(void *arg, const void *key, size_t key_bytes, const void *value,
 
 /* How the transaction ended, and how many balances it read. */
 static enum history_type read_once(struct bank_reader *reader, size_t *n,
-                                   char why[TROTH_TEXT_BYTES]) {
+                                   char txid[TROTH_TXID_TEXT], char why[TROTH_TEXT_BYTES]) {
     static const char from[] = "account-";
     static const char to[] = "account."; /* '.' comes after '-' */
     struct taking taking = {.reader = reader};
@@ -63,6 +63,7 @@ static enum history_type read_once(struct bank_reader *reader, size_t *n,
         snprintf(why, TROTH_TEXT_BYTES, "%s", result.detail);
         return HISTORY_FAIL;
     }
+    troth_txid_format(troth_kv_txid(tx), txid);
     int err = troth_kv_scan(reader->kv, tx, from, strlen(from), to, strlen(to), take, &taking, why);
     if (err != 0) {
         troth_kv_abort(tx, &result); /* never asked to commit: that is for certain */
@@ -80,10 +81,11 @@ static enum history_type read_once(struct bank_reader *reader, size_t *n,
 /* Whether it committed. */
 static bool read_and_tell(struct bank_reader *reader) {
     char why[TROTH_TEXT_BYTES] = "";
+    char txid[TROTH_TXID_TEXT] = "";
     struct history_call call = {.f = HISTORY_READ, .balances = reader->balances};
     history_invoke(reader->history, reader->process, &call);
-    enum history_type type = read_once(reader, &call.n_balances, why);
-    history_complete(reader->history, type, reader->process, &call, NULL,
+    enum history_type type = read_once(reader, &call.n_balances, txid, why);
+    history_complete(reader->history, type, reader->process, &call, txid[0] == '\0' ? NULL : txid,
                      type == HISTORY_OK ? NULL : why);
     if (type == HISTORY_INFO) {
         reader->process += reader->processes;

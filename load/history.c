@@ -40,7 +40,7 @@ bool history_format_of(const char *path, enum history_format *format) {
         *format = HISTORY_EDN;
         return true;
     }
-    if (end != NULL && (strcmp(end, ".jsonl") == 0 || strcmp(end, ".json") == 0)) {
+    if (end != NULL && strcmp(end, ".jsonl") == 0) {
         *format = HISTORY_JSONL;
         return true;
     }

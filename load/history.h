@@ -66,7 +66,7 @@ struct history_call {
 };
 
 struct history;
-/* By the path's end: .edn, or .jsonl or .json. False: neither. */
+/* By the path's end: .edn, or .jsonl. False: neither. */
 bool history_format_of(const char *path, enum history_format *format);
 /* Makes the file, or empties it. TROTH_ERR_SYSTEM (`why` says what), _NO_MEMORY. */
 int history_open(struct history **out, const char *path, enum history_format format,
