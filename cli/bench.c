@@ -20,7 +20,7 @@
 #define LIST_READS    50 /* percent */
 #define BANK_READS    10
 #define TIMEOUT_MS    10000
-#define CLOSING_MS    60000 /* for reading back, and for removing */
+#define CLOSING       6 /* timeouts: for reading back, and for removing */
 #define PROGRESS_MS   200
 #define KEYS_ADVICE   "Delete them with `troth kv scan` and `troth kv delete`."
 #define READS_ADVICE  "The history is right, but does not show what became of the last appends."
@@ -97,7 +97,7 @@ static int choose(struct bench *bench, const char *workload) {
 
 /* ---- While it runs --------------------------------------------------------------------------- */
 
-/* Before any thread is there, so that all leave them to wait_for_signal. */
+/* Before any thread is there, so that all leave them to this one. */
 static void hold_signals(sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
@@ -116,14 +116,18 @@ static void show_progress(const struct bench *bench) {
             totals.aborted + totals.declined, totals.unknown);
 }
 
-/* Until the time is over, all is done, or a signal asks to end. */
+static bool is_history_broken(const struct bench *bench) {
+    return bench->options.history != NULL && history_error(bench->options.history) != 0;
+}
+
+/* Until the time is over, all is done, the history can't be written, or a signal asks to end. */
 static void wait_for_end(const struct bench *bench, const sigset_t *signals) {
     const struct cli_bench *given = &bench->cli->bench;
     uint32_t seconds =
         given->transactions != 0 && given->seconds == 0 ? 0 : OF(given->seconds, SECONDS);
     bool terminal = isatty(STDERR_FILENO) == 1;
     bool asked = false;
-    while (!asked && load_running(bench->load)) {
+    while (!asked && load_running(bench->load) && !is_history_broken(bench)) {
         int64_t left_ms = PROGRESS_MS;
         if (seconds != 0) {
             left_ms = seconds * INT64_C(1000) - (clock_monotonic_us() - bench->began_us) / 1000;
@@ -244,23 +248,33 @@ static void measure(struct bench *bench) {
     bench->p99_us = histogram_percentile(&latencies, 99);
 }
 
-static void close_up(const struct bench *bench) {
+/* CLI_DONE, or the exit status that is due when all else was well. */
+static int close_up(const struct bench *bench) {
     const struct cli *cli = bench->cli;
     char why[LOAD_WHY_BYTES];
-    if (bench->options.history != NULL && load_read_back(bench->load, CLOSING_MS, why) != 0) {
+    int status = CLI_DONE;
+    int64_t time_ms = CLOSING * (int64_t)bench->options.timeout_ms;
+    bool read_back = bench->options.history != NULL && !is_history_broken(bench);
+    if (read_back && load_read_back(bench->load, time_ms, why) != 0) {
         fprintf(stderr, "%s: the closing reads did not commit: %s\n" READS_ADVICE "\n", cli->path,
                 why);
+        status = CLI_UNKNOWN;
     }
-    if (!cli->bench.keep && load_remove(bench->load, CLOSING_MS, why) != 0) {
+    if (!cli->bench.keep && load_remove(bench->load, time_ms, why) != 0) {
         fprintf(stderr, "%s: %s\n" KEYS_ADVICE "\n", cli->path, why);
+        status = status == CLI_DONE ? CLI_ERROR : status;
     }
+    return status;
 }
 
 static int run(struct bench *bench, const sigset_t *signals) {
     char why[LOAD_WHY_BYTES] = "";
     int err = load_new(&bench->load, &bench->options, why);
     if (err == 0) {
+        /* There is nothing to end in order yet: a signal ends the process. */
+        pthread_sigmask(SIG_UNBLOCK, signals, NULL);
         err = load_set_up(bench->load, why);
+        pthread_sigmask(SIG_BLOCK, signals, NULL);
     }
     if (err == 0) {
         bench->began_us = clock_monotonic_us();
@@ -273,14 +287,15 @@ static int run(struct bench *bench, const sigset_t *signals) {
     wait_for_end(bench, signals);
     load_stop(bench->load);
     measure(bench);
-    close_up(bench);
+    int closed = close_up(bench);
     if (bench->cli->json) {
         print_json(bench);
     } else {
         print_text(bench);
     }
     load_free(bench->load);
-    return status_of(&bench->totals);
+    int status = status_of(&bench->totals);
+    return status == CLI_DONE || status == CLI_NOT_DONE ? OF(closed, status) : status;
 }
 
 /* The same, with the history opened before and closed after. */

@@ -12,6 +12,7 @@
 
 #define PAUSE_MS        20 /* before the next try where nobody answered */
 #define REMOVED_AT_ONCE 100u
+#define REMOVING        6 /* timeouts, after a set-up without an outcome */
 
 static void pause_ms(long ms) {
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
@@ -255,7 +256,8 @@ void load_stop(struct load *load) {
 
 /* ---- Before and after ------------------------------------------------------------------------ */
 
-static int try_set_up(struct load *load, struct troth_result *result) {
+/* *asked: whether it may have committed when this fails. */
+static int try_set_up(struct load *load, struct troth_result *result, bool *asked) {
     struct troth_kv_tx *tx = NULL;
     int err = troth_kv_begin(load->options.kv, 0, &tx, result);
     if (err != 0) {
@@ -269,13 +271,19 @@ static int try_set_up(struct load *load, struct troth_result *result) {
         return err;
     }
     err = troth_kv_commit(tx, load->options.timeout_ms, result);
+    *asked = err != 0;
     return err == 0 && result->outcome != TROTH_COMMITTED ? TROTH_ERR_ABORTED : err;
 }
 
 int load_set_up(struct load *load, char why[LOAD_WHY_BYTES]) {
     struct troth_result result = {.outcome = TROTH_OUTCOME_NONE};
-    int err = try_set_up(load, &result);
-    snprintf(why, LOAD_WHY_BYTES, "%s", result.detail);
+    char left[LOAD_WHY_BYTES] = "";
+    bool asked = false;
+    int err = try_set_up(load, &result, &asked);
+    if (asked && load->options.kind == LOAD_BANK) { /* the other one writes nothing */
+        load_remove(load, REMOVING * (int64_t)load->options.timeout_ms, left);
+    }
+    snprintf(why, LOAD_WHY_BYTES, "%s%s%.400s", result.detail, left[0] == '\0' ? "" : "; ", left);
     return err;
 }
 

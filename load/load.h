@@ -75,7 +75,8 @@ int load_new(struct load **out, const struct load_options *options, char why[LOA
 /* Stops the clients first. NULL is let be. */
 void load_free(struct load *load);
 /* Commits a first transaction, which says whether anybody is there; of the bank, the one that opens
- * the accounts. TROTH_ERR_UNAVAILABLE, and others of troth_commit and the kv calls. */
+ * the accounts. If that has no known outcome, what it may have written is removed, or `why` says
+ * what is left. TROTH_ERR_UNAVAILABLE, and others of troth_commit and the kv calls. */
 int load_set_up(struct load *load, char why[LOAD_WHY_BYTES]);
 /* TROTH_ERR_SYSTEM. Once in a load's life. */
 int load_start(struct load *load, char why[LOAD_WHY_BYTES]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@
 #include "tests/lib/scene.h"
 
 /* The exit statuses that `troth --help` promises. */
-enum { DONE = 0, USAGE = 2, NO_CONTACT = 4, ERROR = 5 };
+enum { DONE = 0, USAGE = 2, UNKNOWN = 3, NO_CONTACT = 4, ERROR = 5 };
 
 #define ARGS_MAX   24
 #define WORDS(...) ((const char *[]){__VA_ARGS__, NULL})
@@ -23,8 +24,10 @@ enum { DONE = 0, USAGE = 2, NO_CONTACT = 4, ERROR = 5 };
 static char folder[64];
 
 static const char *file(const char *name) {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    static char paths[2][128]; /* the last two stay */
+    static unsigned n;
+    char *path = paths[n++ % 2];
+    snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }
 
@@ -132,22 +135,34 @@ static long size_of(const char *path) {
     return stat(path, &status) == 0 ? (long)status.st_size : 0;
 }
 
-/* A bench without end that writes a history; returns when the file has some lines. */
-static void start_endless(struct process *process, const char *path) {
-    static const struct timespec pause = {.tv_nsec = 10000000};
+static void rest(void) {
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+}
+
+/* A bench without end that writes a history. `log` has what it says, and nothing else. */
+static void launch(struct process *process, const char *path, const char *const *what) {
     *process = (struct process){.pid = 0};
     find_troth(process->program);
     snprintf(process->log, sizeof process->log, "%s", file("log"));
-    const char *const *args =
-        WORDS("bench", "append", "--seconds", "100000", "--history", path, "--nodes",
-              cluster_nodes(scene_cluster()), "--shards", cluster_shards(scene_cluster()));
-    for (; *args != NULL; args++) {
-        ck_assert_int_eq(process_add_arg(process, *args), 0);
+    unlink(process->log);
+    const char *const *const lists[] = {WORDS("bench", "--seconds", "100000", "--history", path,
+                                              "--nodes", cluster_nodes(scene_cluster()), "--shards",
+                                              cluster_shards(scene_cluster())),
+                                        what};
+    for (int i = 0; i < 2; i++) {
+        for (const char *const *args = lists[i]; *args != NULL; args++) {
+            ck_assert_int_eq(process_add_arg(process, *args), 0);
+        }
     }
     ck_assert_int_eq(process_start(process), 0);
+}
+
+/* The same; returns when the file has some lines. */
+static void start_endless(struct process *process, const char *path, const char *const *what) {
+    launch(process, path, what);
     while (size_of(path) < 10000) {
         ck_assert(process_running(process, NULL));
-        nanosleep(&pause, NULL);
+        rest();
     }
 }
 
@@ -155,7 +170,7 @@ START_TEST(a_bench_that_is_killed_leaves_a_valid_history) {
     static struct process process;
     char path[128];
     snprintf(path, sizeof path, "%s", file("killed.edn"));
-    start_endless(&process, path);
+    start_endless(&process, path, WORDS("append"));
     process_signal(&process, SIGKILL);
     process_wait(&process, -1, NULL);
     process_release(&process);
@@ -171,7 +186,7 @@ START_TEST(a_bench_that_is_asked_to_end_ends_in_order) {
     char path[128];
     int status;
     snprintf(path, sizeof path, "%s", file("ended.edn"));
-    start_endless(&process, path);
+    start_endless(&process, path, WORDS("append"));
     process_signal(&process, SIGINT);
     ck_assert_int_eq(process_wait(&process, PROGRAM_RUN_MAX_MS, &status), 0);
     process_release(&process);
@@ -191,10 +206,62 @@ START_TEST(what_is_wrong_is_said_before_anything_is_done) {
     ends(USAGE, WORDS("bank", "--keys", "1"), WORDS("needs 2 accounts"));
     ends(USAGE, WORDS("bank", "--max-txn-length", "2"), WORDS("for the workload append"));
     ends(ERROR, WORDS("append", "--history", "/nowhere/run.edn"), WORDS("/nowhere/run.edn"));
+}
+END_TEST
+
+START_TEST(a_history_that_can_not_be_written_ends_the_run) {
     ends(
         ERROR,
-        WORDS("append", "--transactions", "9", "--history", "/dev/full", "--history-format", "edn"),
+        WORDS("append", "--seconds", "100000", "--history", "/dev/full", "--history-format", "edn"),
         WORDS("/dev/full", "disk full"));
+}
+END_TEST
+
+/* The scene's shards neither refuse nor answer. */
+static void pause_shards(void) {
+    for (unsigned i = 0; i < cluster_count(scene_cluster(), CLUSTER_SHARD); i++) {
+        ck_assert_int_eq(cluster_pause(scene_cluster(), CLUSTER_SHARD, i), 0);
+    }
+}
+
+static void resume_shards(void) {
+    for (unsigned i = 0; i < cluster_count(scene_cluster(), CLUSTER_SHARD); i++) {
+        ck_assert_int_eq(cluster_resume(scene_cluster(), CLUSTER_SHARD, i), 0);
+    }
+}
+
+START_TEST(a_bench_whose_closing_reads_fail_and_whose_keys_stay_does_not_end_as_done) {
+    static struct process process;
+    int status;
+    start_endless(&process, file("unread.edn"), WORDS("append", "--timeout-ms", "1000"));
+    pause_shards();
+    process_signal(&process, SIGINT);
+    ck_assert_int_eq(process_wait(&process, PROGRAM_RUN_MAX_MS, &status), 0);
+    process_release(&process);
+    resume_shards();
+    char *said = file_text(file("log"));
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == UNKNOWN, "status %d: %s", status,
+                  said);
+    scene_has_words(said, WORDS("the closing reads did not commit", "are left", "committed "));
+    free(said);
+}
+END_TEST
+
+START_TEST(a_bench_that_still_waits_for_the_cluster_is_ended_by_a_signal) {
+    static struct process process;
+    int status;
+    pause_shards();
+    launch(&process, file("unbegun.edn"), WORDS("bank", "--timeout-ms", "3600000"));
+    while (access(file("unbegun.edn"), F_OK) != 0) {
+        ck_assert(process_running(&process, NULL));
+        rest();
+    }
+    process_signal(&process, SIGINT);
+    int err = process_wait(&process, PROGRAM_RUN_MAX_MS, &status);
+    process_release(&process);
+    resume_shards();
+    ck_assert_int_eq(err, 0);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "status %d", status);
 }
 END_TEST
 
@@ -230,11 +297,15 @@ int main(void) {
         a_bench_that_is_asked_to_end_ends_in_order,
         what_is_wrong_is_said_before_anything_is_done,
         a_cluster_that_is_not_there_is_exit_status_4,
+        a_history_that_can_not_be_written_ends_the_run,
+        a_bench_whose_closing_reads_fail_and_whose_keys_stay_does_not_end_as_done,
+        a_bench_that_still_waits_for_the_cluster_is_ended_by_a_signal,
         NULL,
     };
     int status = scene_suite_run("bench", &(struct scene_options){.nodes = 3, .shards = 2}, tests);
-    static const char *const files[] = {"append.edn", "bank.jsonl", "a",  "b",
-                                        "killed.edn", "ended.edn",  "log"};
+    static const char *const files[] = {"append.edn", "bank.jsonl", "a",
+                                        "b",          "killed.edn", "ended.edn",
+                                        "log",        "unread.edn", "unbegun.edn"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         unlink(file(files[i]));
     }
