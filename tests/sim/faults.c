@@ -97,6 +97,52 @@ static void own_disk_again(struct world *world, struct process who) {
     host_start(&node->host);
 }
 
+static void pause_it(struct world *world, struct host *host, const struct plan_fault *fault) {
+    if (host->life != LIFE_UP || host->paused) {
+        return;
+    }
+    world_fault(world, fault->kind, fault->who, "is paused");
+    host->paused = true;
+    world_see_process(world, SIGHT_PAUSE, fault->who, 0);
+    world_at(world, world->now_us + fault->for_us,
+             (struct event){.kind = EVENT_RESUME, .a = host->slot, .id = host->epoch});
+}
+
+/* A node that can't read a record is silent about it: that counts as a failure, and more than F of
+ * these block by design. */
+static void damage_record(struct world *world, struct host *host, const struct plan_fault *fault) {
+    if (host->life != LIFE_UP || world->plan->nodes == 1 || world->plan->gone_nodes != 0 ||
+        world->damaged) {
+        return;
+    }
+    world->damaged = true;
+    world_fault(world, fault->kind, fault->who, "dies, and a record is damaged");
+    world->nodes[fault->who.index].damaged = true;
+    host_crash(host, fault->for_us);
+}
+
+/* Both ends see by themselves that it is gone. */
+static void break_connection(struct world *world, const struct plan_fault *fault) {
+    bool same = process_slot(fault->who) == process_slot(fault->to);
+    if (same || !net_conn(world, fault->who, fault->to.index)->up_dialler) {
+        return;
+    }
+    world_fault(world, fault->kind, fault->who, "a connection breaks");
+    net_break(world, fault->who, fault->to.index);
+}
+
+static void arm_crash(struct host *host, const struct plan_fault *fault) {
+    host->crash_for_us = fault->for_us;
+    if (fault->kind == FAULT_CRASH_SENDING) {
+        host->crash_sending = !fault->after;
+        host->crash_sent = fault->after;
+        host->crash_says = fault->says;
+    } else {
+        host->crash_syncing = !fault->after;
+        host->crash_synced = fault->after;
+    }
+}
+
 static void begin_fault(struct world *world, const struct plan_fault *fault) {
     struct host *host = world->hosts[process_slot(fault->who)];
     bool same = process_slot(fault->who) == process_slot(fault->to);
@@ -108,24 +154,11 @@ static void begin_fault(struct world *world, const struct plan_fault *fault) {
         }
         break;
     case FAULT_CRASH_SENDING:
-        host->crash_sending = !fault->after;
-        host->crash_sent = fault->after;
-        host->crash_says = fault->says;
-        host->crash_for_us = fault->for_us;
-        break;
     case FAULT_CRASH_SYNCING:
-        host->crash_syncing = !fault->after;
-        host->crash_synced = fault->after;
-        host->crash_for_us = fault->for_us;
+        arm_crash(host, fault);
         break;
     case FAULT_PAUSE:
-        if (host->life == LIFE_UP && !host->paused) {
-            world_fault(world, fault->kind, fault->who, "is paused");
-            host->paused = true;
-            world_see_process(world, SIGHT_PAUSE, fault->who, 0);
-            world_at(world, world->now_us + fault->for_us,
-                     (struct event){.kind = EVENT_RESUME, .a = host->slot, .id = host->epoch});
-        }
+        pause_it(world, host, fault);
         break;
     case FAULT_CUT:
     case FAULT_CUT_ONE_WAY:
@@ -164,30 +197,10 @@ static void begin_fault(struct world *world, const struct plan_fault *fault) {
         host->crash_for_us = fault->for_us;
         break;
     case FAULT_DAMAGE:
-        /* A node that can't read a record is silent about it: that counts as a failure, and more
-         * than F of these block by design. */
-        if (host->life == LIFE_UP && world->plan->nodes > 1 && world->plan->gone_nodes == 0 &&
-            !world->damaged) {
-            world->damaged = true;
-            world_fault(world, fault->kind, fault->who, "dies, and a record is damaged");
-            world->nodes[fault->who.index].damaged = true;
-            host_crash(host, fault->for_us);
-        }
+        damage_record(world, host, fault);
         break;
     case FAULT_RESET:
-        if (!same && net_conn(world, fault->who, fault->to.index)->up_dialler) {
-            world_fault(world, fault->kind, fault->who, "a connection breaks");
-            uint64_t id = net_conn(world, fault->who, fault->to.index)->id;
-            for (int i = 0; i < 2; i++) {
-                struct packet *packet =
-                    packet_new(world, PACKET_CLOSED, i == 0 ? fault->to : fault->who,
-                               i == 0 ? fault->who : fault->to);
-                packet->conn = id;
-                packet->id = ++world->ids;
-                world_at(world, world->now_us,
-                         (struct event){.kind = EVENT_ARRIVE, .packet = packet});
-            }
-        }
+        break_connection(world, fault);
         break;
     case FAULT_KINDS:
         break;

@@ -1,227 +1,19 @@
 /* troth-sim: runs simulated worlds of Troth and says which rule one breaks, if any (./dev sim). */
-#include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
+#include "tests/sim/args.h"
 #include "tests/sim/costs.h"
 #include "tests/sim/diagram.h"
 #include "tests/sim/trace.h"
 #include "tests/sim/wan.h"
-#include "tests/sim/workers.h"
 
-#define EXIT_BROKEN  1
-#define EXIT_USAGE   2
 #define LAST_EVENTS  40
 #define SHRINK_TRIES 1500
 #define SHRINK_CRASH 300
-
-struct args {
-    struct workers_options many;
-    bool one;   /* a single seed */
-    bool range; /* --seeds was given */
-    const char *only;
-    const char *trace;
-    const char *diagram;
-    const char *json;
-    uint32_t tx;
-    bool no_shrink;
-    bool coverage;
-    bool costs;
-    const char *wan;
-};
-
-static const char usage[] =
-    "usage: troth-sim [OPTION...]\n"
-    "Runs worlds of Troth's own code in virtual time under faults, and says which rule breaks.\n\n"
-    "  --seeds A..B        the worlds to run (default 1..2000)\n"
-    "  --seed N            one world; with --trace or --diagram it is written down\n"
-    "  --jobs N            processes (default: one for each core)\n"
-    "  --nodes N           every world has N nodes (1, 3, 5 or 7); default: drawn from the seed\n"
-    "  --participants N    every world has N participants (1 to 16)\n"
-    "  --no-faults         nothing goes wrong\n"
-    "  --only LIST         of one world, only these faults and transactions: f2,f7,t0,t4\n"
-    "  --trace FILE        writes what happens, a line each; - for standard output\n"
-    "  --diagram FILE.svg  draws the space-time diagram of one transaction\n"
-    "  --tx N              which one (default: the one that broke the rule, else the first)\n"
-    "  --stop-at-first     ends with the first broken rule, without making its world smaller\n"
-    "  --no-shrink         does not make a failing world smaller\n"
-    "  --seconds N         ends after N seconds, with what was run by then\n"
-    "  --coverage          prints how often each branch of the protocol was reached\n"
-    "  --json FILE         writes the summary as one flat object\n"
-    "  --costs             counts what a transaction costs, and compares it with the formula\n"
-    "  --wan FILE.svg      latencies between continents: a table, and a plot\n\n"
-    "Exit: 0 all rules hold, 1 one is broken, 2 wrong use.\n";
-
-/* ---- Arguments --------------------------------------------------------------------------------
- */
-
-static void wrong(const char *what, const char *value) {
-    fprintf(stderr, "troth-sim: %s: %s\nTry troth-sim --help.\n", what, value);
-    exit(EXIT_USAGE);
-}
-
-#define SEED_MAX (UINT64_MAX / 4)
-
-/* Reads digits; false: there are none, or too many. */
-static bool digits(const char *text, const char **end, uint64_t *value) {
-    char *behind;
-    errno = 0;
-    *value = strtoull(text, &behind, 10);
-    *end = behind;
-    return text[0] >= '0' && text[0] <= '9' && errno == 0;
-}
-
-static uint64_t number(const char *text, const char *what, uint64_t most) {
-    const char *end;
-    uint64_t value;
-    if (!digits(text, &end, &value) || *end != '\0' || value == 0 || value > most) {
-        wrong(what, text);
-    }
-    return value;
-}
-
-static void seeds(struct workers_options *many, const char *text) {
-    const char *end;
-    bool ok = digits(text, &end, &many->first);
-    many->last = many->first;
-    if (ok && strncmp(end, "..", 2) == 0) {
-        ok = digits(end + 2, &end, &many->last);
-    }
-    if (!ok || *end != '\0' || many->first == 0 || many->last < many->first ||
-        many->last > SEED_MAX) {
-        wrong("--seeds wants A..B with 1 <= A <= B", text);
-    }
-}
-
-static void read_args(int argc, char **argv, struct args *args) {
-    enum {
-        SEEDS = 256,
-        SEED,
-        JOBS,
-        NODES,
-        RMS,
-        NO_FAULTS,
-        ONLY,
-        TRACE,
-        DIAGRAM,
-        TX,
-        STOP,
-        NO_SHRINK,
-        SECONDS,
-        COVERAGE,
-        JSON,
-        COSTS,
-        WAN,
-        HELP
-    };
-    static const struct option options[] = {
-        {"seeds", required_argument, NULL, SEEDS},
-        {"seed", required_argument, NULL, SEED},
-        {"jobs", required_argument, NULL, JOBS},
-        {"nodes", required_argument, NULL, NODES},
-        {"participants", required_argument, NULL, RMS},
-        {"no-faults", no_argument, NULL, NO_FAULTS},
-        {"only", required_argument, NULL, ONLY},
-        {"trace", required_argument, NULL, TRACE},
-        {"diagram", required_argument, NULL, DIAGRAM},
-        {"tx", required_argument, NULL, TX},
-        {"stop-at-first", no_argument, NULL, STOP},
-        {"no-shrink", no_argument, NULL, NO_SHRINK},
-        {"seconds", required_argument, NULL, SECONDS},
-        {"coverage", no_argument, NULL, COVERAGE},
-        {"json", required_argument, NULL, JSON},
-        {"costs", no_argument, NULL, COSTS},
-        {"wan", required_argument, NULL, WAN},
-        {"help", no_argument, NULL, HELP},
-        {NULL, 0, NULL, 0},
-    };
-    struct workers_options *many = &args->many;
-    int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (option) {
-        case SEEDS:
-            seeds(many, optarg);
-            args->range = true;
-            break;
-        case SEED:
-            many->first = many->last = number(optarg, "--seed wants a number from 1", SEED_MAX);
-            args->one = true;
-            break;
-        case JOBS:
-            many->jobs = (uint32_t)number(optarg, "--jobs wants 1 to 64", WORKERS_MAX);
-            break;
-        case NODES:
-            many->plan.nodes =
-                (uint32_t)number(optarg, "--nodes wants 1, 3, 5 or 7", SIM_NODES_MAX);
-            if (many->plan.nodes % 2 == 0) {
-                wrong("--nodes wants 1, 3, 5 or 7", optarg);
-            }
-            break;
-        case RMS:
-            many->plan.rms = (uint32_t)number(optarg, "--participants wants 1 to 16", SIM_RMS_MAX);
-            break;
-        case NO_FAULTS:
-            many->plan.no_faults = true;
-            break;
-        case ONLY:
-            args->only = optarg;
-            break;
-        case TRACE:
-            args->trace = optarg;
-            break;
-        case DIAGRAM:
-            args->diagram = optarg;
-            break;
-        case TX:
-            args->tx = (uint32_t)number(optarg, "--tx wants a number", 100000);
-            break;
-        case STOP:
-            many->stop_at_first = true;
-            break;
-        case NO_SHRINK:
-            args->no_shrink = true;
-            break;
-        case SECONDS:
-            many->seconds_max = (double)number(optarg, "--seconds wants a number", 1000000);
-            break;
-        case COVERAGE:
-            args->coverage = true;
-            break;
-        case JSON:
-            args->json = optarg;
-            break;
-        case COSTS:
-            args->costs = true;
-            break;
-        case WAN:
-            args->wan = optarg;
-            break;
-        case 'h':
-        case HELP:
-            fputs(usage, stdout);
-            exit(0);
-        default:
-            fputs("Try troth-sim --help.\n", stderr);
-            exit(EXIT_USAGE);
-        }
-    }
-    if (optind < argc) {
-        wrong("this is no option", argv[optind]);
-    }
-    if (args->one && (args->range || args->json != NULL || args->coverage || many->stop_at_first)) {
-        wrong("--seed runs one world", "leave out --seeds, --json, --coverage and --stop-at-first");
-    }
-    if (args->tx != 0 && args->diagram == NULL) {
-        wrong("--tx says what is drawn", "give --diagram FILE.svg too");
-    }
-    if (!args->one && (args->only != NULL || args->trace != NULL || args->diagram != NULL)) {
-        wrong("--only, --trace and --diagram are about one world", "give --seed N");
-    }
-}
 
 /* ---- One world --------------------------------------------------------------------------------
  */
@@ -265,9 +57,9 @@ static void draw(const struct plan *plan, const char *path, uint32_t tx) {
     int err = memory == NULL ? TROTH_ERR_NO_MEMORY : diagram_write(&diagram, memory);
     diagram_release(&diagram);
     if (memory == NULL || fclose(memory) != 0 || err != 0) {
-        wrong(err == TROTH_ERR_NOT_FOUND ? "--tx: nothing was seen of this transaction"
-                                         : "the diagram can't be made",
-              path);
+        args_wrong(err == TROTH_ERR_NOT_FOUND ? "--tx: nothing was seen of this transaction"
+                                              : "the diagram can't be made",
+                   path);
     }
     FILE *file = open_for_writing(path);
     fwrite(picture, 1, bytes, file);
@@ -282,7 +74,7 @@ static int run_one(const struct args *args) {
     struct trace trace;
     plan_make(&plan, args->many.first, &args->many.plan);
     if (args->only != NULL && !run_keep_only(&plan, args->only)) {
-        wrong("--only wants names of faults and transactions, such as f2,t0", args->only);
+        args_wrong("--only wants names of faults and transactions, such as f2,t0", args->only);
     }
     FILE *file = args->trace == NULL ? NULL : open_for_writing(args->trace);
     if (file != NULL) {
@@ -486,7 +278,7 @@ int main(int argc, char **argv) {
                                                                      : (uint32_t)cores,
                                  .progress = isatty(2)}};
     setvbuf(stdout, NULL, _IOLBF, 0);
-    read_args(argc, argv, &args);
+    args_read(argc, argv, &args);
     if (args.costs) {
         return costs_print(stdout) == 0 ? 0 : EXIT_BROKEN;
     }

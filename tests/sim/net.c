@@ -353,19 +353,31 @@ void net_close_all(struct world *world, struct process who) {
     }
 }
 
-/* Both ends see by themselves that nothing passes. */
-void net_keepalive(struct world *world, struct process dialler, uint32_t node, uint64_t id) {
+void net_break(struct world *world, struct process dialler, uint32_t node) {
     struct process acceptor = {ROLE_NODE, (uint8_t)node};
-    const struct conn *conn = net_conn(world, dialler, node);
-    bool cut = net_is_cut(world, dialler, acceptor) || net_is_cut(world, acceptor, dialler);
-    if (conn->id != id || !cut) {
-        return;
-    }
+    uint64_t id = net_conn(world, dialler, node)->id;
     for (int i = 0; i < 2; i++) {
         struct packet *packet = packet_new(world, PACKET_CLOSED, i == 0 ? acceptor : dialler,
                                            i == 0 ? dialler : acceptor);
         packet->conn = id;
         packet->id = ++world->ids;
         world_at(world, world->now_us, (struct event){.kind = EVENT_ARRIVE, .packet = packet});
+    }
+}
+
+void net_keepalive(struct world *world, struct process dialler, uint32_t node, uint64_t id) {
+    struct process acceptor = {ROLE_NODE, (uint8_t)node};
+    bool cut = net_is_cut(world, dialler, acceptor) || net_is_cut(world, acceptor, dialler);
+    if (net_conn(world, dialler, node)->id == id && cut) {
+        net_break(world, dialler, node);
+    }
+}
+
+void net_dial_timeout(struct world *world, struct process dialler, uint32_t node, uint64_t id) {
+    const struct conn *conn = net_conn(world, dialler, node);
+    bool up = world->hosts[process_slot(dialler)]->life == LIFE_UP;
+    if (conn->id == id && !conn->up_dialler && up) {
+        net_close(world, dialler, node, dialler);
+        net_dial(world, dialler, node);
     }
 }

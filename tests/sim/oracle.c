@@ -92,18 +92,20 @@ static void on_ballot(struct oracle *oracle, struct tx_seen *tx, const struct si
     }
 }
 
-static void on_send(struct oracle *oracle, const struct sight *sight) {
+static void says_mark(struct oracle *oracle, const struct sight *sight) {
     const struct speech *speech = sight->speech;
     if (speech->kind == SAY_HEARTBEAT) {
         on_heartbeat(oracle, sight);
-        return;
-    }
-    if (speech->kind == SAY_MARK) {
+    } else if (speech->kind == SAY_MARK) {
         marks_said(oracle, speech->origin, speech->origin_incarnation, speech->sequence,
                    sight->who);
-        return;
     }
+}
+
+static void on_send(struct oracle *oracle, const struct sight *sight) {
+    const struct speech *speech = sight->speech;
     if (speech->tx == 0) {
+        says_mark(oracle, sight);
         return;
     }
     struct tx_seen *tx = tx_get(oracle, speech->tx);

@@ -87,7 +87,8 @@ static void apply_add(struct oracle *oracle, const struct tx_seen *tx, const str
         oracle_break(oracle, "S5", tx,
                      "an add at rm%u to balance %u gave %lld, and with all that was applied before "
                      "it gives %lld: an update is lost, or one that was aborted is in it",
-                     op->rm, op->key, (long long)op->result, (long long)(key->start + key->added));
+                     op->rm, op->key, (long long)op->result,
+                     (long long)key->start + (long long)key->added);
     }
     key->start_known = true;
     key->start = start;

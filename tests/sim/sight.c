@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 #define NAME(names, index)                                                                         \
-    ((size_t)(index) < sizeof names / sizeof *names && names[index] != NULL ? names[index] : "?")
+    ((size_t)(index) < sizeof(names) / sizeof *(names) && (names)[index] != NULL ? (names)[index]  \
+                                                                                 : "?")
 
 const char *speech_name(enum speech_kind kind) {
     static const char *const names[SAY_KINDS] = {

@@ -240,7 +240,7 @@ static void handle(struct sim_node *node, struct packet *packet) {
     case PACKET_REPLY:
     case PACKET_WORK:
     case PACKET_WORKED:
-        assert(!"a node gets no such packet");
+        assert(false); /* a node gets no such packet */
     }
 }
 

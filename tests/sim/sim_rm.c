@@ -229,7 +229,7 @@ static void handle(struct sim_rm *rm, struct packet *packet) {
     case PACKET_REQUEST:
     case PACKET_REPLY:
     case PACKET_WORKED:
-        assert(!"a participant gets no such packet");
+        assert(false); /* a participant gets no such packet */
     }
     packet_free(world, packet);
 }

@@ -206,10 +206,31 @@ static void add_mark(struct words *line, const struct sight *sight) {
               (unsigned long long)sight->sequence);
 }
 
+/* What becomes of a process, or of the world. */
+static void add_fate(struct words *line, const struct sight *sight) {
+    static const char *const plain[] = {
+        [SIGHT_CRASH] = "crashes",
+        [SIGHT_GONE] = "is gone for good",
+        [SIGHT_PAUSE] = "is paused",
+        [SIGHT_RESUME] = "goes on",
+        [SIGHT_HEALED] = "the faults are over",
+        [SIGHT_END] = "the end",
+    };
+    const char *text = sight->text != NULL ? sight->text : "";
+    if (sight->kind == SIGHT_START) {
+        words_add(line, "starts, incarnation %llu", (unsigned long long)sight->incarnation);
+    } else if (sight->kind == SIGHT_FAULT || sight->kind == SIGHT_ALARM) {
+        words_add(line, "%s: %s", sight->kind == SIGHT_FAULT ? "fault" : "ALARM", text);
+    } else if (sight->kind == SIGHT_HAZARD) {
+        words_add(line, "HAZARD tx%u", sight->tx);
+    } else {
+        words_add(line, "%s", plain[sight->kind]);
+    }
+}
+
 /* What is not a message, after who it is about. */
 static void add_happening(struct words *line, const struct trace_entry *entry) {
     const struct sight *sight = &entry->sight;
-    const char *text = sight->text != NULL ? sight->text : "";
     switch (sight->kind) {
     case SIGHT_NODE_STORED:
         words_add(line, "stores tx%u ", sight->tx);
@@ -254,34 +275,16 @@ static void add_happening(struct words *line, const struct trace_entry *entry) {
         add_told(line, sight);
         return;
     case SIGHT_CRASH:
-        words_add(line, "crashes");
-        return;
     case SIGHT_START:
-        words_add(line, "starts, incarnation %llu", (unsigned long long)sight->incarnation);
-        return;
     case SIGHT_GONE:
-        words_add(line, "is gone for good");
-        return;
     case SIGHT_PAUSE:
-        words_add(line, "is paused");
-        return;
     case SIGHT_RESUME:
-        words_add(line, "goes on");
-        return;
     case SIGHT_FAULT:
-        words_add(line, "fault: %s", text);
-        return;
     case SIGHT_ALARM:
-        words_add(line, "ALARM: %s", text);
-        return;
     case SIGHT_HAZARD:
-        words_add(line, "HAZARD tx%u", sight->tx);
-        return;
     case SIGHT_HEALED:
-        words_add(line, "the faults are over");
-        return;
     case SIGHT_END:
-        words_add(line, "the end");
+        add_fate(line, sight);
         return;
     case SIGHT_DATA:
         words_add(line, "data:");

@@ -265,14 +265,9 @@ static void handle(struct world *world, const struct event *event) {
             net_dial(world, process, event->b);
         }
         break;
-    case EVENT_DIAL_TIMEOUT: {
-        const struct conn *conn = net_conn(world, process, event->b);
-        if (conn->id == event->id && !conn->up_dialler && host->life == LIFE_UP) {
-            net_close(world, process, event->b, process);
-            net_dial(world, process, event->b);
-        }
+    case EVENT_DIAL_TIMEOUT:
+        net_dial_timeout(world, process, event->b, event->id);
         break;
-    }
     case EVENT_KEEPALIVE:
         net_keepalive(world, process, event->b, event->id);
         break;

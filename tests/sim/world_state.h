@@ -440,6 +440,9 @@ void net_dial_later(struct world *world, struct process dialler, uint32_t node, 
 void net_close(struct world *world, struct process dialler, uint32_t node, struct process by);
 /* The process is dead: its ends of all connections are. */
 void net_close_all(struct world *world, struct process who);
+/* Both ends see by themselves that nothing passes any more. */
+void net_break(struct world *world, struct process dialler, uint32_t node);
+void net_dial_timeout(struct world *world, struct process dialler, uint32_t node, uint64_t id);
 void net_keepalive(struct world *world, struct process dialler, uint32_t node, uint64_t id);
 
 /* ---- speak.c --------------------------------------------------------------------------------- */
