@@ -1,14 +1,17 @@
-/* Data folders and ports that a program can't or must not use: it says which and what to do,
- * exits, and has changed nothing; the process that they belong to starts and serves as before. */
+/* Data folders, ports and names that a program can't or must not use: it says which and what to do,
+ * exits (but a shard, refused by the nodes, dials on), and has changed nothing; the process that
+ * they belong to starts and serves as before. */
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/folder.h"
+#include "harness/process.h"
 #include "harness/programs.h"
 #include "tests/lib/db_dump.h"
 #include "tests/lib/program_run.h"
@@ -288,6 +291,53 @@ START_TEST(a_damaged_record_is_isolated_and_alarmed_and_the_rest_serves) {
 }
 END_TEST
 
+/* ---- Names that are taken ------------------------------------------------------------------ */
+
+/* A shard that the nodes refuse says why, goes on dialling, and stops in order. */
+static void shard_is_refused(const char *name, const char *cluster, const char *const *words) {
+    static struct process process; /* large */
+    char folder[4096];
+    char why[512];
+    ck_assert_int_eq(folder_make_temporary(folder, sizeof folder), 0);
+    process = (struct process){.pid = 0};
+    ck_assert_int_eq(program_find(NULL, PROGRAM_SHARD, process.program, why, sizeof why), 0);
+    snprintf(process.log, sizeof process.log, "%s.log", folder);
+    const char *const args[] = {"--name",      name,       "--cluster",   cluster,  "--nodes",
+                                scene_node(0), "--listen", "127.0.0.1:0", "--data", folder};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++) {
+        ck_assert_int_eq(process_add_arg(&process, args[i]), 0);
+    }
+    ck_assert_int_eq(process_start(&process), 0);
+    char *log = file_text(process.log);
+    for (int ms = 0; strstr(log, words[0]) == NULL; ms += 10) {
+        ck_assert_msg(ms < RAW_WAIT_MS && process_running(&process, NULL), "%s", log);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        free(log);
+        log = file_text(process.log);
+    }
+    scene_has_words(log, words);
+    free(log);
+    scene_serves();
+    ck_assert_int_eq(process_stop(&process, RAW_WAIT_MS), 0);
+    unlink(process.log);
+    process_release(&process);
+    folder_remove(folder);
+}
+
+START_TEST(a_second_shard_with_the_name_of_a_live_one_is_told_so) {
+    shard_is_refused("shard-1", "troth",
+                     (const char *[]){"ALREADY_EXISTS", "shard-1", "another live process",
+                                      "give each its own", NULL});
+}
+END_TEST
+
+START_TEST(a_shard_of_another_cluster_is_told_so) {
+    shard_is_refused("stranger", "troy",
+                     (const char *[]){"FAILED_PRECONDITION", "stranger", "cluster troy",
+                                      "cluster troth", "correct", NULL});
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_folder_of_another_cluster_node_or_size_is_refused,
@@ -295,6 +345,8 @@ int main(void) {
         a_database_of_a_newer_version_or_another_program_is_refused,
         a_damaged_database_is_refused_and_left_as_it_is,
         a_folder_or_a_port_that_a_live_process_uses_is_refused,
+        a_second_shard_with_the_name_of_a_live_one_is_told_so,
+        a_shard_of_another_cluster_is_told_so,
         a_damaged_record_is_isolated_and_alarmed_and_the_rest_serves,
         a_folder_that_cannot_be_written_is_refused, /* the last: it gives up a capability */
         NULL,

@@ -3,15 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "harness/folder.h"
-#include "harness/process.h"
-#include "harness/programs.h"
 #include "proto/wire.h"
 #include "tests/lib/db_dump.h"
-#include "tests/lib/program_run.h"
 #include "tests/lib/scene.h"
 #include "troth/v1/participants.pb-c.h"
 
@@ -308,53 +303,6 @@ START_TEST(unknown_fields_and_messages_are_skipped) {
 }
 END_TEST
 
-/* ---- Whole programs ------------------------------------------------------------------------ */
-
-/* A shard that the nodes refuse says why, goes on dialling, and stops in order. */
-static void shard_is_refused(const char *name, const char *cluster, const char *const *words) {
-    static struct process process; /* large */
-    char folder[4096];
-    char why[512];
-    ck_assert_int_eq(folder_make_temporary(folder, sizeof folder), 0);
-    process = (struct process){.pid = 0};
-    ck_assert_int_eq(program_find(NULL, PROGRAM_SHARD, process.program, why, sizeof why), 0);
-    snprintf(process.log, sizeof process.log, "%s.log", folder);
-    const char *const args[] = {"--name",      name,       "--cluster",   cluster,  "--nodes",
-                                scene_node(0), "--listen", "127.0.0.1:0", "--data", folder};
-    for (size_t i = 0; i < sizeof args / sizeof *args; i++) {
-        ck_assert_int_eq(process_add_arg(&process, args[i]), 0);
-    }
-    ck_assert_int_eq(process_start(&process), 0);
-    char *log = file_text(process.log);
-    for (int ms = 0; strstr(log, words[0]) == NULL; ms += 10) {
-        ck_assert_msg(ms < RAW_WAIT_MS && process_running(&process, NULL), "%s", log);
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-        free(log);
-        log = file_text(process.log);
-    }
-    scene_has_words(log, words);
-    free(log);
-    scene_serves();
-    ck_assert_int_eq(process_stop(&process, RAW_WAIT_MS), 0);
-    unlink(process.log);
-    process_release(&process);
-    folder_remove(folder);
-}
-
-START_TEST(a_second_shard_with_the_name_of_a_live_one_is_told_so) {
-    shard_is_refused("shard-1", "troth",
-                     (const char *[]){"ALREADY_EXISTS", "shard-1", "another live process",
-                                      "give each its own", NULL});
-}
-END_TEST
-
-START_TEST(a_shard_of_another_cluster_is_told_so) {
-    shard_is_refused("stranger", "troy",
-                     (const char *[]){"FAILED_PRECONDITION", "stranger", "cluster troy",
-                                      "cluster troth", "correct", NULL});
-}
-END_TEST
-
 /* ---- Between nodes ------------------------------------------------------------------------- */
 
 /* Node 2's own hello, as node 1 knows it. */
@@ -506,8 +454,6 @@ int main(void) {
         a_message_over_its_limits_ends_the_stream,
         an_enlistment_of_an_unknown_txid_is_answered_and_the_stream_stays,
         unknown_fields_and_messages_are_skipped,
-        a_second_shard_with_the_name_of_a_live_one_is_told_so,
-        a_shard_of_another_cluster_is_told_so,
         a_node_that_does_not_belong_here_is_refused,
         a_node_with_another_disk_is_refused,
         garbage_from_an_admitted_node_ends_its_stream_only,
