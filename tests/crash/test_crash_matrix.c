@@ -2,8 +2,9 @@
  *
  *     test_crash_matrix GROUP     forming, nodes-first, nodes-second, shards, clients
  *
- * TROTH_CRASH_ONLY=NAME tries this one alone, TROTH_CRASH_REPEAT=N each N times. A point that is
- * not reached fails; those that the bank can't reach are named in crash_plan.c. */
+ * TROTH_CRASH_ONLY=NAME tries this one alone, which must be of the group; TROTH_CRASH_REPEAT=N each
+ * N times. A point that is not reached fails; those that the bank can't reach are named in
+ * crash_plan.c. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,8 +60,10 @@ static bool is_suspected(unsigned by, unsigned node) {
 /* The other node dies and returns until the target, which must take over, promise or take notice,
  * dies. */
 static void trouble_with(const struct target *target, unsigned other) {
+    int64_t until_ms = fixture_now_ms() + FIXTURE_PATIENCE_MS;
     wait_until_all_are_ready_or_it_dies(target);
     while (!is_dead(target)) {
+        fixture_must(&w.f, fixture_now_ms() < until_ms, "%s is not reached", target->point);
         fixture_kill(&w.f, CLUSTER_NODE, other);
         fixture_wait(&w.f, is_suspected(2, other) || is_dead(target), "node %u is not suspected",
                      other + 1);
@@ -72,8 +75,10 @@ static void trouble_with(const struct target *target, unsigned other) {
 
 /* Until it dies of it: there may have been nothing to do for it at one stop. */
 static void stop_until_crash(const struct target *target) {
+    int64_t until_ms = fixture_now_ms() + FIXTURE_PATIENCE_MS;
     bool in_order = true;
     while (in_order) {
+        fixture_must(&w.f, fixture_now_ms() < until_ms, "%s is not reached", target->point);
         wait_until_all_are_ready_or_it_dies(target);
         crash_world_progress(&w, 8, target->role, target->index);
         int status = cluster_stop(w.f.cluster, target->role, target->index, FIXTURE_PATIENCE_MS);
@@ -134,9 +139,8 @@ static unsigned wanted(const char *point) {
 
 typedef void target_fn(const struct target *target);
 
-/* All points of the role's programs that are reached in one of the ways (a mask). Returns how many.
- */
-static unsigned each_target(enum cluster_role role, unsigned ways, target_fn *each) {
+/* All points of the role's programs that are reached in one of the ways (a mask). */
+static void each_target(enum cluster_role role, unsigned ways, target_fn *each) {
     unsigned n = 0;
     for (size_t i = 0; i < 2 * crash_points_rows_n; i++) {
         const struct crash_points_row *row = &crash_points_rows[i / 2];
@@ -154,10 +158,13 @@ static unsigned each_target(enum cluster_role role, unsigned ways, target_fn *ea
         }
     }
     ck_assert(n > 0 || getenv("TROTH_CRASH_ONLY") != NULL);
-    return n;
 }
 
 #define WAY(name) (1u << (name))
+#define NODE_MOVES                                                                                 \
+    (WAY(CRASH_BY_START) | WAY(CRASH_BY_STOP) | WAY(CRASH_BY_LEADING) | WAY(CRASH_BY_FOLLOWING))
+#define SHARD_WAYS                                                                                 \
+    (WAY(CRASH_BY_START) | WAY(CRASH_BY_LOAD) | WAY(CRASH_BY_FOLLOWING) | WAY(CRASH_BY_RECOVERY))
 
 START_TEST(a_node_killed_at_any_point_of_its_work_loses_nothing) {
     crash_world_open(&w, NULL);
@@ -168,10 +175,7 @@ END_TEST
 
 START_TEST(a_node_killed_as_it_starts_stops_or_takes_over_loses_nothing) {
     crash_world_open(&w, NULL);
-    each_target(CLUSTER_NODE,
-                WAY(CRASH_BY_START) | WAY(CRASH_BY_STOP) | WAY(CRASH_BY_LEADING) |
-                    WAY(CRASH_BY_FOLLOWING),
-                crash_one);
+    each_target(CLUSTER_NODE, NODE_MOVES, crash_one);
     crash_world_close(&w);
 }
 END_TEST
@@ -186,10 +190,7 @@ END_TEST
 
 START_TEST(a_shard_killed_at_any_point_loses_nothing) {
     crash_world_open(&w, NULL);
-    each_target(CLUSTER_SHARD,
-                WAY(CRASH_BY_START) | WAY(CRASH_BY_LOAD) | WAY(CRASH_BY_FOLLOWING) |
-                    WAY(CRASH_BY_RECOVERY),
-                crash_one);
+    each_target(CLUSTER_SHARD, SHARD_WAYS, crash_one);
     crash_world_close(&w);
 }
 END_TEST
@@ -274,22 +275,79 @@ START_TEST(a_client_killed_at_any_point_leaves_no_lock_and_no_half) {
 }
 END_TEST
 
+/* ---- Which, and how often -------------------------------------------------------------------- */
+
+struct group {
+    const char *name;
+    unsigned node_ways, other_ways; /* of its points */
+    const TTest *tests[3];
+};
+
+static bool has_point(const struct group *group, const char *point) {
+    for (size_t i = 0; i < 2 * crash_points_rows_n; i++) {
+        const struct crash_points_row *row = &crash_points_rows[i / 2];
+        const struct crash_plan *plan = crash_plan_of(row);
+        unsigned ways = row->program == CRASH_TROTHD ? group->node_ways : group->other_ways;
+        char name[CRASH_POINT_NAME_BYTES];
+        crash_points_name(row, i % 2 == 0, name);
+        if (plan != NULL && (ways & WAY(plan->way)) != 0 && strcmp(name, point) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A wrong one must not look like a matrix that is passed. */
+static bool environment_is_right(const struct group *group) {
+    const char *only = getenv("TROTH_CRASH_ONLY");
+    const char *repeat = getenv("TROTH_CRASH_REPEAT");
+    if (only != NULL && !crash_points_has(only)) {
+        char nearest[CRASH_POINT_NAME_BYTES];
+        crash_points_nearest(only, nearest);
+        fprintf(stderr, "TROTH_CRASH_ONLY=%s: there is no such crash point; do you mean %s?\n",
+                only, nearest);
+        return false;
+    }
+    if (only != NULL && !has_point(group, only)) {
+        fprintf(stderr,
+                "TROTH_CRASH_ONLY=%s: not a point of the group %s; tests/crash/crash_plan.c says "
+                "how each is reached\n",
+                only, group->name);
+        return false;
+    }
+    if (repeat != NULL && (strspn(repeat, "0123456789") != strlen(repeat) ||
+                           strtoul(repeat, NULL, 10) < 1 || strlen(repeat) > 6)) {
+        fprintf(stderr, "TROTH_CRASH_REPEAT=%s: a number from 1 to 999999 is wanted\n", repeat);
+        return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv) {
-    const struct {
-        const char *group;
-        const TTest *tests[3];
-    } groups[] = {
-        {"forming", {a_process_killed_at_its_very_first_start_joins_at_the_second, NULL}},
-        {"nodes-first", {a_node_killed_at_any_point_of_its_work_loses_nothing, NULL}},
+    const struct group groups[] = {
+        {"forming",
+         WAY(CRASH_BY_FORMING),
+         WAY(CRASH_BY_FORMING),
+         {a_process_killed_at_its_very_first_start_joins_at_the_second, NULL}},
+        {"nodes-first",
+         WAY(CRASH_BY_LOAD),
+         0,
+         {a_node_killed_at_any_point_of_its_work_loses_nothing, NULL}},
         {"nodes-second",
+         NODE_MOVES | WAY(CRASH_BY_FORGETTING),
+         0,
          {a_node_killed_as_it_starts_stops_or_takes_over_loses_nothing,
           a_node_killed_as_it_forgets_loses_nothing, NULL}},
-        {"shards", {a_shard_killed_at_any_point_loses_nothing, NULL}},
-        {"clients", {a_client_killed_at_any_point_leaves_no_lock_and_no_half, NULL}},
+        {"shards", 0, SHARD_WAYS, {a_shard_killed_at_any_point_loses_nothing, NULL}},
+        {"clients",
+         0,
+         WAY(CRASH_BY_CLIENT),
+         {a_client_killed_at_any_point_leaves_no_lock_and_no_half, NULL}},
     };
     for (size_t i = 0; argc == 2 && i < sizeof groups / sizeof *groups; i++) {
-        if (strcmp(argv[1], groups[i].group) == 0) {
-            return fixture_suite_run(argv[1], groups[i].tests);
+        if (strcmp(argv[1], groups[i].name) == 0) {
+            return environment_is_right(&groups[i]) ? fixture_suite_run(argv[1], groups[i].tests)
+                                                    : 2;
         }
     }
     fprintf(stderr, "usage: test_crash_matrix forming|nodes-first|nodes-second|shards|clients\n");

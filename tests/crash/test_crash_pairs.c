@@ -147,6 +147,12 @@ START_TEST(two_processes_killed_at_points_of_their_own_lose_nothing) {
 END_TEST
 
 int main(void) {
+    const char *which = getenv("TROTH_CRASH_PAIRS");
+    if (which != NULL && strcmp(which, "all") != 0 &&
+        (strspn(which, "0123456789") != strlen(which) || strtoul(which, NULL, 10) < 1)) {
+        fprintf(stderr, "TROTH_CRASH_PAIRS=%s: \"all\" or a number from 1 on is wanted\n", which);
+        return 2;
+    }
     const TTest *const tests[] = {two_processes_killed_at_points_of_their_own_lose_nothing, NULL};
     return fixture_suite_run("crash_pairs", tests);
 }

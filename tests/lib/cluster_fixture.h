@@ -38,6 +38,11 @@ struct fixture_options {
     const char *const *node_args; /* more flags for trothd, which NULL ends; or NULL */
     const char *data;             /* see cluster_options */
 };
+/* The crash point of a member's last start. */
+struct fixture_arm {
+    char name[64]; /* "": none */
+    long log_from; /* the length of its log then */
+};
 struct fixture {
     struct cluster *cluster;
     unsigned nodes, shards;
@@ -47,6 +52,7 @@ struct fixture {
     struct troth_kv *kv;
     unsigned txs;      /* begun so far; names the keys */
     const char *armed; /* the crash point that was armed last, for messages */
+    struct fixture_arm arms[2][FIXTURE_NODES_MAX]; /* by role */
 };
 
 /* Starts everything and waits until it is ready. */
@@ -90,7 +96,7 @@ void fixture_kill(struct fixture *f, enum cluster_role role, unsigned index);
 /* Stops it in order, if it runs, and starts it with the crash point (NULL: none). After a kill it
  * might have to repeat what it did before, and pass its point with that. */
 void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, const char *point);
-/* Whether it has died of its crash point; fails if it ended in another way. */
+/* Whether it has died of its crash point, as its log says; fails if it ended in another way. */
 bool fixture_crashed(struct fixture *f, enum cluster_role role, unsigned index);
 /* Waits until it has. */
 void fixture_wait_crash(struct fixture *f, enum cluster_role role, unsigned index);
