@@ -33,8 +33,8 @@ struct member {
 };
 
 /* Shorter than the defaults, so that what is repeated and resolved is so within a test. */
-static const char *const quick[] = {
-    "--repeat-ms", "300", "--resolve-ms", "1000", "--timeout-default-ms", "5000", NULL};
+static const char *const quick[][2] = {
+    {"--repeat-ms", "300"}, {"--resolve-ms", "1000"}, {"--timeout-default-ms", "5000"}};
 
 static bool find(const struct troth_test *t, const char *name, struct member *member, char *why) {
     for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
@@ -55,15 +55,34 @@ static bool find(const struct troth_test *t, const char *name, struct member *me
 
 /* ---- Starting and stopping ------------------------------------------------------------------- */
 
-static int give_extras(struct troth_test *t, struct member member, const char *point) {
-    const char *const *const lists[] = {quick, t->node_args};
-    int err = 0;
-    cluster_clear_extras(t->cluster, member.role, member.index);
-    for (size_t k = 0; member.role == CLUSTER_NODE && k < 2; k++) {
-        for (size_t i = 0; err == 0 && lists[k] != NULL && lists[k][i] != NULL; i++) {
-            err = cluster_add_arg(t->cluster, member.role, member.index, lists[k][i]);
+/* Whether the test gives the flag itself: no flag may be given twice. */
+static bool is_given(const struct troth_test *t, const char *flag) {
+    size_t n = strlen(flag);
+    for (size_t i = 0; t->node_args != NULL && t->node_args[i] != NULL; i++) {
+        const char *arg = t->node_args[i];
+        if (strncmp(arg, flag, n) == 0 && (arg[n] == '\0' || arg[n] == '=')) {
+            return true;
         }
     }
+    return false;
+}
+
+static int give_node_args(struct troth_test *t, unsigned node) {
+    int err = 0;
+    for (size_t i = 0; i < sizeof quick / sizeof *quick; i++) {
+        for (size_t k = 0; err == 0 && k < 2 && !is_given(t, quick[i][0]); k++) {
+            err = cluster_add_arg(t->cluster, CLUSTER_NODE, node, quick[i][k]);
+        }
+    }
+    for (size_t i = 0; err == 0 && t->node_args != NULL && t->node_args[i] != NULL; i++) {
+        err = cluster_add_arg(t->cluster, CLUSTER_NODE, node, t->node_args[i]);
+    }
+    return err;
+}
+
+static int give_extras(struct troth_test *t, struct member member, const char *point) {
+    cluster_clear_extras(t->cluster, member.role, member.index);
+    int err = member.role == CLUSTER_NODE ? give_node_args(t, member.index) : 0;
     /* Also when it is none: the test's own environment may have one, for its clients. */
     char assignment[160];
     snprintf(assignment, sizeof assignment, "TROTH_CRASH_POINT=%s", point == NULL ? "" : point);

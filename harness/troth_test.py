@@ -39,7 +39,7 @@ _POLL_S = 0.02
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 # Shorter than the defaults, so that what is repeated and resolved is so within a test.
-_QUICK = ["--repeat-ms", "300", "--resolve-ms", "1000", "--timeout-default-ms", "5000"]
+_QUICK = {"--repeat-ms": "300", "--resolve-ms": "1000", "--timeout-default-ms": "5000"}
 _PLACES = {"trothd": "coordinator", "troth-shard": "participant/shard", "troth": "cli"}
 
 
@@ -141,10 +141,12 @@ class Cluster:
         for i in range(1, shards + 1):
             name = f"shard-{i}"
             self._members[name] = _Member(name, self._programs["troth-shard"], self.data)
+        given = {argument.split("=")[0] for argument in node_args}
+        quick = [word for flag in _QUICK if flag not in given for word in (flag, _QUICK[flag])]
         numbered = ",".join(f"{m.name[len('node-'):]}={m.address}" for m in self._of_kind(True))
         for member in self._of_kind(True):
             member.args = ["--node", member.name[len("node-"):], "--nodes", numbered,
-                           "--data", member.folder, *_QUICK, *node_args]
+                           "--data", member.folder, *quick, *node_args]
         for member in self._of_kind(False):
             member.args = ["--name", member.name, "--listen", member.address,
                            "--nodes", self.nodes, "--data", member.folder]

@@ -141,6 +141,14 @@ START_TEST(programs_without_crash_points_are_told_of) {
 }
 END_TEST
 
+START_TEST(what_a_test_says_of_its_nodes_goes_before_what_the_helper_says) {
+    static const char *const args[] = {"--timeout-default-ms", "700", "--repeat-ms=200", NULL};
+    struct troth_test_options options = {.nodes = 1, .node_args = args};
+    ck_assert_msg(troth_test_start(&t, &options, why) == 0, "%s", why);
+    stop();
+}
+END_TEST
+
 START_TEST(a_cluster_that_can_not_start_says_why) {
     struct troth_test_options options = {.bin_dir = "/no/such/folder"};
     ck_assert_int_eq(troth_test_start(&t, &options, why), TROTH_ERR_NOT_FOUND);
@@ -162,6 +170,7 @@ int main(void) {
         a_point_that_is_not_reached_is_told,
         a_killed_member_is_told_of_and_can_not_be_killed_again,
         programs_without_crash_points_are_told_of,
+        what_a_test_says_of_its_nodes_goes_before_what_the_helper_says,
         a_cluster_that_can_not_start_says_why,
         NULL,
     };

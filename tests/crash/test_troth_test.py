@@ -119,6 +119,11 @@ class ClusterTest(unittest.TestCase):
         self.assertFalse(os.path.exists(data))
         self.assertTrue(all(process.poll() is not None for process in processes))
 
+    def test_what_a_test_says_of_its_nodes_goes_before_what_the_helper_says(self):
+        for args in (["--timeout-default-ms", "700"], ["--repeat-ms=200"]):
+            with troth_test.Cluster(nodes=1, node_args=args) as cluster:
+                cluster.wait_recovered()
+
     def test_a_cluster_that_can_not_start_says_why(self):
         with self.assertRaisesRegex(troth_test.Error, "/no/such/folder"):
             troth_test.Cluster(nodes=1, bin_dir="/no/such/folder")
