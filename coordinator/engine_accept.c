@@ -98,11 +98,13 @@ static bool all_vote_to_commit(const struct acceptor *record) {
 
 /* Faster Paxos Commit [GL 4.3]: who is prepared and hears this of a majority knows that it is
  * committed, without waiting for the coordinator to learn it. */
-static void tell_accepted(struct engine *engine, const struct tx *tx) {
+static void tell_accepted(struct engine *engine, const struct tx *tx, uint64_t session) {
     const struct acceptor *record = &tx->record;
     for (uint32_t i = 0; all_vote_to_commit(record) && i < record->set->n; i++) {
         const struct rm *rm = sessions_find(engine, record->set->members[i].name);
-        if (rm != NULL && rm->session != 0 && record->accepted[i].vote == PAXOS_VOTE_PREPARED) {
+        bool wants = session == 0 || (rm != NULL && rm->session == session);
+        if (rm != NULL && rm->session != 0 && wants &&
+            record->accepted[i].vote == PAXOS_VOTE_PREPARED) {
             effect_to_rm(engine, rm->session, MESSAGE_ACCEPTED, tx->txid)->majority =
                 paxos_majority(engine->options.nodes);
         }
@@ -146,7 +148,8 @@ static void accept(struct engine *engine, struct sender from, struct tx *tx,
     case ACCEPTOR_REPLY_2B:
         send_phase2b(engine, leader_of(engine, tx, effects.ballot), tx, effects.ballot, detail);
         if (engine->options.faster && effects.ballot == 0) {
-            tell_accepted(engine, tx);
+            /* All when it comes true; who votes again, again. */
+            tell_accepted(engine, tx, effects.store ? 0 : from.session);
         }
         break;
     case ACCEPTOR_REPLY_REFUSED: {

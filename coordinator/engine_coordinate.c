@@ -150,9 +150,11 @@ static void send_prepare(struct engine *engine, struct tx *tx, struct branch *br
     }
 }
 
-/* An incarnation's upper half tells disks apart (types.proto). */
+/* An incarnation's upper half tells disks apart, its lower half counts starts: fewer of them tell
+ * an older copy (types.proto). */
 static bool is_on_its_disk(const struct branch *branch) {
-    return branch->incarnation >> 32 == branch->rm->participant.incarnation >> 32;
+    uint64_t now = branch->rm->participant.incarnation;
+    return branch->incarnation >> 32 == now >> 32 && now >= branch->incarnation;
 }
 
 void coordinate_send_branch(struct engine *engine, struct tx *tx, struct branch *branch) {
@@ -355,11 +357,11 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
     struct tx *tx = tx_find(engine, message->txid);
     int index = tx != NULL ? tx_branch_find(tx, rm->participant.name) : -1;
     if (index >= 0 && tx->stage == TX_LEADING && tx->leader->phase == LEADER_LEARNING) {
-        if (engine->options.faster && message->outcome == PAXOS_OUTCOME_COMMITTED) {
-            branch_over(tx, &tx->branches[index]); /* it knew sooner; the 2b's are on their way */
-        } else {
-            lead_take_over(engine, tx); /* another node decided: the acceptors will tell */
-        }
+        /* It is decided: by another node, or the acceptors told this participant first (faster). In
+         * a moment it is known here too, or a ballot finds it out. The branch is not over by that:
+         * what it acknowledges is compared with the outcome then. */
+        tx->is_decided_elsewhere = true;
+        tx_timer(engine, tx, sooner(tx->timer_ms, engine->now_ms + ENGINE_KNOWN_DELAY_MS));
         return;
     }
     if (index < 0 || tx->stage != TX_DECIDED || tx->branches[index].acked) {
@@ -437,7 +439,9 @@ static void deadline_passed(struct engine *engine, struct tx *tx) {
 static bool ballot_0_is_over(const struct engine *engine, const struct tx *tx) {
     bool leader_is_gone =
         tx->record.promised > 0 && !watch_is_trusted(engine, watch_leading_node(engine, tx));
-    return acceptor_has_all_votes(&tx->record) || leader_is_gone;
+    bool asked_all = tx->acceptors == 0; /* thrifty votes go to all before it comes to a ballot */
+    return (asked_all && acceptor_has_all_votes(&tx->record)) || leader_is_gone ||
+           tx->is_decided_elsewhere;
 }
 
 void coordinate_repeat(struct engine *engine, struct tx *tx) {
@@ -447,8 +451,7 @@ void coordinate_repeat(struct engine *engine, struct tx *tx) {
         deadline_passed(engine, tx);
     } else if (tx->stage == TX_ACTIVE) {
         tx_timer(engine, tx, tx->deadline_ms);
-    } else if (tx->leader->phase == LEADER_LEARNING && tx->acceptors == 0 &&
-               ballot_0_is_over(engine, tx)) {
+    } else if (tx->leader->phase == LEADER_LEARNING && ballot_0_is_over(engine, tx)) {
         lead_take_over(engine, tx);
     } else if (tx->leader->phase == LEADER_LEARNING) {
         tx->acceptors = 0;

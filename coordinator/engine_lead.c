@@ -250,7 +250,8 @@ static struct tx *made_known(struct engine *engine, struct troth_txid txid) {
  * coordinates it, phase two is still this node's too: to deliver twice does no harm. */
 void lead_known(struct engine *engine, const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
-    if (tx == NULL && message->finished) {
+    if (tx == NULL && message->finished && !message->forgotten &&
+        message->outcome != PAXOS_OUTCOME_NONE) {
         tx = made_known(engine, message->txid);
     }
     if (tx == NULL || (message->outcome == PAXOS_OUTCOME_NONE && !message->forgotten)) {

@@ -96,7 +96,8 @@ struct tx {
     bool asked;        /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
     bool wants_ballot; /* it was preempted and opens a higher ballot when the timer is due */
     bool delivers;     /* this node sees to phase two */
-    bool they_know;    /* faster: the acceptors have told the participants */
+    bool is_decided_elsewhere; /* a participant has acknowledged an outcome not known here */
+    bool they_know;            /* faster: the acceptors have told the participants */
     bool counted_in_doubt;
     bool counted_undelivered;
     uint8_t tries;      /* of what the timer repeats; grows the wait */

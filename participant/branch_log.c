@@ -378,7 +378,8 @@ static int load_branch(struct loading *loading) {
         logline(LOGLINE_ERROR,
                 "%s: a row of troth_branch is damaged (state %s); its branch is not taken up",
                 loading->log->db.path, state == NULL ? "none" : state);
-        return 0;
+        event.record = 0;
+        return loading->each(loading->arg, &event); /* a zero txid: it must not be taken for none */
     }
     event.txid = troth_txid_from_bytes(txid);
     if (event.record == BRANCHES_RECORD_PREPARED) {

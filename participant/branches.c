@@ -38,6 +38,10 @@ void branches_free(struct branches *branches) {
 
 static void on_load_branch(struct branches *all, const struct branches_event *event) {
     assert(!all->started);
+    if (troth_txid_is_zero(event->txid)) {
+        all->log_is_damaged = true;
+        return;
+    }
     if (branch_find(all, event->txid) != NULL) {
         return;
     }

@@ -92,7 +92,8 @@ enum branches_event_type {
     /* Start-up, in this order. */
     BRANCHES_LOAD_NODE,   /* node, disk, incarnation: as STORE_NODE gave it */
     BRANCHES_LOAD_MARK,   /* txid: as STORE_MARK gave it */
-    BRANCHES_LOAD_BRANCH, /* txid, record, set (prepared only; NULL when it can't be read) */
+    BRANCHES_LOAD_BRANCH, /* txid, record, set (prepared only; NULL when it can't be read). Txid 0:
+                           * a row that can't be read at all */
     BRANCHES_START,       /* all is loaded, and every recover is answered */
     /* The world. */
     BRANCHES_TICK,

@@ -115,9 +115,10 @@ static void contradiction(struct branches *all, struct branch *branch, uint32_t 
 
 static void decided_unknown(struct branches *all, uint32_t node, const struct message *message) {
     /* Aborted is presumed of what is not known [GL 5]; below the mark this participant has
-     * acknowledged before; and had it voted prepared, this very disk would know it. */
+     * acknowledged before; and had it voted prepared, this very disk would know it, unless a row of
+     * its log can't be read. */
     if (message->outcome == PAXOS_OUTCOME_ABORTED || branches_below_mark(all, message->txid) ||
-        message->uncertain) {
+        (message->uncertain && !all->log_is_damaged)) {
         effect_ack(all, 1u << node, message->txid, message->outcome, false);
         return;
     }
@@ -238,11 +239,12 @@ void on_accepted(struct branches *all, uint32_t node, const struct message *mess
         return;
     }
     branch->accepted_by |= 1u << node;
+    branch->majority = message->majority > branch->majority ? message->majority : branch->majority;
     uint32_t nodes = 0;
     for (uint32_t mask = branch->accepted_by; mask != 0; mask &= mask - 1) {
         nodes++;
     }
-    if (nodes >= message->majority) {
+    if (nodes >= branch->majority) {
         branch->told_by |= 1u << origin;
         branch_commit(all, branch);
     }

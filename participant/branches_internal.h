@@ -29,6 +29,7 @@ struct branch {
     bool commit_was_begun;      /* an earlier commit may have been carried out */
     bool alarmed;
     uint32_t accepted_by; /* mask of nodes that hold everyone's vote to commit */
+    uint32_t majority;    /* of the cluster's nodes, as the most of them say */
     uint32_t acceptors;   /* mask of nodes that get its first vote; 0: all */
     uint32_t told_by;     /* mask of nodes that told the outcome and get the ack */
     uint32_t asked_by;    /* mask of nodes that asked for the one-phase result */
@@ -71,6 +72,8 @@ struct node {
 };
 
 struct branches {
+    bool log_is_damaged; /* a row of the log could not be read: what is not known may have been
+                            voted for */
     char name[PAXOS_NAME_BYTES];
     uint64_t incarnation;
     uint64_t random;

@@ -206,7 +206,8 @@ START_TEST(a_damaged_record_is_isolated) { /* ARCHITECTURE H10 */
     sql(log, "UPDATE troth_branch SET txid = x'0102' WHERE substr(txid, 16) = x'04'");
     sql(log, "INSERT INTO troth_node VALUES(3, x'00', 1)");
     sql(log, "INSERT INTO troth_mark VALUES(x'00', x'00')");
-    expect_loaded(log, "branch 2 1; branch 3 1; branch 5 1 orders:4503595332403201 stock:7; ");
+    expect_loaded(log, "branch 0 0; branch 2 1; branch 3 1; branch 5 1 orders:4503595332403201 "
+                       "stock:7; branch 0 0; ");
     paxos_set_release(set);
     branch_log_close(log);
     remove_folder();

@@ -24,6 +24,22 @@ START_TEST(H7_a_commit_of_an_unknown_branch_is_a_hazard_unless_it_may_have_been_
 }
 END_TEST
 
+START_TEST(H7_with_a_damaged_log_nobody_takes_himself_for_a_reader) {
+    struct story s;
+    story_begin(&s, (struct branches_options){.name = NULL});
+    story_step(&s, (struct branches_event){.type = BRANCHES_LOAD_BRANCH});
+    story_step(&s, (struct branches_event){.type = BRANCHES_START});
+    story_node_up(&s, 2);
+    story_says(&s, 2,
+               (struct message){.type = MESSAGE_DECISION,
+                                .txid = tx(1),
+                                .outcome = PAXOS_OUTCOME_COMMITTED,
+                                .uncertain = true});
+    story_expect_ack(&s, 2, PAXOS_OUTCOME_COMMITTED, true);
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(S2_a_majority_of_acceptors_that_hold_all_votes_commits) {
     struct story s;
     story_begin_attached(&s, (struct branches_options){.name = NULL});
@@ -423,6 +439,7 @@ int main(void) {
     return suite_run(
         "branches: the end",
         (const TTest *[]){
+            H7_with_a_damaged_log_nobody_takes_himself_for_a_reader,
             H7_a_commit_of_an_unknown_branch_is_a_hazard_unless_it_may_have_been_a_reader,
             S2_a_majority_of_acceptors_that_hold_all_votes_commits,
             S2_acceptors_words_mean_nothing_to_a_branch_that_has_not_voted,

@@ -221,6 +221,35 @@ START_TEST(a_vote_with_another_set_does_no_harm) {
 }
 END_TEST
 
+static bool to_1_about_votes(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->to_node == 1 &&
+           (message->message.type == MESSAGE_VOTE || (message->message.type == MESSAGE_PHASE2B));
+}
+
+/* Participants know the outcome before their coordinator (faster, or a takeover), and say so. */
+START_TEST(L3_an_acknowledgement_of_what_is_not_known_yet_leads_to_the_outcome_soon) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = two_branches(1);
+    w.lose = to_1_about_votes;
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    w.lose = NULL;
+    for (uint32_t i = 1; i <= 2; i++) {
+        struct message ack = {
+            .type = MESSAGE_ACK, .txid = txid, .outcome = PAXOS_OUTCOME_COMMITTED};
+        world_step(&w, 1,
+                   (struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,
+                                         .session = w.participant[i].session[1],
+                                         .message = &ack});
+    }
+    ck_assert(!world_replied(&w, commit));
+    world_advance(&w, 200);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 static unsigned told_1;
 static bool counts_decisions_to_1(struct world *world, const struct world_message *message) {
     (void)world;
@@ -271,6 +300,7 @@ int main(void) {
                           a_thrifty_outcome_is_kept_by_nodes_that_got_no_vote,
                           L1_thrifty_votes_that_get_lost_go_to_all_and_need_no_ballot,
                           a_vote_with_another_set_does_no_harm,
+                          L3_an_acknowledgement_of_what_is_not_known_yet_leads_to_the_outcome_soon,
                           S5_who_was_seen_to_vote_read_only_is_never_told,
                           S6_a_question_does_not_bring_the_forgotten_back, NULL});
 }
