@@ -92,7 +92,7 @@ static void all_die_at_once(const struct fixture_options *options, const char *t
         }
         for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
             for (unsigned i = 0; i < cluster_count(f.cluster, (enum cluster_role)role); i++) {
-                fixture_wait_crash(&f, (enum cluster_role)role, i);
+                fixture_wait_end(&f, (enum cluster_role)role, i);
                 fixture_launch(&f, (enum cluster_role)role, i, NULL);
             }
         }

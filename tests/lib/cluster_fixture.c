@@ -287,6 +287,11 @@ bool fixture_crashed(struct fixture *f, enum cluster_role role, unsigned index) 
     return true;
 }
 
+void fixture_wait_end(struct fixture *f, enum cluster_role role, unsigned index) {
+    fixture_wait(f, !cluster_running(f->cluster, role, index, NULL), "%s does not end",
+                 cluster_member(f->cluster, role, index));
+}
+
 void fixture_wait_crash(struct fixture *f, enum cluster_role role, unsigned index) {
     fixture_wait(f, fixture_crashed(f, role, index), "%s never reached its crash point",
                  cluster_member(f->cluster, role, index));

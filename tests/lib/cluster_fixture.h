@@ -100,6 +100,8 @@ void fixture_restart(struct fixture *f, enum cluster_role role, unsigned index, 
 bool fixture_crashed(struct fixture *f, enum cluster_role role, unsigned index);
 /* Waits until it has. */
 void fixture_wait_crash(struct fixture *f, enum cluster_role role, unsigned index);
+/* Waits until it has ended, of whatever. */
+void fixture_wait_end(struct fixture *f, enum cluster_role role, unsigned index);
 /* SIGTERM; it must exit with 0. */
 void fixture_stop(struct fixture *f, enum cluster_role role, unsigned index);
 /* Waits until no running node has anything in flight or undelivered, so that what a process does
