@@ -75,6 +75,31 @@ void host_run(struct host *host) {
     }
 }
 
+/* ---- Sending --------------------------------------------------------------------------------- */
+
+void host_send(struct host *host, struct packet *packet, bool hold) {
+    uint32_t to = process_slot(packet->to);
+    if (hold || host->held_to[to] > 0) {
+        host->held_to[to]++;
+        packets_put(&host->held, packet);
+    } else {
+        net_send(host->world, packet);
+    }
+}
+
+void host_send_held(struct host *host) {
+    struct packet *packet;
+    memset(host->held_to, 0, sizeof host->held_to);
+    while ((packet = packets_take(&host->held)) != NULL) {
+        net_send(host->world, packet);
+    }
+}
+
+void host_drop_held(struct host *host) {
+    packets_drop(host->world, &host->held);
+    memset(host->held_to, 0, sizeof host->held_to);
+}
+
 /* ---- Syncs ----------------------------------------------------------------------------------- */
 
 void host_sync(struct host *host) {

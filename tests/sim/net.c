@@ -129,18 +129,21 @@ static int64_t delay_us(const struct world *world, struct random *r, const struc
     return us;
 }
 
-static void sight_of(struct world *world, enum sight_kind kind, const struct packet *packet) {
+/* Greetings and ends of connections are none of those who look on. */
+static bool has_speech(const struct packet *packet) {
+    return packet->kind >= PACKET_MESSAGE;
+}
+
+void net_see(struct world *world, enum sight_kind kind, const struct packet *packet) {
     struct sight sight = {.kind = kind,
                           .who = packet->from,
                           .to = packet->to,
                           .tx = packet->speech.tx,
                           .message = packet->id,
                           .speech = &packet->speech};
-    world_see(world, &sight);
-}
-
-static bool has_speech(const struct packet *packet) {
-    return packet->kind >= PACKET_MESSAGE;
+    if (has_speech(packet)) {
+        world_see(world, &sight);
+    }
 }
 
 bool net_is_cut(const struct world *world, struct process from, struct process to) {
@@ -201,16 +204,14 @@ void net_send(struct world *world, struct packet *packet) {
             packet_free(world, packet);
             return;
         }
-        sight_of(world, SIGHT_SEND, packet);
+        net_see(world, SIGHT_SEND, packet);
     }
     host_has_sent(world->hosts[from], packet);
     bool may_lose = packet->conn == 0 || !plan->streams_keep_order;
     bool lost = packet->kind != PACKET_CLOSED && !calm && may_lose &&
                 random_below(&r, 1000) < plan->lose_permille;
     if (lost || (packet->kind != PACKET_CLOSED && world->cut[from][to] > 0)) {
-        if (has_speech(packet)) {
-            sight_of(world, SIGHT_LOST, packet);
-        }
+        net_see(world, SIGHT_LOST, packet);
         packet_free(world, packet);
         return;
     }
@@ -232,9 +233,7 @@ void net_arrive(struct world *world, struct packet *packet) {
                    net_conn(world, packet->from, packet->to.index)->id == packet->conn) {
             net_close(world, packet->from, packet->to.index, packet->to);
         }
-        if (has_speech(packet)) {
-            sight_of(world, SIGHT_LOST, packet);
-        }
+        net_see(world, SIGHT_LOST, packet);
         packet_free(world, packet);
         return;
     }

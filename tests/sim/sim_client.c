@@ -313,21 +313,11 @@ static void on_time(struct sim_client *client) {
     }
 }
 
-static void see_receive(struct world *world, const struct packet *packet) {
-    struct sight sight = {.kind = SIGHT_RECEIVE,
-                          .who = packet->from,
-                          .to = packet->to,
-                          .tx = packet->speech.tx,
-                          .message = packet->id,
-                          .speech = &packet->speech};
-    world_see(world, &sight);
-}
-
 void sim_client_run(struct sim_client *client) {
     struct packet *packet;
     while ((packet = packets_take(&client->host.inbox)) != NULL) {
         if (!packet->refused) {
-            see_receive(client->host.world, packet);
+            net_see(client->host.world, SIGHT_RECEIVE, packet);
         }
         if (packet->kind == PACKET_REPLY) {
             on_reply(client, packet);

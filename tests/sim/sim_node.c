@@ -10,25 +10,6 @@
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-/* What depends on a record waits for the batch; behind it everything to the same process does. */
-void sim_node_send(struct sim_node *node, struct packet *packet, bool hold) {
-    uint32_t to = process_slot(packet->to);
-    if (hold || node->held_to[to] > 0) {
-        node->held_to[to]++;
-        packets_put(&node->held, packet);
-    } else {
-        net_send(node->host.world, packet);
-    }
-}
-
-static void send_held(struct sim_node *node) {
-    struct packet *packet;
-    memset(node->held_to, 0, sizeof node->held_to);
-    while ((packet = packets_take(&node->held)) != NULL) {
-        net_send(node->host.world, packet);
-    }
-}
-
 static struct packet *message_packet(struct sim_node *node, struct process to, uint64_t conn,
                                      struct engine_effect *effect) {
     struct packet *packet = packet_new(node->host.world, PACKET_MESSAGE, node->host.self, to);
@@ -47,7 +28,7 @@ static void send_to_node(struct sim_node *node, struct engine_effect *effect) {
         packets_put(hold ? &node->self_held : &node->self_free, packet);
     } else if (node->peers[effect->node].greeted) {
         uint64_t conn = net_conn(world, node->host.self, effect->node)->id;
-        sim_node_send(node, message_packet(node, to, conn, effect), effect->after_store);
+        host_send(&node->host, message_packet(node, to, conn, effect), effect->after_store);
     }
 }
 
@@ -58,7 +39,7 @@ static void send_to_participant(struct sim_node *node, struct engine_effect *eff
         struct process rm = {ROLE_RM, (uint8_t)i};
         const struct conn *conn = net_conn(world, rm, node->host.self.index);
         if (conn->id == effect->session && conn->up_acceptor) {
-            sim_node_send(node, message_packet(node, rm, conn->id, effect), effect->after_store);
+            host_send(&node->host, message_packet(node, rm, conn->id, effect), effect->after_store);
             return;
         }
     }
@@ -90,7 +71,7 @@ static void reply(struct sim_node *node, const struct engine_effect *effect) {
         packet->error = effect->reply.error;
         packet->outcome = effect->reply.outcome;
         *call = node->calls[--node->n_calls];
-        sim_node_send(node, packet, effect->after_store);
+        host_send(&node->host, packet, effect->after_store);
         return;
     }
 }
@@ -102,7 +83,7 @@ static void fail_call(struct sim_node *node, const struct packet *request) {
     packet->request = request->request;
     packet->txid = request->txid;
     packet->error = TROTH_ERR_UNAVAILABLE;
-    sim_node_send(node, packet, false);
+    host_send(&node->host, packet, false);
 }
 
 static void on_request(struct sim_node *node, struct packet *packet) {
@@ -198,15 +179,8 @@ static void see_self(struct sim_node *node, struct packet *packet) {
     struct world *world = node->host.world;
     packet->id = ++world->ids;
     speak_packet(world, packet);
-    struct sight sight = {.kind = SIGHT_SEND,
-                          .who = packet->from,
-                          .to = packet->to,
-                          .tx = packet->speech.tx,
-                          .message = packet->id,
-                          .speech = &packet->speech};
-    world_see(world, &sight);
-    sight.kind = SIGHT_RECEIVE;
-    world_see(world, &sight);
+    net_see(world, SIGHT_SEND, packet);
+    net_see(world, SIGHT_RECEIVE, packet);
 }
 
 static void run_self(struct sim_node *node) {
@@ -242,16 +216,6 @@ static void handle(struct sim_node *node, struct packet *packet) {
     case PACKET_WORKED:
         assert(false); /* a node gets no such packet */
     }
-}
-
-static void see_receive(struct world *world, const struct packet *packet) {
-    struct sight sight = {.kind = SIGHT_RECEIVE,
-                          .who = packet->from,
-                          .to = packet->to,
-                          .tx = packet->speech.tx,
-                          .message = packet->id,
-                          .speech = &packet->speech};
-    world_see(world, &sight);
 }
 
 /* ---- The loop -------------------------------------------------------------------------------- */
@@ -310,7 +274,7 @@ static void wake_later(struct sim_node *node) {
 }
 
 static void batch_is_over(struct sim_node *node) {
-    send_held(node);
+    host_send_held(&node->host);
     struct packets held = node->self_held;
     node->self_held = node->self_free;
     node->self_free = held;
@@ -356,9 +320,7 @@ void sim_node_run(struct sim_node *node) {
     struct packet *packet;
     while (host->epoch == epoch && !host->world->ended &&
            (packet = packets_take(&host->inbox)) != NULL) {
-        if (packet->kind >= PACKET_MESSAGE) {
-            see_receive(host->world, packet);
-        }
+        net_see(host->world, SIGHT_RECEIVE, packet);
         handle(node, packet);
         packet_free(host->world, packet);
     }
@@ -404,10 +366,9 @@ void sim_node_crash(struct sim_node *node) {
     node_disk_end_batch(node, false);
     engine_free(node->engine);
     node->engine = NULL;
-    packets_drop(world, &node->held);
+    host_drop_held(&node->host);
     packets_drop(world, &node->self_free);
     packets_drop(world, &node->self_held);
-    memset(node->held_to, 0, sizeof node->held_to);
     node->n_calls = 0;
     node->started = node->urgent = node->holds = false;
     node->stop_asked = node->stopping = false;

@@ -69,7 +69,7 @@ void node_beat(struct sim_node *node) {
             packet->conn = net_conn(world, node->host.self, id)->id;
             engine_heartbeat(node->engine, &packet->message);
             packet->message.type = MESSAGE_HEARTBEAT;
-            sim_node_send(node, packet, false);
+            host_send(&node->host, packet, false);
         }
         look_at(node, id);
     }
@@ -83,7 +83,7 @@ void node_leave(struct sim_node *node) {
                                                (struct process){ROLE_NODE, (uint8_t)id});
             packet->conn = net_conn(world, node->host.self, id)->id;
             packet->message.type = MESSAGE_LEAVING;
-            sim_node_send(node, packet, false);
+            host_send(&node->host, packet, false);
         }
     }
 }

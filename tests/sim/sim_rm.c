@@ -10,24 +10,6 @@
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
-void rm_send(struct sim_rm *rm, struct packet *packet, bool hold) {
-    uint32_t to = process_slot(packet->to);
-    if (hold || rm->held_to[to] > 0) {
-        rm->held_to[to]++;
-        packets_put(&rm->held, packet);
-    } else {
-        net_send(rm->host.world, packet);
-    }
-}
-
-static void send_held(struct sim_rm *rm) {
-    struct packet *packet;
-    memset(rm->held_to, 0, sizeof rm->held_to);
-    while ((packet = packets_take(&rm->held)) != NULL) {
-        net_send(rm->host.world, packet);
-    }
-}
-
 static void send_message(struct sim_rm *rm, struct branches_effect *effect) {
     struct world *world = rm->host.world;
     const struct conn *conn = net_conn(world, rm->host.self, effect->node);
@@ -39,7 +21,7 @@ static void send_message(struct sim_rm *rm, struct branches_effect *effect) {
     packet->conn = conn->id;
     packet->message = effect->message;
     effect->message = (struct message){0};
-    rm_send(rm, packet, effect->after_store);
+    host_send(&rm->host, packet, effect->after_store);
 }
 
 static void redial(struct sim_rm *rm, uint32_t node) {
@@ -189,21 +171,9 @@ static void on_message(struct sim_rm *rm, struct packet *packet) {
     }
 }
 
-static void see_receive(struct world *world, const struct packet *packet) {
-    struct sight sight = {.kind = SIGHT_RECEIVE,
-                          .who = packet->from,
-                          .to = packet->to,
-                          .tx = packet->speech.tx,
-                          .message = packet->id,
-                          .speech = &packet->speech};
-    world_see(world, &sight);
-}
-
 static void handle(struct sim_rm *rm, struct packet *packet) {
     struct world *world = rm->host.world;
-    if (packet->kind >= PACKET_MESSAGE) {
-        see_receive(world, packet);
-    }
+    net_see(world, SIGHT_RECEIVE, packet);
     switch (packet->kind) {
     case PACKET_WELCOME:
         on_welcome(rm, packet);
@@ -237,7 +207,7 @@ static void handle(struct sim_rm *rm, struct packet *packet) {
 /* ---- The loop -------------------------------------------------------------------------------- */
 
 static void batch_is_over(struct sim_rm *rm) {
-    send_held(rm);
+    host_send_held(&rm->host);
     uint32_t n = rm->n_calls;
     rm->n_calls = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -321,8 +291,7 @@ void sim_rm_crash(struct sim_rm *rm) {
     rm->branches = NULL;
     lock_table_free(rm->locks);
     rm->locks = NULL;
-    packets_drop(rm->host.world, &rm->held);
-    memset(rm->held_to, 0, sizeof rm->held_to);
+    host_drop_held(&rm->host);
     rm->n_local = rm->local_at = rm->n_calls = 0;
 }
 

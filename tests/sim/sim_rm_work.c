@@ -34,7 +34,7 @@ static void answer(struct sim_rm *rm, struct rm_op *op, int error, int64_t resul
     }
     packet_free(world, op->packet);
     *op = (struct rm_op){.state = OP_FREE};
-    rm_send(rm, packet, true); /* what it read may not be on disk yet */
+    host_send(&rm->host, packet, true); /* what it read may not be on disk yet */
 }
 
 static void refuse(struct sim_rm *rm, struct rm_op *op, int error) {

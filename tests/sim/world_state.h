@@ -128,6 +128,8 @@ struct host {
     uint64_t epoch; /* grows with each crash */
     int64_t drift;
     struct packets inbox;
+    struct packets held; /* waits until the batch is on disk, and what must not overtake it */
+    uint32_t held_to[WORLD_PROCESSES];
     int64_t wake_us; /* the earliest wake that is on its way; INT64_MAX: none */
     uint64_t wake_turn;
     bool sync_fails, sync_full; /* the next one; every one until mended */
@@ -210,8 +212,6 @@ struct sim_node {
     int64_t lazy_since_ms;
     struct change *changes;
     uint32_t n_changes, changes_capacity;
-    struct packets held;
-    uint32_t held_to[WORLD_PROCESSES];
     struct packets self_free, self_held;
     struct node_disk disk;
     struct node_disk *older; /* as it was one start before; NULL: none yet */
@@ -303,8 +303,6 @@ struct sim_rm {
     uint32_t n_local, local_at, local_capacity;
     struct rm_change *changes;
     uint32_t n_changes, changes_capacity;
-    struct packets held; /* waits for the batch: messages and answers to work */
-    uint32_t held_to[WORLD_PROCESSES];
     struct held_call {
         struct troth_txid txid;
         enum branches_call call;
@@ -406,6 +404,12 @@ void host_crash(struct host *host, int64_t for_us);
 void host_start(struct host *host);
 /* Runs what waits, if it can run now. */
 void host_run(struct host *host);
+/* What depends on a record waits for the batch (`hold`); behind it everything to the same process.
+ */
+void host_send(struct host *host, struct packet *packet, bool hold);
+/* The batch is on disk. */
+void host_send_held(struct host *host);
+void host_drop_held(struct host *host);
 /* How long a sync takes; begins it. */
 void host_sync(struct host *host);
 /* Its time is over: the batch is on disk, or a fault befalls it. */
@@ -430,6 +434,8 @@ void packets_drop(struct world *world, struct packets *packets);
 
 /* Gives it to the network now, which may lose, double or delay it. It is the network's then. */
 void net_send(struct world *world, struct packet *packet);
+/* Tells it to those who look on, where the packet has something to say. */
+void net_see(struct world *world, enum sight_kind kind, const struct packet *packet);
 void net_arrive(struct world *world, struct packet *packet);
 bool net_is_cut(const struct world *world, struct process from, struct process to);
 void net_cut(struct world *world, struct process from, struct process to, bool on);
@@ -461,7 +467,6 @@ void sim_node_run(struct sim_node *node);
 void sim_node_synced(struct sim_node *node, bool stored);
 void sim_node_release(struct sim_node *node);
 void sim_node_step(struct sim_node *node, struct engine_event event);
-void sim_node_send(struct sim_node *node, struct packet *packet, bool hold);
 void sim_node_commit_now(struct sim_node *node);
 
 void node_on_hello(struct sim_node *node, struct packet *packet);
@@ -493,7 +498,6 @@ void rm_hold_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call 
 void rm_local(struct sim_rm *rm, struct branches_event event);
 /* A step of the start-up. */
 void rm_load_step(struct sim_rm *rm, struct branches_event event);
-void rm_send(struct sim_rm *rm, struct packet *packet, bool hold);
 
 void rm_on_work(struct sim_rm *rm, struct packet *packet);
 void rm_enlisted(struct sim_rm *rm, uint64_t request, int error);
