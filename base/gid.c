@@ -109,7 +109,7 @@ static int read_part(const char **at, char part[TROTH_XA_PART_BYTES], size_t *n)
         if (high < 0 || low < 0) {
             return TROTH_ERR_INVALID;
         }
-        part[i] = is_hex ? (char)(high << 4 | low) : from[1 + i];
+        part[i] = is_hex ? (char)(high * 16 + low) : from[1 + i];
     }
     part[*n] = '\0';
     *at = end + 1 + strspn(end + 1, " ");
