@@ -81,12 +81,18 @@ static uint32_t choose_acceptors(const struct engine *engine) {
     return missing == 0 && engine->options.thrifty ? mask : 0;
 }
 
+/* The only participant, which decides by itself. One without a log of its own can't: what it was
+ * told, and did, it would not know after a restart. */
+static bool may_delegate(const struct tx *tx) {
+    return tx->n_branches == 1 && (tx->branches[0].incarnation & INCARNATION_TWO_PHASE_ONLY) == 0;
+}
+
 /* With one participant at most, no prepare goes out: the coordinator uses ballot 0 itself, since
  * the participant will not. To delegate is to store, at a majority, that the only participant
  * decides; then it is told to commit in one phase. Where nobody took part, a read-only vote of
  * "nobody" makes the outcome known to all. */
 static void vote_in_place(struct engine *engine, struct tx *tx) {
-    enum paxos_vote vote = tx->n_branches == 1 ? PAXOS_VOTE_DELEGATED : PAXOS_VOTE_READ_ONLY;
+    enum paxos_vote vote = may_delegate(tx) ? PAXOS_VOTE_DELEGATED : PAXOS_VOTE_READ_ONLY;
     for (uint32_t node = 1; node <= engine->options.nodes; node++) {
         if (!may_hold(tx, node)) {
             continue;
@@ -106,7 +112,7 @@ static void vote_in_place(struct engine *engine, struct tx *tx) {
 
 /* Asks for what is missing at ballot 0. */
 static void ask_for_votes(struct engine *engine, struct tx *tx) {
-    if (tx->n_branches <= 1) {
+    if (tx->n_branches == 0 || may_delegate(tx)) {
         vote_in_place(engine, tx);
         return;
     }
@@ -138,7 +144,7 @@ void coordinate_commit(struct engine *engine, struct tx *tx) {
 static void send_prepare(struct engine *engine, struct tx *tx, struct branch *branch) {
     uint32_t index = (uint32_t)(branch - tx->branches);
     /* Until a majority holds the vote: a participant repeats prepared by itself, and only that. */
-    if (tx->leader->phase == LEADER_LEARNING && tx->n_branches > 1 &&
+    if (tx->leader->phase == LEADER_LEARNING && !may_delegate(tx) &&
         !paxos_is_majority(tx->leader->accepted_by[index], engine->options.nodes)) {
         struct message *prepare =
             effect_to_rm(engine, branch->rm->session, MESSAGE_PREPARE, tx->txid);
@@ -367,7 +373,8 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
     if (index < 0 || tx->stage != TX_DECIDED || tx->branches[index].acked) {
         return;
     }
-    if (message->hazard || message->outcome != tx_outcome(tx)) {
+    bool heuristic = message->heuristic != MESSAGE_HEURISTIC_NONE;
+    if (heuristic || message->outcome != tx_outcome(tx)) {
         char hex[TROTH_TXID_TEXT];
         engine->counters.hazards++;
         effect_alarm(engine,
@@ -375,8 +382,7 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
                      "data",
                      troth_txid_format(tx->txid, hex), paxos_outcome_name(tx_outcome(tx)),
                      rm->participant.name,
-                     message->hazard ? "does not know its branch"
-                                     : "ended its branch the other way");
+                     heuristic ? "did otherwise" : "ended its branch the other way");
     }
     branch_over(tx, &tx->branches[index]);
     tx_count(engine, tx);

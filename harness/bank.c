@@ -1,6 +1,5 @@
 #include "harness/bank.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -11,16 +10,15 @@
 #include "base/troth_err.h"
 #include "client/troth.h"
 #include "harness/bank_reader.h"
+#include "harness/bank_store.h"
 #include "shell/clock.h"
 
-#define ACCOUNTS_DEFAULT  256u
-#define CLIENTS_DEFAULT   16u
-#define AMOUNT_MAX        50
-#define OPEN_AT_ONCE      64u
-#define KV_TIMEOUT_MS     10000u
-#define COMMIT_TIMEOUT_MS 20000u
-#define ASK_TIMEOUT_MS    2000u
-#define PAUSE_MS          20 /* before trying again where nobody answered */
+#define CLIENTS_DEFAULT 16u
+#define AMOUNT_MAX      50
+#define OPEN_AT_ONCE    64u
+#define OPEN_MS         20000
+#define ASK_TIMEOUT_MS  2000u
+#define PAUSE_MS        20 /* before trying again where nobody answered */
 
 /* What a client was told, grown as needed; of the unknown ones only the txid counts. */
 struct list {
@@ -30,6 +28,7 @@ struct list {
 
 struct client {
     struct bank *bank;
+    struct bank_session *session;
     pthread_t thread;
     uint64_t random;
     uint32_t process; /* in the history */
@@ -39,11 +38,10 @@ struct client {
 };
 
 struct bank {
-    struct troth *troth;
-    struct troth_kv *kv;
+    struct bank_store *store;
+    const struct bank_store_ops *ops; /* the store's */
     unsigned n_accounts;
-    const char **shard_of; /* by account; the kv's own strings */
-    bool many_shards;
+    bool many_places; /* shards or databases that have accounts */
     unsigned n_clients;
     struct client *clients;
     bool running;
@@ -90,63 +88,20 @@ static unsigned draw(struct client *client, unsigned below) {
 
 /* ---- One transfer ---------------------------------------------------------------------------- */
 
-struct transfer {
-    unsigned from, to;
-    int64_t amount;
-};
-
-static struct transfer choose(struct client *client) {
+static struct bank_transfer choose(struct client *client) {
     const struct bank *bank = client->bank;
-    struct transfer transfer = {.amount = 1 + draw(client, AMOUNT_MAX)};
+    struct bank_transfer transfer = {.amount = 1 + draw(client, AMOUNT_MAX)};
     transfer.from = draw(client, bank->n_accounts);
     do {
         transfer.to = draw(client, bank->n_accounts);
     } while (transfer.to == transfer.from ||
-             (bank->many_shards && bank->shard_of[transfer.to] == bank->shard_of[transfer.from]));
+             (bank->many_places && bank->ops->place(bank->store, transfer.to) ==
+                                       bank->ops->place(bank->store, transfer.from)));
     return transfer;
 }
 
-static int move(struct bank *bank, struct troth_kv_tx *tx, unsigned account, int64_t delta) {
-    static const int64_t nothing = 0;
-    char key[BANK_KEY_BYTES];
-    int n = snprintf(key, sizeof key, BANK_ACCOUNT, account);
-    return troth_kv_add(bank->kv, tx, key, (size_t)n, delta, &nothing, NULL, NULL);
-}
-
-/* The entry, under a key that lives on the account's shard. */
-static int write_entry(struct bank *bank, struct troth_kv_tx *tx, const char *side,
-                       unsigned account, int64_t amount) {
-    char key[BANK_KEY_BYTES];
-    char value[BANK_KEY_BYTES];
-    char txid[TROTH_TXID_TEXT];
-    troth_txid_format(troth_kv_txid(tx), txid);
-    int n_key = 0;
-    unsigned tries = 0;
-    do {
-        n_key = snprintf(key, sizeof key, "ledger-%s-%s.%u", txid, side, tries++);
-    } while (strcmp(troth_kv_place(bank->kv, key, (size_t)n_key), bank->shard_of[account]) != 0);
-    int n = snprintf(value, sizeof value, "%" PRId64 " " BANK_ACCOUNT, amount, account);
-    return troth_kv_put(bank->kv, tx, key, (size_t)n_key, value, (size_t)n, NULL);
-}
-
-static int work(struct bank *bank, struct troth_kv_tx *tx, const struct transfer *transfer) {
-    int err = move(bank, tx, transfer->from, -transfer->amount);
-    if (err == 0) {
-        err = write_entry(bank, tx, "out", transfer->from, -transfer->amount);
-    }
-    if (err == 0) {
-        err = move(bank, tx, transfer->to, transfer->amount);
-    }
-    if (err == 0) {
-        err = write_entry(bank, tx, "in", transfer->to, transfer->amount);
-    }
-    return err;
-}
-
-static void give_up(struct client *client, struct troth_kv_tx *tx, int err) {
-    struct troth_result result;
-    struct troth_txid txid = troth_kv_txid(tx);
-    troth_kv_abort(tx, &result);
+static void give_up(struct client *client, struct troth_txid txid, int err) {
+    client->bank->ops->abort(client->session);
     /* Never asked to commit: whatever the answer to the abort was, it must not be found. */
     must_add(&client->told, txid, false);
     if (err == TROTH_ERR_TOO_LARGE) {
@@ -172,28 +127,27 @@ static void explain(struct ending *ending, int err, const struct troth_result *r
 }
 
 /* Tries once. True when the transfer is over with, for better or worse. */
-static bool attempt(struct client *client, const struct transfer *transfer, struct ending *ending) {
-    struct bank *bank = client->bank;
-    struct troth_kv_tx *tx = NULL;
+static bool attempt(struct client *client, const struct bank_transfer *transfer,
+                    struct ending *ending) {
+    const struct bank_store_ops *ops = client->bank->ops;
+    struct troth_txid txid;
     struct troth_result result = {.outcome = TROTH_OUTCOME_NONE};
     *ending = (struct ending){.type = HISTORY_FAIL}; /* until somebody is asked to commit */
-    int err = troth_kv_begin(bank->kv, 0, &tx, &result);
+    int err = ops->begin(client->session, &txid, &result);
     explain(ending, err, &result);
     if (err != 0) {
         atomic_fetch_add(&client->unavailable, 1);
         pause_ms(PAUSE_MS);
         return false;
     }
-    struct troth_txid txid = troth_kv_txid(tx);
     troth_txid_format(txid, ending->txid);
-    err = work(bank, tx, transfer);
+    err = ops->transfer(client->session, transfer, ending->why);
     if (err != 0) {
-        snprintf(ending->why, sizeof ending->why, "%s", troth_err_text(err));
-        give_up(client, tx, err);
+        give_up(client, txid, err);
         return err == TROTH_ERR_TOO_LARGE;
     }
     atomic_fetch_add(&client->asked, 1);
-    err = troth_kv_commit(tx, COMMIT_TIMEOUT_MS, &result);
+    err = ops->commit(client->session, &result);
     explain(ending, err, &result);
     if (err != 0) {
         must_add(&client->unknown, txid, false);
@@ -208,7 +162,7 @@ static bool attempt(struct client *client, const struct transfer *transfer, stru
 }
 
 /* Each attempt is an operation of its own in the history. */
-static bool attempt_and_tell(struct client *client, const struct transfer *transfer) {
+static bool attempt_and_tell(struct client *client, const struct bank_transfer *transfer) {
     struct history *history = client->bank->history;
     const struct history_call call = {.f = HISTORY_TRANSFER,
                                       .from = transfer->from,
@@ -233,7 +187,7 @@ static bool attempt_and_tell(struct client *client, const struct transfer *trans
 static void *run_client(void *arg) {
     struct client *client = arg;
     while (!atomic_load(&client->bank->stop)) {
-        struct transfer transfer = choose(client);
+        struct bank_transfer transfer = choose(client);
         while (!attempt_and_tell(client, &transfer) && !atomic_load(&client->bank->stop)) {
         }
     }
@@ -242,26 +196,13 @@ static void *run_client(void *arg) {
 
 /* ---- The bank -------------------------------------------------------------------------------- */
 
-static int place_accounts(struct bank *bank) {
-    bank->shard_of = calloc(bank->n_accounts, sizeof *bank->shard_of);
-    if (bank->shard_of == NULL) {
-        return TROTH_ERR_NO_MEMORY;
-    }
-    for (unsigned i = 0; i < bank->n_accounts; i++) {
-        char key[BANK_KEY_BYTES];
-        int n = snprintf(key, sizeof key, BANK_ACCOUNT, i);
-        const char *shard = troth_kv_place(bank->kv, key, (size_t)n);
-        /* One pointer a shard, so that pointers can be compared. */
-        for (unsigned k = 0; k < i; k++) {
-            if (strcmp(bank->shard_of[k], shard) == 0) {
-                shard = bank->shard_of[k];
-                break;
-            }
+static bool has_many_places(const struct bank *bank) {
+    for (unsigned i = 1; i < bank->n_accounts; i++) {
+        if (bank->ops->place(bank->store, i) != bank->ops->place(bank->store, 0)) {
+            return true;
         }
-        bank->shard_of[i] = shard;
-        bank->many_shards = bank->many_shards || shard != bank->shard_of[0];
     }
-    return 0;
+    return false;
 }
 
 static int make_clients(struct bank *bank, uint64_t seed) {
@@ -273,41 +214,52 @@ static int make_clients(struct bank *bank, uint64_t seed) {
         bank->clients[i].bank = bank;
         bank->clients[i].process = i;
         bank->clients[i].random = (seed + i + 1) * 0x9E3779B97F4A7C15u;
+        bank->clients[i].session = bank->ops->session_new(bank->store);
+        if (bank->clients[i].session == NULL) {
+            return TROTH_ERR_NO_MEMORY;
+        }
     }
     return 0;
+}
+
+/* The store is the bank's from here on. */
+static int take_store(struct bank *bank, const struct bank_options *options) {
+    bool good = bank->n_accounts >= 2 && bank->n_accounts <= BANK_ACCOUNTS_MAX &&
+                bank->n_clients <= BANK_CLIENTS_MAX;
+    bank->store = options->store;
+    int err = good ? 0 : TROTH_ERR_INVALID;
+    if (err == 0 && bank->store == NULL) {
+        err = bank_kv_new(&bank->store, options->nodes, options->shards, bank->n_accounts);
+    }
+    if (err == 0) {
+        bank->ops = bank->store->ops;
+        bank->many_places = has_many_places(bank);
+    }
+    return err;
 }
 
 int bank_new(struct bank **out, const struct bank_options *options, char why[BANK_WHY_BYTES]) {
     struct bank *bank = calloc(1, sizeof *bank);
     if (bank == NULL) {
         snprintf(why, BANK_WHY_BYTES, "out of memory");
+        if (options->store != NULL) {
+            options->store->ops->free(options->store);
+        }
         return TROTH_ERR_NO_MEMORY;
     }
-    bank->n_accounts = options->accounts == 0 ? ACCOUNTS_DEFAULT : options->accounts;
+    bank->n_accounts = options->accounts == 0 ? BANK_ACCOUNTS : options->accounts;
     bank->n_clients = options->clients == 0 ? CLIENTS_DEFAULT : options->clients;
     bank->history = options->history;
     bank->reader_process = bank->n_clients;
-    int err = bank->n_accounts < 2 || bank->n_accounts > BANK_ACCOUNTS_MAX ||
-                      bank->n_clients > BANK_CLIENTS_MAX
-                  ? TROTH_ERR_INVALID
-                  : 0;
-    if (err == 0) {
-        err = troth_open(&bank->troth, &(struct troth_options){.nodes = options->nodes});
-    }
-    if (err == 0) {
-        err = troth_kv_open(
-            &bank->kv, bank->troth,
-            &(struct troth_kv_options){.shards = options->shards, .timeout_ms = KV_TIMEOUT_MS});
-    }
-    if (err == 0) {
-        err = place_accounts(bank);
-    }
+    int err = take_store(bank, options);
     if (err == 0) {
         err = make_clients(bank, options->seed);
     }
     if (err != 0) {
-        snprintf(why, BANK_WHY_BYTES, "cannot open the bank at nodes %s, shards %s: %s",
-                 options->nodes, options->shards, troth_err_text(err));
+        snprintf(why, BANK_WHY_BYTES, "cannot open the bank at nodes %s%s%s: %s",
+                 options->nodes == NULL ? "(none given)" : options->nodes,
+                 options->shards == NULL ? "" : ", shards ",
+                 options->shards == NULL ? "" : options->shards, troth_err_text(err));
         bank_free(bank);
         return err;
     }
@@ -323,15 +275,14 @@ void bank_free(struct bank *bank) {
     for (unsigned i = 0; bank->clients != NULL && i < bank->n_clients; i++) {
         free(bank->clients[i].told.items);
         free(bank->clients[i].unknown.items);
+        if (bank->clients[i].session != NULL) {
+            bank->ops->session_free(bank->clients[i].session);
+        }
     }
     free(bank->clients);
     free(bank->told.items);
-    free(bank->shard_of);
-    if (bank->kv != NULL) {
-        troth_kv_close(bank->kv);
-    }
-    if (bank->troth != NULL) {
-        troth_close(bank->troth);
+    if (bank->store != NULL) {
+        bank->store->ops->free(bank->store);
     }
     free(bank);
 }
@@ -342,29 +293,25 @@ unsigned bank_accounts(const struct bank *bank) {
 
 /* Opens accounts from `first` on, up to OPEN_AT_ONCE, in one transaction. */
 static int open_some(struct bank *bank, unsigned first, struct troth_result *result) {
-    struct troth_kv_tx *tx = NULL;
-    int err = troth_kv_begin(bank->kv, 0, &tx, result);
+    struct bank_session *session = bank->clients[0].session; /* it does not work yet */
+    struct troth_txid txid;
+    int err = bank->ops->begin(session, &txid, result);
     if (err != 0) {
         return err;
     }
-    char value[24];
-    int n_value = snprintf(value, sizeof value, "%d", BANK_OPENING);
-    for (unsigned i = first; err == 0 && i < first + OPEN_AT_ONCE && i < bank->n_accounts; i++) {
-        char key[BANK_KEY_BYTES];
-        int n = snprintf(key, sizeof key, BANK_ACCOUNT, i);
-        err = troth_kv_put(bank->kv, tx, key, (size_t)n, value, (size_t)n_value, result->detail);
-    }
+    unsigned left = bank->n_accounts - first;
+    err =
+        bank->ops->fill(session, first, left < OPEN_AT_ONCE ? left : OPEN_AT_ONCE, result->detail);
     if (err != 0) {
-        struct troth_result aborted;
-        troth_kv_abort(tx, &aborted);
+        bank->ops->abort(session);
         return err;
     }
-    err = troth_kv_commit(tx, COMMIT_TIMEOUT_MS, result);
+    err = bank->ops->commit(session, result);
     return err == 0 && result->outcome != TROTH_COMMITTED ? TROTH_ERR_CONFLICT : err;
 }
 
 int bank_open_accounts(struct bank *bank, char why[BANK_WHY_BYTES]) {
-    int64_t until = clock_monotonic_ms() + COMMIT_TIMEOUT_MS;
+    int64_t until = clock_monotonic_ms() + OPEN_MS;
     for (unsigned first = 0; first < bank->n_accounts; first += OPEN_AT_ONCE) {
         struct troth_result result = {0};
         int err = open_some(bank, first, &result);
@@ -396,7 +343,7 @@ int bank_start(struct bank *bank, char why[BANK_WHY_BYTES]) {
     atomic_store(&bank->stop, false);
     int err = bank->history == NULL
                   ? 0
-                  : bank_reader_start(&bank->reader, bank->kv, bank->history, bank->n_accounts,
+                  : bank_reader_start(&bank->reader, bank->store, bank->history, bank->n_accounts,
                                       bank->reader_process, bank->n_clients + 1);
     if (err != 0) {
         snprintf(why, BANK_WHY_BYTES, "cannot start the reader: %s", troth_err_text(err));
@@ -427,7 +374,7 @@ static size_t ask_again(struct client *client) {
     for (size_t i = 0; i < client->unknown.n; i++) {
         struct troth_txid txid = client->unknown.items[i].txid;
         struct troth_result result;
-        int err = troth_commit(client->bank->troth, txid, NULL, 0, ASK_TIMEOUT_MS, &result);
+        int err = troth_commit(client->bank->store->troth, txid, NULL, 0, ASK_TIMEOUT_MS, &result);
         if (err != 0) {
             client->unknown.items[kept++].txid = txid;
             continue;

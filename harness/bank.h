@@ -1,5 +1,6 @@
-/* bank: a workload whose every mistake shows. Accounts are spread over the shards; client threads
- * move money between two accounts that are on different shards (when there are two shards).
+/* bank: a workload whose every mistake shows. Accounts are spread over shards, or over SQL
+ * databases (bank_sql.h); client threads move money between two accounts that are on different ones
+ * (when there are two).
  *
  * Each transfer also writes an entry beside each of its accounts, on the same shard, so that one
  * that was done by half can be told from the shards' files alone (bank_check.h):
@@ -35,16 +36,21 @@
 #define BANK_WHY_BYTES    1024
 #define BANK_KEY_BYTES    64
 #define BANK_CLIENTS_MAX  256u
+#define BANK_ACCOUNTS     256u /* where the options say 0 */
 #define BANK_ACCOUNTS_MAX 10000u
 #define BANK_ACCOUNT      "account-%04u"
 #define BANK_OPENING      1000 /* on each account */
 
+struct bank_store;
 struct bank_options {
     const char *nodes;  /* as for troth_open */
     const char *shards; /* as for troth_kv_open */
-    unsigned accounts;  /* 0: 256 */
-    unsigned clients;   /* 0: 16 */
-    uint64_t seed;      /* of the choice of accounts and amounts */
+    /* Where the accounts are, in place of shards; made for as many accounts. It is the bank's from
+     * bank_new on, also if that fails. NULL: the shards. */
+    struct bank_store *store;
+    unsigned accounts; /* 0: BANK_ACCOUNTS */
+    unsigned clients;  /* 0: 16 */
+    uint64_t seed;     /* of the choice of accounts and amounts */
     /* NULL: none. Else it gets every transfer, and reads of all balances beside them; it must
      * outlive the bank. */
     struct history *history;

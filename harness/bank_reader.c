@@ -4,20 +4,18 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/troth_err.h"
 #include "harness/bank.h"
 #include "shell/clock.h"
 
-#define PAUSE_MS   25 /* between reads: each one waits for every transfer, and they for it */
-#define COMMIT_MS  20000u
-#define LAST_MS    60000
-#define VALUE_SIZE 32
+#define PAUSE_MS 25 /* between reads: each one waits for every transfer, and they for it */
+#define LAST_MS  60000
 
 struct bank_reader {
-    struct troth_kv *kv;
+    const struct bank_store_ops *ops;
+    struct bank_session *session;
     struct history *history;
     unsigned accounts;
     uint32_t process, processes;
@@ -26,52 +24,26 @@ struct bank_reader {
     struct history_balance balances[]; /* accounts */
 };
 
-struct taking {
-    struct bank_reader *reader;
-    size_t n;
-};
-
-static int take(void *arg, const void *key, size_t key_bytes, const void *value,
-                size_t value_bytes) {
-    struct taking *taking = arg;
-    char name[BANK_KEY_BYTES];
-    char number[VALUE_SIZE];
-    unsigned account;
-    if (key_bytes >= sizeof name || value_bytes >= sizeof number ||
-        taking->n == taking->reader->accounts) {
-        return TROTH_ERR_CORRUPT;
-    }
-    snprintf(name, sizeof name, "%.*s", (int)key_bytes, (const char *)key);
-    snprintf(number, sizeof number, "%.*s", (int)value_bytes, (const char *)value);
-    if (sscanf(name, "account-%u", &account) != 1) {
-        return TROTH_ERR_CORRUPT;
-    }
-    taking->reader->balances[taking->n++] =
-        (struct history_balance){.account = account, .amount = strtoll(number, NULL, 10)};
-    return 0;
-}
-
 /* How the transaction ended, and how many balances it read. */
 static enum history_type read_once(struct bank_reader *reader, size_t *n,
                                    char txid[TROTH_TXID_TEXT], char why[TROTH_TEXT_BYTES]) {
-    static const char from[] = "account-";
-    static const char to[] = "account."; /* '.' comes after '-' */
-    struct taking taking = {.reader = reader};
-    struct troth_kv_tx *tx = NULL;
+    const struct bank_store_ops *ops = reader->ops;
+    struct troth_txid id;
     struct troth_result result = {.outcome = TROTH_OUTCOME_NONE};
-    if (troth_kv_begin(reader->kv, 0, &tx, &result) != 0) {
+    if (ops->begin(reader->session, &id, &result) != 0) {
         snprintf(why, TROTH_TEXT_BYTES, "%s", result.detail);
         return HISTORY_FAIL;
     }
-    troth_txid_format(troth_kv_txid(tx), txid);
-    int err = troth_kv_scan(reader->kv, tx, from, strlen(from), to, strlen(to), take, &taking, why);
+    troth_txid_format(id, txid);
+    size_t found = reader->accounts;
+    int err = ops->read(reader->session, reader->balances, &found, why);
     if (err != 0) {
-        troth_kv_abort(tx, &result); /* never asked to commit: that is for certain */
+        ops->abort(reader->session); /* never asked to commit: that is for certain */
         return HISTORY_FAIL;
     }
-    err = troth_kv_commit(tx, COMMIT_MS, &result);
+    err = ops->commit(reader->session, &result);
     snprintf(why, TROTH_TEXT_BYTES, "%s", result.detail);
-    *n = taking.n;
+    *n = found;
     if (err != 0) {
         return HISTORY_INFO;
     }
@@ -110,19 +82,25 @@ static void *run(void *arg) {
     return NULL;
 }
 
-int bank_reader_start(struct bank_reader **out, struct troth_kv *kv, struct history *history,
+int bank_reader_start(struct bank_reader **out, struct bank_store *store, struct history *history,
                       unsigned accounts, uint32_t process, uint32_t processes) {
     struct bank_reader *reader =
         calloc(1, sizeof *reader + accounts * sizeof(struct history_balance));
     if (reader == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    reader->kv = kv;
+    reader->ops = store->ops;
+    reader->session = store->ops->session_new(store);
+    if (reader->session == NULL) {
+        free(reader);
+        return TROTH_ERR_NO_MEMORY;
+    }
     reader->history = history;
     reader->accounts = accounts;
     reader->process = process;
     reader->processes = processes;
     if (pthread_create(&reader->thread, NULL, run, reader) != 0) {
+        store->ops->session_free(reader->session);
         free(reader);
         return TROTH_ERR_SYSTEM;
     }
@@ -134,6 +112,7 @@ uint32_t bank_reader_stop(struct bank_reader *reader) {
     atomic_store(&reader->stop, true);
     pthread_join(reader->thread, NULL);
     uint32_t process = reader->process;
+    reader->ops->session_free(reader->session);
     free(reader);
     return process;
 }

@@ -101,17 +101,24 @@ struct branches_effect *effect_send(struct branches *all, uint32_t node, enum me
     return effect;
 }
 
-void effect_ack(struct branches *all, uint32_t nodes, struct troth_txid txid,
-                enum paxos_outcome outcome, bool hazard) {
+void effect_ack_heuristic(struct branches *all, uint32_t nodes, struct troth_txid txid,
+                          enum paxos_outcome outcome, enum message_heuristic heuristic,
+                          const char *detail) {
     for (uint32_t node = 1; node <= PAXOS_NODES_MAX && nodes >> node != 0; node++) {
         struct branches_effect *effect =
             (nodes >> node) & 1 ? effect_send(all, node, MESSAGE_ACK, txid) : NULL;
         if (effect != NULL) {
             effect->after_store = true;
             effect->message.outcome = outcome;
-            effect->message.hazard = hazard;
+            effect->message.heuristic = heuristic;
+            message_set_detail(&effect->message, detail);
         }
     }
+}
+
+void effect_ack(struct branches *all, uint32_t nodes, struct troth_txid txid,
+                enum paxos_outcome outcome) {
+    effect_ack_heuristic(all, nodes, txid, outcome, MESSAGE_HEURISTIC_NONE, NULL);
 }
 
 void effect_vote(struct branches *all, uint32_t nodes, struct troth_txid txid, enum paxos_vote vote,

@@ -51,7 +51,7 @@ void branch_committed(struct branches *all, struct branch *branch) {
     all->counters.committed++;
     effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
                      PAXOS_REASON_NONE, NULL);
-    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED, false);
+    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED);
 }
 
 /* To commit, and the branch is not there (ARCHITECTURE H7). The record stays for an operator. */
@@ -63,7 +63,8 @@ static void branch_hazard(struct branches *all, struct branch *branch, const cha
                           "heuristic hazard: the transaction is committed, but %s", why);
     effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
                      PAXOS_REASON_NONE, why);
-    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED, true);
+    effect_ack_heuristic(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
+                         MESSAGE_HEURISTIC_HAZARD, why);
 }
 
 void on_commit_result(struct branches *all, struct branch *branch, int result, const char *detail) {
@@ -95,10 +96,32 @@ void on_abort_result(struct branches *all, struct branch *branch, int result, co
     effect_delete(all, branch);
     branch_move(all, branch, BRANCH_ABORTED);
     all->counters.aborted++;
-    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_ABORTED);
 }
 
 /* ---- Decisions ------------------------------------------------------------------------------- */
+
+/* What a branch that is told the opposite has done; one that is not over may do either yet. */
+static enum message_heuristic done_by(enum branch_state state) {
+    switch (state) {
+    case BRANCH_COMMITTING:
+    case BRANCH_COMMITTED:
+        return MESSAGE_HEURISTIC_COMMIT;
+    case BRANCH_ABORTING:
+    case BRANCH_ABORTED:
+        return MESSAGE_HEURISTIC_ABORT;
+    case BRANCH_NONE:
+    case BRANCH_ENLISTING:
+    case BRANCH_ACTIVE:
+    case BRANCH_PREPARING:
+    case BRANCH_PREPARED:
+    case BRANCH_READ_ONLY:
+    case BRANCH_COMMITTING_ONE_PHASE:
+    case BRANCH_HAZARD:
+        break;
+    }
+    return MESSAGE_HEURISTIC_HAZARD;
+}
 
 static void contradiction(struct branches *all, struct branch *branch, uint32_t node,
                           enum paxos_outcome told) {
@@ -110,7 +133,10 @@ static void contradiction(struct branches *all, struct branch *branch, uint32_t 
                               paxos_outcome_name(told), branch_state_name(branch->state));
     }
     branch->told_by &= ~(1u << node);
-    effect_ack(all, 1u << node, branch->txid, told, true);
+    char detail[MESSAGE_DETAIL_BYTES];
+    snprintf(detail, sizeof detail, "told %s, and the branch is %s", paxos_outcome_name(told),
+             branch_state_name(branch->state));
+    effect_ack_heuristic(all, 1u << node, branch->txid, told, done_by(branch->state), detail);
 }
 
 static void decided_unknown(struct branches *all, uint32_t node, const struct message *message) {
@@ -119,7 +145,7 @@ static void decided_unknown(struct branches *all, uint32_t node, const struct me
      * its log can't be read. */
     if (message->outcome == PAXOS_OUTCOME_ABORTED || branches_below_mark(all, message->txid) ||
         (message->uncertain && !all->log_is_damaged)) {
-        effect_ack(all, 1u << node, message->txid, message->outcome, false);
+        effect_ack(all, 1u << node, message->txid, message->outcome);
         return;
     }
     struct branch *branch = branch_add(all, message->txid);
@@ -139,10 +165,11 @@ static void decided_committed(struct branches *all, struct branch *branch, uint3
         return; /* acknowledged when it is done */
     case BRANCH_READ_ONLY:
     case BRANCH_COMMITTED:
-        effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, false);
+        effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED);
         return;
     case BRANCH_HAZARD:
-        effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, true);
+        effect_ack_heuristic(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED,
+                             MESSAGE_HEURISTIC_HAZARD, "the branch was not there");
         return;
     case BRANCH_NONE:
     case BRANCH_ENLISTING:
@@ -184,7 +211,7 @@ static void decided_aborted(struct branches *all, struct branch *branch, uint32_
         contradiction(all, branch, node, PAXOS_OUTCOME_ABORTED); /* S1 */
         return;
     }
-    effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+    effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_ABORTED);
 }
 
 /* A node has no record of the transaction any more, though this branch waits for its outcome:

@@ -135,7 +135,11 @@ void branches_effect_alarm(struct branches *all, struct troth_txid txid, const c
 struct branches_effect *effect_send(struct branches *all, uint32_t node, enum message_type type,
                                     struct troth_txid txid);
 void effect_ack(struct branches *all, uint32_t nodes, struct troth_txid txid,
-                enum paxos_outcome outcome, bool hazard);
+                enum paxos_outcome outcome);
+/* It is over, but not as it was told: what it did by itself, and for humans how that came. */
+void effect_ack_heuristic(struct branches *all, uint32_t nodes, struct troth_txid txid,
+                          enum paxos_outcome outcome, enum message_heuristic heuristic,
+                          const char *detail);
 /* The vote to the nodes of the mask, with the set. */
 void effect_vote(struct branches *all, uint32_t nodes, struct troth_txid txid, enum paxos_vote vote,
                  struct paxos_set *set, enum paxos_reason reason, const char *detail);

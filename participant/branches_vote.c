@@ -70,9 +70,9 @@ static void prepare_again(struct branches *all, struct branch *branch, uint32_t 
             effect_vote(all, NODES_ALL, branch->txid, branch->voted, branch->set, PAXOS_REASON_NONE,
                         NULL);
         } else if (branch->state == BRANCH_COMMITTED) {
-            effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED, false);
+            effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED);
         } else if (branch->state == BRANCH_ABORTED) {
-            effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+            effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_ABORTED);
         }
         return;
     case PAXOS_VOTE_READ_ONLY:
@@ -153,7 +153,7 @@ static void vote_read_only(struct branches *all, struct branch *branch) {
     branch_move(all, branch, BRANCH_READ_ONLY);
     /* A decision that came meanwhile: nothing is left to carry out. */
     if (branch->pending != PAXOS_OUTCOME_NONE) {
-        effect_ack(all, branch->told_by, branch->txid, branch->pending, false);
+        effect_ack(all, branch->told_by, branch->txid, branch->pending);
     }
 }
 
@@ -290,5 +290,5 @@ void on_one_phase_result(struct branches *all, struct branch *branch, int result
     all->counters.aborted++;
     effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_ABORTED, branch->reason,
                      branch->detail);
-    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_ABORTED, false);
+    effect_ack(all, branch->told_by, branch->txid, PAXOS_OUTCOME_ABORTED);
 }

@@ -52,6 +52,10 @@ const char *paxos_vote_name(enum paxos_vote vote);
 const char *paxos_outcome_name(enum paxos_outcome outcome);
 const char *paxos_reason_name(enum paxos_reason reason);
 
+/* In a participant's incarnation: it keeps no log of its own, and so is never the one that decides
+ * (types.proto, Branch). */
+#define INCARNATION_TWO_PHASE_ONLY (UINT64_C(1) << 52)
+
 /* A participant as it is bound to a transaction at enlistment (ARCHITECTURE H2). The bytes behind
  * the name's NUL are zero, so that two of them compare by memcmp. */
 struct paxos_participant {

@@ -76,3 +76,12 @@ const char *message_type_name(enum message_type type) {
     bool known = (size_t)type < sizeof names / sizeof *names && names[type] != NULL;
     return known ? names[type] : "?";
 }
+
+const char *message_heuristic_name(enum message_heuristic heuristic) {
+    static const char *const names[] = {
+        [MESSAGE_HEURISTIC_NONE] = "none",     [MESSAGE_HEURISTIC_COMMIT] = "commit",
+        [MESSAGE_HEURISTIC_ABORT] = "abort",   [MESSAGE_HEURISTIC_MIXED] = "mixed",
+        [MESSAGE_HEURISTIC_HAZARD] = "hazard",
+    };
+    return (size_t)heuristic < sizeof names / sizeof *names ? names[heuristic] : "?";
+}

@@ -18,7 +18,7 @@ enum message_type {
     /* participant -> node */
     MESSAGE_ENLIST,           /* txid */
     MESSAGE_VOTE,             /* txid, vote, set, reason, detail */
-    MESSAGE_ACK,              /* txid, outcome, hazard */
+    MESSAGE_ACK,              /* txid, outcome, heuristic, detail */
     MESSAGE_ONE_PHASE_RESULT, /* txid, outcome, reason, detail */
     MESSAGE_BRANCH_ABORTED,   /* txid, reason, detail */
     /* node -> participant */
@@ -53,6 +53,17 @@ enum message_ask {
     MESSAGE_ASK_GET = 5,
 };
 
+/* What a branch did on its own authority; the numbers are those of troth.v1.Heuristic, and of the
+ * log. */
+enum message_heuristic {
+    MESSAGE_HEURISTIC_NONE = 0,
+    MESSAGE_HEURISTIC_COMMIT = 1,
+    MESSAGE_HEURISTIC_ABORT = 2,
+    MESSAGE_HEURISTIC_MIXED = 3,
+    MESSAGE_HEURISTIC_HAZARD = 4, /* not known */
+};
+#define MESSAGE_HEURISTIC_LAST MESSAGE_HEURISTIC_HAZARD
+
 struct message {
     enum message_type type;
     struct troth_txid txid;
@@ -68,11 +79,11 @@ struct message {
     enum paxos_reason reason;
     bool finished;
     bool forgotten;
-    bool hazard;
     bool uncertain;
     bool ok;
     bool already;
     enum message_ask ask;
+    enum message_heuristic heuristic;
     uint32_t acceptors; /* mask (1 << node) of those that get the vote first; 0: all */
     uint32_t majority;  /* of the cluster's nodes */
     uint64_t request;
@@ -91,5 +102,7 @@ void message_release(struct message *message);
 void message_set_detail(struct message *message, const char *text);
 /* "phase1a" and so on, for logs and traces. */
 const char *message_type_name(enum message_type type);
+/* "commit", "abort", "mixed", "hazard"; "none" for 0, "?" beyond. */
+const char *message_heuristic_name(enum message_heuristic heuristic);
 
 #endif

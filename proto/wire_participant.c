@@ -31,7 +31,8 @@ static void build_ack(const struct message *message, struct wire_scratch *scratc
     troth__v1__participant_ack__init(part);
     part->txid = wire_put_txid(message, scratch);
     part->outcome = (Troth__V1__Outcome)message->outcome;
-    part->hazard = message->hazard;
+    part->heuristic = (Troth__V1__Heuristic)message->heuristic;
+    part->detail = (char *)message->detail;
 }
 
 static void build_one_phase_result(const struct message *message, struct wire_scratch *scratch) {
@@ -106,7 +107,8 @@ static int read_vote(const void *in, struct message *message) {
 static int read_ack(const void *in, struct message *message) {
     const Troth__V1__ParticipantAck *part = in;
     message->type = MESSAGE_ACK;
-    message->hazard = part->hazard;
+    wire_get_heuristic(part->heuristic, message);
+    message_set_detail(message, part->detail);
     bool ok = wire_get_txid(&part->txid, message) && wire_get_outcome(part->outcome, message);
     return ok ? 0 : TROTH_ERR_INVALID;
 }

@@ -254,6 +254,11 @@ void wire_get_reason(Troth__V1__AbortReason reason, struct message *message) {
     message->reason = known ? (enum paxos_reason)reason : PAXOS_REASON_NONE;
 }
 
+void wire_get_heuristic(Troth__V1__Heuristic heuristic, struct message *message) {
+    bool known = (unsigned)heuristic <= MESSAGE_HEURISTIC_LAST;
+    message->heuristic = known ? (enum message_heuristic)heuristic : MESSAGE_HEURISTIC_HAZARD;
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }

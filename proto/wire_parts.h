@@ -100,6 +100,8 @@ bool wire_get_ballot(uint32_t ballot, uint32_t *out);
 bool wire_get_outcome(Troth__V1__Outcome outcome, struct message *message);
 /* A reason that a newer version may have means none to us. */
 void wire_get_reason(Troth__V1__AbortReason reason, struct message *message);
+/* One that a newer version may have means "not known" to us, which it is. */
+void wire_get_heuristic(Troth__V1__Heuristic heuristic, struct message *message);
 /* 0, TROTH_ERR_INVALID, TROTH_ERR_NO_MEMORY. No branches: no set. */
 int wire_get_set(size_t n, Troth__V1__Branch *const *branches, struct message *message);
 int wire_get_votes(size_t n, const Troth__V1__Vote *votes, struct message *message);

@@ -105,7 +105,9 @@ static struct message any_message(struct world *world, enum message_type type) {
     message.reason = (enum paxos_reason)roll(world, PAXOS_REASON_LAST + 1);
     message.finished = roll(world, 2) == 0;
     message.forgotten = roll(world, 4) == 0;
-    message.hazard = roll(world, 4) == 0;
+    message.heuristic = roll(world, 4) == 0
+                            ? (enum message_heuristic)(1 + roll(world, MESSAGE_HEURISTIC_LAST))
+                            : MESSAGE_HEURISTIC_NONE;
     message.already = roll(world, 2) == 0;
     message.ask = (enum message_ask)roll(world, MESSAGE_ASK_GET + 1);
     message.request = 1 + roll(world, (uint32_t)world->last_id + 1);

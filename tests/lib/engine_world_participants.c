@@ -90,7 +90,8 @@ static void on_decision(struct world *world, uint32_t participant, uint32_t node
     ck_assert(!(committed && *state == BRANCH_ABORTED));
     ck_assert(!(!committed && *state == BRANCH_COMMITTED));
     ck_assert(!(committed && *state == BRANCH_ACTIVE));
-    ack.hazard = committed && *state == BRANCH_NONE;
+    ack.heuristic =
+        committed && *state == BRANCH_NONE ? MESSAGE_HEURISTIC_HAZARD : MESSAGE_HEURISTIC_NONE;
     if (*state != BRANCH_NONE || !committed) {
         *state = committed ? BRANCH_COMMITTED : BRANCH_ABORTED;
     }

@@ -223,7 +223,7 @@ void world_expect_vote(struct world *world, enum paxos_vote vote) {
 void world_expect_ack(struct world *world, enum paxos_outcome outcome) {
     const struct message *message = fake_node_expect(&world->node, MESSAGE_ACK);
     ck_assert_int_eq(message->outcome, outcome);
-    ck_assert(!message->hazard);
+    ck_assert_int_eq(message->heuristic, MESSAGE_HEURISTIC_NONE);
 }
 
 void world_prepared(struct world *world, struct troth_txid txid) {

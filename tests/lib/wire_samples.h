@@ -107,10 +107,10 @@ static inline void wire_sample_fill(struct message *message, enum message_type t
                     type == MESSAGE_BRANCH_ABORTED || type == MESSAGE_ENLISTED ||
                     type == MESSAGE_PHASE2B || type == MESSAGE_ANSWER;
     message->reason = explains || type == MESSAGE_KNOWN ? PAXOS_REASON_LAST : PAXOS_REASON_NONE;
-    message_set_detail(message, explains ? "serialization failure" : NULL);
+    message_set_detail(message, explains || type == MESSAGE_ACK ? "serialization failure" : NULL);
     message->finished = type == MESSAGE_KNOWN;
     message->forgotten = type == MESSAGE_KNOWN || type == MESSAGE_DECISION;
-    message->hazard = type == MESSAGE_ACK;
+    message->heuristic = type == MESSAGE_ACK ? MESSAGE_HEURISTIC_LAST : MESSAGE_HEURISTIC_NONE;
     message->uncertain = type == MESSAGE_DECISION;
     message->ok = type == MESSAGE_ENLISTED;
     message->already = type == MESSAGE_ENLISTED || type == MESSAGE_ANSWER;

@@ -161,7 +161,7 @@ void speak_message(struct world *world, const struct message *message, struct sp
     speech->outcome = seen_outcome(message->outcome);
     speech->finished = message->finished;
     speech->forgotten = message->forgotten;
-    speech->hazard = message->hazard;
+    speech->hazard = message->heuristic != MESSAGE_HEURISTIC_NONE;
     speech->ok = message->ok;
     speech->error = message->error;
     speech->what = message->type == MESSAGE_ASK ? ask_name(message->ask) : NULL;

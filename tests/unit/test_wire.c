@@ -48,7 +48,7 @@ static void assert_same(const struct message *a, const struct message *b) {
     ck_assert_int_eq(a->reason, b->reason);
     ck_assert_int_eq(a->finished, b->finished);
     ck_assert_int_eq(a->forgotten, b->forgotten);
-    ck_assert_int_eq(a->hazard, b->hazard);
+    ck_assert_int_eq(a->heuristic, b->heuristic);
     ck_assert_int_eq(a->uncertain, b->uncertain);
     ck_assert_int_eq(a->ok, b->ok);
     ck_assert_int_eq(a->already, b->already);
