@@ -18,3 +18,18 @@ function(troth_alloc_test name)
   target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/lib/alloc_fail.c)
   target_link_options(${name} PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 endfunction()
+# troth_database_test(NAME LINKS ...): tests/integration/NAME.c, which starts real database servers
+# (harness/database_server.h) and no process of Troth's.
+function(troth_database_test name)
+  cmake_parse_arguments(arg "" "" "LINKS" ${ARGN})
+  add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/integration/${name}.c)
+  target_link_libraries(${name} PRIVATE ${arg_LINKS} troth_database_server troth_flags
+                                        troth_warnings PkgConfig::CHECK)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "integration")
+  if(TROTH_SANITIZE STREQUAL "thread")
+    # Neither libpq nor libmariadb is built with the sanitizer.
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT
+                                            "TSAN_OPTIONS=ignore_noninstrumented_modules=1")
+  endif()
+endfunction()
