@@ -22,6 +22,7 @@ struct check {
     size_t n, room;
     int64_t *balances; /* as the accounts say; INT64_MIN: no such account yet */
     unsigned accounts;
+    size_t database; /* that is being read */
     struct bank_report *report;
 };
 
@@ -62,9 +63,9 @@ static bool parse_entry(const char *text, struct entry *entry) {
     return true;
 }
 
-static int take_ledger(struct check *check, const char *key, const char *value, size_t database) {
+static int take_ledger(struct check *check, const char *key, const char *value) {
     char digits[TROTH_TXID_TEXT];
-    struct entry entry = {.database = database};
+    struct entry entry = {.database = check->database};
     snprintf(digits, sizeof digits, "%s", key + strlen("ledger-"));
     if (troth_txid_parse(digits, &entry.txid) != 0 || !parse_entry(value, &entry) ||
         entry.account >= check->accounts) {
@@ -87,16 +88,17 @@ static void take_account(struct check *check, const char *key, const char *value
     }
     if (check->balances[account] != INT64_MIN) {
         check->report->wrong_balances++;
-        found(check, "%s is on two shards", key);
+        found(check, "%s is there twice", key);
     }
     check->balances[account] = balance;
     check->report->accounts++;
     check->report->money_found += balance;
 }
 
-static int take_row(struct check *check, const char *key, const char *value, size_t database) {
+static int take_row(void *taker, const char *key, const char *value) {
+    struct check *check = taker;
     if (strncmp(key, "ledger-", strlen("ledger-")) == 0) {
-        return take_ledger(check, key, value, database);
+        return take_ledger(check, key, value);
     }
     if (strncmp(key, "account-", strlen("account-")) == 0) {
         take_account(check, key, value);
@@ -104,8 +106,10 @@ static int take_row(struct check *check, const char *key, const char *value, siz
     return 0;
 }
 
-static int read_database(struct check *check, const char *path, size_t database,
-                         char why[BANK_WHY_BYTES]) {
+/* `arg`: the paths. */
+static int read_file(void *arg, size_t database, bank_take_fn *take, void *taker,
+                     char why[BANK_WHY_BYTES]) {
+    const char *path = ((const char *const *)arg)[database];
     sqlite3 *db = NULL;
     sqlite3_stmt *stmt = NULL;
     int err = 0;
@@ -119,7 +123,7 @@ static int read_database(struct check *check, const char *path, size_t database,
         while (err == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
             const char *key = (const char *)sqlite3_column_text(stmt, 0);
             const char *value = (const char *)sqlite3_column_text(stmt, 1);
-            err = take_row(check, key == NULL ? "" : key, value == NULL ? "" : value, database);
+            err = take(taker, key == NULL ? "" : key, value == NULL ? "" : value);
         }
     }
     if (err == 0 && rc != SQLITE_DONE) {
@@ -201,9 +205,9 @@ static void check_told(struct check *check, const struct bank_told *told, size_t
     }
 }
 
-int bank_check(const char *const *databases, size_t n_databases, unsigned accounts,
-               const struct bank_told *told, size_t n_told, struct bank_report *report,
-               char why[BANK_WHY_BYTES]) {
+int bank_check_rows(bank_read_fn *read, void *arg, size_t n_databases, unsigned accounts,
+                    const struct bank_told *told, size_t n_told, struct bank_report *report,
+                    char why[BANK_WHY_BYTES]) {
     *report = (struct bank_report){.money_expected = (int64_t)accounts * BANK_OPENING};
     struct check check = {.accounts = accounts, .report = report};
     int64_t *sums = calloc(accounts + 1u, sizeof *sums);
@@ -216,7 +220,8 @@ int bank_check(const char *const *databases, size_t n_databases, unsigned accoun
         check.balances[i] = INT64_MIN;
     }
     for (size_t i = 0; err == 0 && i < n_databases; i++) {
-        err = read_database(&check, databases[i], i, why);
+        check.database = i;
+        err = read(arg, i, take_row, &check, why);
     }
     if (err == 0) {
         check_transfers(&check, sums, n_databases);
@@ -229,6 +234,13 @@ int bank_check(const char *const *databases, size_t n_databases, unsigned accoun
     free(check.balances);
     free(check.entries);
     return err;
+}
+
+int bank_check(const char *const *databases, size_t n_databases, unsigned accounts,
+               const struct bank_told *told, size_t n_told, struct bank_report *report,
+               char why[BANK_WHY_BYTES]) {
+    return bank_check_rows(read_file, (void *)(uintptr_t)databases, n_databases, accounts, told,
+                           n_told, report, why);
 }
 
 bool bank_report_good(const struct bank_report *report) {

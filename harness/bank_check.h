@@ -1,4 +1,5 @@
-/* bank_check: whether the shards' own files hold what they must, with no help from any process.
+/* bank_check: whether the shards' own files hold what they must, with no help from any process; or
+ * SQL databases, read with their own statements.
  *
  * It reads the table kv of each shard's SQLite database and checks, of the bank in bank.h:
  * every transfer has its two entries or none; the sum of all balances is what was paid in; each
@@ -31,6 +32,15 @@ struct bank_report {
 int bank_check(const char *const *databases, size_t n_databases, unsigned accounts,
                const struct bank_told *told, size_t n_told, struct bank_report *report,
                char why[BANK_WHY_BYTES]);
+
+/* The same with rows from anywhere: `read` gives each row of a database, numbered from 0, to
+ * `take`, whose errors it returns; of its own errors it says why. Keys and values as in bank.h. */
+typedef int bank_take_fn(void *taker, const char *key, const char *value);
+typedef int bank_read_fn(void *arg, size_t database, bank_take_fn *take, void *taker,
+                         char why[BANK_WHY_BYTES]);
+int bank_check_rows(bank_read_fn *read, void *arg, size_t n_databases, unsigned accounts,
+                    const struct bank_told *told, size_t n_told, struct bank_report *report,
+                    char why[BANK_WHY_BYTES]);
 bool bank_report_good(const struct bank_report *report);
 
 #endif

@@ -8,45 +8,91 @@
 #define BUSY_TIMEOUT_MS 2000
 
 struct in_doubt {
+    in_doubt_read_fn *read;
+    in_doubt_release_fn *release;
+    void *arg;
     size_t n;
-    struct database {
-        sqlite3 *db;
-        sqlite3_stmt *select;
-    } databases[];
 };
 
-int in_doubt_open(struct in_doubt **out, const char *const *databases, size_t n) {
-    struct in_doubt *in_doubt = calloc(1, sizeof *in_doubt + n * sizeof(struct database));
+/* The shards' files. */
+struct files {
+    size_t n;
+    struct file {
+        sqlite3 *db;
+        sqlite3_stmt *select;
+    } items[];
+};
+
+static void files_free(void *arg) {
+    struct files *files = arg;
+    for (size_t i = 0; i < files->n; i++) {
+        sqlite3_finalize(files->items[i].select);
+        sqlite3_close(files->items[i].db);
+    }
+    free(files);
+}
+
+static int files_read(void *arg, size_t database, struct in_doubt_list *list) {
+    sqlite3_stmt *select = ((struct files *)arg)->items[database].select;
+    int err = 0;
+    int rc = SQLITE_DONE;
+    while (err == 0 && (rc = sqlite3_step(select)) == SQLITE_ROW) {
+        struct troth_txid txid;
+        const char *text = (const char *)sqlite3_column_text(select, 0);
+        err = text == NULL || troth_txid_parse(text, &txid) != 0
+                  ? TROTH_ERR_STORAGE
+                  : in_doubt_add(list, txid, database);
+    }
+    sqlite3_reset(select);
+    return err == 0 && rc != SQLITE_DONE ? TROTH_ERR_STORAGE : err;
+}
+
+int in_doubt_open_with(struct in_doubt **out, in_doubt_read_fn *read, in_doubt_release_fn *release,
+                       void *arg, size_t n) {
+    struct in_doubt *in_doubt = calloc(1, sizeof *in_doubt);
     if (in_doubt == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    in_doubt->n = n;
-    for (size_t i = 0; i < n; i++) {
-        struct database *database = &in_doubt->databases[i];
-        if (sqlite3_open_v2(databases[i], &database->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
-            sqlite3_busy_timeout(database->db, BUSY_TIMEOUT_MS) != SQLITE_OK ||
-            sqlite3_prepare_v3(database->db, "SELECT txid FROM troth_in_doubt", -1,
-                               SQLITE_PREPARE_PERSISTENT, &database->select, NULL) != SQLITE_OK) {
-            in_doubt_close(in_doubt);
-            return TROTH_ERR_STORAGE;
-        }
-    }
+    *in_doubt = (struct in_doubt){.read = read, .release = release, .arg = arg, .n = n};
     *out = in_doubt;
     return 0;
 }
 
-void in_doubt_close(struct in_doubt *in_doubt) {
-    if (in_doubt == NULL) {
-        return;
+int in_doubt_open(struct in_doubt **out, const char *const *databases, size_t n) {
+    struct files *files = calloc(1, sizeof *files + n * sizeof(struct file));
+    if (files == NULL) {
+        return TROTH_ERR_NO_MEMORY;
     }
-    for (size_t i = 0; i < in_doubt->n; i++) {
-        sqlite3_finalize(in_doubt->databases[i].select);
-        sqlite3_close(in_doubt->databases[i].db);
+    files->n = n;
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < n; i++) {
+        struct file *file = &files->items[i];
+        if (sqlite3_open_v2(databases[i], &file->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+            sqlite3_busy_timeout(file->db, BUSY_TIMEOUT_MS) != SQLITE_OK ||
+            sqlite3_prepare_v3(file->db, "SELECT txid FROM troth_in_doubt", -1,
+                               SQLITE_PREPARE_PERSISTENT, &file->select, NULL) != SQLITE_OK) {
+            err = TROTH_ERR_STORAGE;
+        }
     }
-    free(in_doubt);
+    if (err == 0) {
+        err = in_doubt_open_with(out, files_read, files_free, files, n);
+    }
+    if (err != 0) {
+        files_free(files);
+    }
+    return err;
 }
 
-static int add(struct in_doubt_list *list, struct troth_txid txid, size_t database) {
+void in_doubt_close(struct in_doubt *in_doubt) {
+    if (in_doubt != NULL) {
+        if (in_doubt->release != NULL) {
+            in_doubt->release(in_doubt->arg);
+        }
+        free(in_doubt);
+    }
+}
+
+int in_doubt_add(struct in_doubt_list *list, struct troth_txid txid, size_t database) {
     if (list->n == list->room) {
         size_t room = list->room == 0 ? 64 : 2 * list->room;
         struct in_doubt_branch *grown = realloc(list->items, room * sizeof *grown);
@@ -69,30 +115,27 @@ static int compare(const void *a, const void *b) {
     return troth_txid_compare(x->txid, y->txid);
 }
 
-static int read_one(struct database *database, size_t index, uint16_t node,
-                    struct in_doubt_list *list) {
-    int err = 0;
-    int rc = SQLITE_DONE;
-    while (err == 0 && (rc = sqlite3_step(database->select)) == SQLITE_ROW) {
-        struct troth_txid txid;
-        const char *text = (const char *)sqlite3_column_text(database->select, 0);
-        if (text == NULL || troth_txid_parse(text, &txid) != 0) {
-            err = TROTH_ERR_STORAGE;
-        } else if (node == 0 || troth_txid_node(txid) == node) {
-            err = add(list, txid, index);
+/* Leaves out what was begun at other nodes. */
+static void keep_only(struct in_doubt_list *list, uint16_t node) {
+    size_t kept = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        if (troth_txid_node(list->items[i].txid) == node) {
+            list->items[kept++] = list->items[i];
         }
     }
-    sqlite3_reset(database->select);
-    return err == 0 && rc != SQLITE_DONE ? TROTH_ERR_STORAGE : err;
+    list->n = kept;
 }
 
 int in_doubt_read(struct in_doubt *in_doubt, uint16_t node, struct in_doubt_list *list) {
     list->n = 0;
     for (size_t i = 0; i < in_doubt->n; i++) {
-        int err = read_one(&in_doubt->databases[i], i, node, list);
+        int err = in_doubt->read(in_doubt->arg, i, list);
         if (err != 0) {
             return err;
         }
+    }
+    if (node != 0) {
+        keep_only(list, node);
     }
     if (list->n > 0) {
         qsort(list->items, list->n, sizeof *list->items, compare);
