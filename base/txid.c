@@ -33,6 +33,10 @@ bool troth_txid_is_zero(struct troth_txid txid) {
     return txid.hi == 0 && txid.lo == 0;
 }
 
+bool troth_txid_is_foreign(struct troth_txid txid) {
+    return troth_txid_cell(txid) == TROTH_TXID_CELL_FOREIGN;
+}
+
 bool troth_txid_equal(struct troth_txid a, struct troth_txid b) {
     return a.hi == b.hi && a.lo == b.lo;
 }

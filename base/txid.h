@@ -3,6 +3,9 @@
  * `hi` holds where it was begun: cell (16 bits), node (16), the node's incarnation (32); `lo` is
  * the sequence number within that incarnation, from 1. On the wire and in files it is 16 bytes,
  * hi then lo, big-endian; for people it is the 32 lower-case hexadecimal digits of those bytes.
+ *
+ * The highest cell is no cluster's: in it a participant makes txids of its own, for branches whose
+ * transaction manager is not Troth (participant/troth_foreign.h).
  */
 #ifndef BASE_TXID_H
 #define BASE_TXID_H
@@ -10,8 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TROTH_TXID_BYTES 16
-#define TROTH_TXID_TEXT  33 /* 32 digits and the NUL */
+#define TROTH_TXID_BYTES        16
+#define TROTH_TXID_TEXT         33 /* 32 digits and the NUL */
+#define TROTH_TXID_CELL_FOREIGN 0xffffu
 
 struct troth_txid {
     uint64_t hi;
@@ -26,6 +30,8 @@ uint32_t troth_txid_incarnation(struct troth_txid txid);
 uint64_t troth_txid_sequence(struct troth_txid txid);
 
 bool troth_txid_is_zero(struct troth_txid txid);
+/* Whether a participant has made it, for a transaction manager that is not Troth. */
+bool troth_txid_is_foreign(struct troth_txid txid);
 bool troth_txid_equal(struct troth_txid a, struct troth_txid b);
 /* Below, at or above 0 as a comes before, is, or comes after b: by hi, then lo. */
 int troth_txid_compare(struct troth_txid a, struct troth_txid b);

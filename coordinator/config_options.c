@@ -22,7 +22,7 @@ const struct config_option config_options[] = {
     {"data", CONFIG_KIND_TEXT, AT(data), 0, CONFIG_PATH_BYTES, "troth-data",
      "the folder of this node's database; made when it is missing"},
     {"log_level", CONFIG_KIND_LEVEL, AT(log_level), 0, 0, "info", "error, warn, info or debug"},
-    {"cell", CONFIG_KIND_NUMBER, AT(cell), 0, 65535, "0",
+    {"cell", CONFIG_KIND_NUMBER, AT(cell), 0, TROTH_TXID_CELL_FOREIGN - 1, "0",
      "the cell that txids name, for many clusters"},
     {"heartbeat_ms", CONFIG_KIND_NUMBER, AT(heartbeat_ms), 10, 10000, "100",
      "nodes tell each other that they live"},

@@ -3,9 +3,25 @@
 #include <assert.h>
 #include <string.h>
 
+#define FOREIGN_AGES (1u << 20)
+
 /* ---- Age ---------------------------------------------------------------------------------- */
 
+/* A foreign txid has in place of node and incarnation a hash of the global transaction, which is
+ * the same at every shard, as the order must be; its sequence is this shard's own. The ages are
+ * spread over those of a node's first million transactions, so that neither kind always loses to
+ * the other. The sequence only tells branches of one global transaction apart. */
+static struct age foreign_age(struct troth_txid txid) {
+    uint32_t hash = troth_txid_incarnation(txid);
+    return (struct age){1 + hash % FOREIGN_AGES, troth_txid_node(txid),
+                        (uint64_t)hash << 32 | (uint32_t)troth_txid_sequence(txid),
+                        troth_txid_cell(txid)};
+}
+
 struct age lock_age(struct troth_txid txid) {
+    if (troth_txid_is_foreign(txid)) {
+        return foreign_age(txid);
+    }
     return (struct age){troth_txid_sequence(txid), troth_txid_node(txid),
                         troth_txid_incarnation(txid), troth_txid_cell(txid)};
 }

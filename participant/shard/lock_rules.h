@@ -16,7 +16,7 @@
 struct age { /* compared from the first member to the last; lower is older */
     uint64_t sequence;
     uint32_t node;  /* of singles: above every node */
-    uint64_t third; /* the node's incarnation, or a single's turn */
+    uint64_t third; /* the node's incarnation, a single's turn, or a foreign one's hash */
     uint32_t cell;
 };
 

@@ -9,7 +9,8 @@
  *
  * Deadlocks can't happen: wound-wait (Rosenkrantz, Stearns, Lewis 1978) with age in place of
  * time. A transaction's age is its txid, read as (sequence, node, incarnation, cell), lower is
- * older: one total order, the same at every shard. The rules:
+ * older: one total order, the same at every shard. (Of a transaction that is not Troth's the txid
+ * differs from shard to shard; its age comes from the part that does not: lock_rules.c.) The rules:
  *
  *   1. A request waits while another owner holds a conflicting lock, or waits for one and is older.
  *      (So waiting requests are granted in the order of age, and a writer can't be starved by

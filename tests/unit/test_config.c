@@ -179,7 +179,7 @@ START_TEST(an_unknown_or_incomplete_flag_is_refused) {
     refused(FLAGS("--node"), "--node needs a value");
     refused(FLAGS("--node", "0"), "--node: \"0\" is not allowed; allowed is a number from 1 to 31");
     refused(FLAGS("--node", "-1"), "--node: \"-1\" is not allowed");
-    refused(FLAGS("--cell", "99999999999999999999999"), "allowed is a number from 0 to 65535");
+    refused(FLAGS("--cell", "99999999999999999999999"), "allowed is a number from 0 to 65534");
 }
 END_TEST
 

@@ -333,6 +333,23 @@ START_TEST(keys_are_bytes_zero_included) {
 }
 END_TEST
 
+/* As participant/foreign.c makes them: a hash of the global transaction, and the shard's counter.
+ */
+static struct troth_txid foreign(uint32_t hash, uint64_t counter) {
+    return troth_txid_make(TROTH_TXID_CELL_FOREIGN, 7, hash, counter);
+}
+
+START_TEST(foreign_transactions_are_of_the_same_age_at_every_shard) {
+    ck_assert(lock_older(foreign(1, 900), foreign(2, 3))); /* whatever their counters here */
+    ck_assert(lock_older(foreign(1, 3), foreign(2, 900)));
+    ck_assert(lock_older(foreign(1, 3), foreign(1, 4))); /* branches of one: they differ, too */
+    ck_assert(!lock_older(foreign(1, 4), foreign(1, 3)));
+    ck_assert(lock_older(tx(5), foreign(5, 1))); /* neither kind is always the older one */
+    ck_assert(lock_older(foreign(5, 1), tx(7)));
+    ck_assert(lock_older(foreign(UINT32_MAX, 1), tx(1u << 21)));
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "lock_table",
@@ -355,5 +372,6 @@ int main(void) {
                           single_operations_wound_nobody_and_keep_their_turn,
                           a_single_operation_that_holds_its_lock_is_not_wounded,
                           keys_are_bytes_zero_included,
+                          foreign_transactions_are_of_the_same_age_at_every_shard,
                           NULL});
 }
