@@ -101,24 +101,28 @@ struct branches_effect *effect_send(struct branches *all, uint32_t node, enum me
     return effect;
 }
 
-void effect_ack_heuristic(struct branches *all, uint32_t nodes, struct troth_txid txid,
-                          enum paxos_outcome outcome, enum message_heuristic heuristic,
-                          const char *detail) {
+static void ack(struct branches *all, uint32_t nodes, const struct message *what) {
     for (uint32_t node = 1; node <= PAXOS_NODES_MAX && nodes >> node != 0; node++) {
         struct branches_effect *effect =
-            (nodes >> node) & 1 ? effect_send(all, node, MESSAGE_ACK, txid) : NULL;
+            (nodes >> node) & 1 ? effect_send(all, node, MESSAGE_ACK, what->txid) : NULL;
         if (effect != NULL) {
             effect->after_store = true;
-            effect->message.outcome = outcome;
-            effect->message.heuristic = heuristic;
-            message_set_detail(&effect->message, detail);
+            effect->message = *what;
         }
     }
 }
 
 void effect_ack(struct branches *all, uint32_t nodes, struct troth_txid txid,
                 enum paxos_outcome outcome) {
-    effect_ack_heuristic(all, nodes, txid, outcome, MESSAGE_HEURISTIC_NONE, NULL);
+    ack(all, nodes, &(struct message){.type = MESSAGE_ACK, .txid = txid, .outcome = outcome});
+}
+
+void effect_ack_heuristic(struct branches *all, struct troth_txid txid, enum paxos_outcome outcome,
+                          enum message_heuristic heuristic, const char *detail) {
+    struct message message = {
+        .type = MESSAGE_ACK, .txid = txid, .outcome = outcome, .heuristic = heuristic};
+    message_set_detail(&message, detail);
+    ack(all, NODES_ALL, &message);
 }
 
 void effect_vote(struct branches *all, uint32_t nodes, struct troth_txid txid, enum paxos_vote vote,

@@ -63,7 +63,7 @@ static void branch_hazard(struct branches *all, struct branch *branch, const cha
                           "heuristic hazard: the transaction is committed, but %s", why);
     effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
                      PAXOS_REASON_NONE, why);
-    effect_ack_heuristic(all, branch->told_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
+    effect_ack_heuristic(all, branch->txid, PAXOS_OUTCOME_COMMITTED,
                          MESSAGE_HEURISTIC_HAZARD, why);
 }
 
@@ -136,7 +136,7 @@ static void contradiction(struct branches *all, struct branch *branch, uint32_t 
     char detail[MESSAGE_DETAIL_BYTES];
     snprintf(detail, sizeof detail, "told %s, and the branch is %s", paxos_outcome_name(told),
              branch_state_name(branch->state));
-    effect_ack_heuristic(all, 1u << node, branch->txid, told, done_by(branch->state), detail);
+    effect_ack_heuristic(all, branch->txid, told, done_by(branch->state), detail);
 }
 
 static void decided_unknown(struct branches *all, uint32_t node, const struct message *message) {
@@ -168,7 +168,7 @@ static void decided_committed(struct branches *all, struct branch *branch, uint3
         effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED);
         return;
     case BRANCH_HAZARD:
-        effect_ack_heuristic(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED,
+        effect_ack_heuristic(all, branch->txid, PAXOS_OUTCOME_COMMITTED,
                              MESSAGE_HEURISTIC_HAZARD, "the branch was not there");
         return;
     case BRANCH_NONE:

@@ -136,10 +136,10 @@ struct branches_effect *effect_send(struct branches *all, uint32_t node, enum me
                                     struct troth_txid txid);
 void effect_ack(struct branches *all, uint32_t nodes, struct troth_txid txid,
                 enum paxos_outcome outcome);
-/* It is over, but not as it was told: what it did by itself, and for humans how that came. */
-void effect_ack_heuristic(struct branches *all, uint32_t nodes, struct troth_txid txid,
-                          enum paxos_outcome outcome, enum message_heuristic heuristic,
-                          const char *detail);
+/* It is over, but not as it was told: what it did by itself, and for humans how that came. To all
+ * nodes, since each keeps it (participants.proto). */
+void effect_ack_heuristic(struct branches *all, struct troth_txid txid, enum paxos_outcome outcome,
+                          enum message_heuristic heuristic, const char *detail);
 /* The vote to the nodes of the mask, with the set. */
 void effect_vote(struct branches *all, uint32_t nodes, struct troth_txid txid, enum paxos_vote vote,
                  struct paxos_set *set, enum paxos_reason reason, const char *detail);

@@ -67,8 +67,35 @@ static int open_log(struct troth_participant *p, const struct troth_participant_
     return err;
 }
 
+/* On gRPC's threads. Closed: the loop has let go of all streams by itself. */
+static int session_up(void *arg, const struct session_up *up) {
+    struct troth_participant *p = arg;
+    return inbox_put(p->inbox, &(struct item){.kind = ITEM_NODE_UP, .up = *up});
+}
+
+static void session_down(void *arg, uint64_t session) {
+    struct troth_participant *p = arg;
+    inbox_put(p->inbox, &(struct item){.kind = ITEM_NODE_DOWN, .session = session});
+}
+
+static int session_message(void *arg, uint64_t session, struct message *message) {
+    struct troth_participant *p = arg;
+    return inbox_put(p->inbox,
+                     &(struct item){.kind = ITEM_MESSAGE, .session = session, .message = message});
+}
+
 static int start(struct troth_participant *p, const char *nodes, char *why, size_t why_bytes) {
-    int err = sessions_open(&p->sessions, p, nodes, why, why_bytes);
+    int err = sessions_open(&p->sessions,
+                            &(struct sessions_options){.cluster = p->cluster,
+                                                       .name = p->name,
+                                                       .endpoint = p->endpoint,
+                                                       .nodes = nodes,
+                                                       .incarnation = p->incarnation,
+                                                       .arg = p,
+                                                       .up = session_up,
+                                                       .down = session_down,
+                                                       .message = session_message},
+                            why, why_bytes);
     if (err != 0) {
         return err;
     }
@@ -150,8 +177,8 @@ void troth_participant_close(struct troth_participant *p) {
                                         "the participant could not be opened");
                     free(item->request);
                 }
-                if (item->stream != NULL) {
-                    rpc_stream_release(item->stream);
+                if (item->up.stream != NULL) {
+                    rpc_stream_release(item->up.stream);
                 }
                 item_release(item);
             }

@@ -7,6 +7,7 @@
 
 #include "participant/branch_log.h"
 #include "participant/branches.h"
+#include "participant/sessions.h"
 #include "participant/troth_participant.h"
 #include "proto/wire.h"
 #include "rpc/rpc.h"
@@ -16,7 +17,7 @@
 
 enum item_kind {
     ITEM_START,
-    ITEM_NODE_UP,   /* node, session, incarnation, disk, stream (held) */
+    ITEM_NODE_UP,   /* up */
     ITEM_NODE_DOWN, /* session */
     ITEM_MESSAGE,   /* session, message */
     ITEM_ENLIST,    /* request */
@@ -29,10 +30,7 @@ struct item {
     int number;
     struct troth_txid txid;
     uint64_t session;
-    uint64_t incarnation;
-    uint32_t node;
-    uint8_t disk[BRANCHES_DISK_BYTES];
-    struct rpc_stream *stream;
+    struct session_up up;
     struct message *message; /* the item's, malloc'd */
     struct request *request;
     void (*fn)(void *arg);
@@ -128,22 +126,5 @@ int timers_add(struct timed_functions *timers, int64_t due_ms, void (*fn)(void *
 bool timers_pop(struct timed_functions *timers, int64_t now_ms, struct function *function);
 /* INT64_MAX: none. */
 int64_t timers_due_ms(const struct timed_functions *timers);
-
-/* ---- sessions.c ------------------------------------------------------------------------------ */
-
-/* Dials every node of the list; what comes goes to the participant's inbox. `why` as in open. */
-int sessions_open(struct sessions **out, struct troth_participant *p, const char *nodes, char *why,
-                  size_t why_bytes);
-/* After the loop has ended. NULL is let be. */
-void sessions_close(struct sessions *sessions);
-/* The rest is for the loop. */
-void sessions_up(struct sessions *sessions, const struct item *item);
-void sessions_down(struct sessions *sessions, uint64_t session);
-void sessions_refuse(struct sessions *sessions, uint64_t session, const char *why);
-int sessions_send(struct sessions *sessions, const struct branches_effect *effect);
-/* What may leave leaves; with `stored` also what waited for the batch. */
-void sessions_flush(struct sessions *sessions, bool stored);
-/* Lets go of all streams, at the end of the loop. */
-void sessions_drop_all(struct sessions *sessions);
 
 #endif

@@ -179,7 +179,9 @@ static void carry_out(struct troth_participant *p, const struct branches_effect 
         return;
     case BRANCHES_SEND:
         pass_send(effect);
-        check(p, "a message can't be sent", sessions_send(p->sessions, effect));
+        check(p, "a message can't be sent",
+              sessions_send(p->sessions, effect->node, effect->session, &effect->message,
+                            effect->after_store));
         return;
     case BRANCHES_CALL:
         if (effect->after_store) {
@@ -212,13 +214,13 @@ static void step(struct troth_participant *p, struct branches_event *event) {
 
 /* ---- Items ----------------------------------------------------------------------------------- */
 
-static void node_up(struct troth_participant *p, const struct item *item) {
-    sessions_up(p->sessions, item);
+static void node_up(struct troth_participant *p, const struct session_up *up) {
+    sessions_up(p->sessions, up);
     step(p, &(struct branches_event){.type = BRANCHES_NODE_UP,
-                                     .node = item->node,
-                                     .session = item->session,
-                                     .incarnation = item->incarnation,
-                                     .disk = item->disk});
+                                     .node = up->node,
+                                     .session = up->session,
+                                     .incarnation = up->incarnation,
+                                     .disk = up->disk});
 }
 
 static void handle(struct troth_participant *p, struct item *item) {
@@ -227,7 +229,7 @@ static void handle(struct troth_participant *p, struct item *item) {
         step(p, &(struct branches_event){.type = BRANCHES_START});
         break;
     case ITEM_NODE_UP:
-        node_up(p, item);
+        node_up(p, &item->up);
         break;
     case ITEM_NODE_DOWN:
         step(p, &(struct branches_event){.type = BRANCHES_NODE_DOWN, .session = item->session});

@@ -1,10 +1,15 @@
 /* The sessions with the nodes: one link each, that is dialled again for ever. gRPC's threads greet,
  * decode and queue; the loop sends. */
+#include "participant/sessions.h"
+
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "participant/participant_internal.h"
+#include "base/troth_err.h"
+#include "paxos/types.h"
+#include "proto/wire.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
 
@@ -35,7 +40,7 @@ struct node_link {
 };
 
 struct sessions {
-    struct troth_participant *p;
+    struct sessions_options options;
     struct rpc *rpc;
     atomic_uint_fast64_t ids;
     struct live live[PAXOS_NODES_MAX + 1];
@@ -47,11 +52,11 @@ struct sessions {
 
 static void opened(void *arg, struct rpc_stream *stream) {
     struct node_link *link = arg;
-    struct troth_participant *p = link->sessions->p;
-    struct wire_participant_hello hello = {.incarnation = p->incarnation, .version = VERSION};
-    snprintf(hello.cluster, sizeof hello.cluster, "%s", p->cluster);
-    snprintf(hello.participant, sizeof hello.participant, "%s", p->name);
-    snprintf(hello.endpoint, sizeof hello.endpoint, "%s", p->endpoint);
+    const struct sessions_options *options = &link->sessions->options;
+    struct wire_participant_hello hello = {.incarnation = options->incarnation, .version = VERSION};
+    snprintf(hello.cluster, sizeof hello.cluster, "%s", options->cluster);
+    snprintf(hello.participant, sizeof hello.participant, "%s", options->name);
+    snprintf(hello.endpoint, sizeof hello.endpoint, "%s", options->endpoint);
     struct wire_buffer buffer = {0};
     CRASH_POINT(CRASH_PARTICIPANT, "before.send.", "hello");
     if (wire_encode_participant_hello(&hello, &buffer) != 0 ||
@@ -65,33 +70,33 @@ static void opened(void *arg, struct rpc_stream *stream) {
 static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8_t *bytes,
                   size_t n) {
     struct sessions *sessions = link->sessions;
+    const struct sessions_options *options = &sessions->options;
     struct wire_welcome welcome;
     if (wire_decode_welcome(bytes, n, &welcome) != 0) {
         logline(LOGLINE_ERROR, "participant %s: %s does not greet as a node of Troth",
-                sessions->p->name, link->address);
+                options->name, link->address);
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "the first message must be Welcome");
         return false;
     }
-    struct item item = {.kind = ITEM_NODE_UP,
-                        .node = welcome.node,
-                        .session = atomic_fetch_add(&sessions->ids, 1) + 1,
-                        .incarnation = welcome.node_incarnation,
-                        .stream = stream};
-    memcpy(item.disk, welcome.disk, sizeof item.disk);
+    struct session_up up = {.node = welcome.node,
+                            .session = atomic_fetch_add(&sessions->ids, 1) + 1,
+                            .incarnation = welcome.node_incarnation,
+                            .stream = stream};
+    memcpy(up.disk, welcome.disk, sizeof up.disk);
     rpc_stream_hold(stream);
-    if (inbox_put(sessions->p->inbox, &item) != 0) {
+    if (options->up(options->arg, &up) != 0) {
         rpc_stream_release(stream);
         return false;
     }
-    rpc_stream_set_data(stream, (void *)(uintptr_t)item.session);
+    rpc_stream_set_data(stream, (void *)(uintptr_t)up.session);
     link->last_status = RPC_OK;
-    logline(LOGLINE_INFO, "participant %s: attached to node %u at %s", sessions->p->name,
-            welcome.node, link->address);
+    logline(LOGLINE_INFO, "participant %s: attached to node %u at %s", options->name, welcome.node,
+            link->address);
     return true;
 }
 
 struct receiving {
-    struct troth_participant *p;
+    const struct sessions_options *options;
     uint64_t session;
 };
 
@@ -100,17 +105,16 @@ static int receive_one(void *arg, struct message *message) {
     if (message->type == MESSAGE_PING) {
         return 0;
     }
-    struct item item = {.kind = ITEM_MESSAGE,
-                        .session = receiving->session,
-                        .message = malloc(sizeof *item.message)};
-    if (item.message == NULL) {
+    struct message *taken = malloc(sizeof *taken);
+    if (taken == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    *item.message = *message;
+    *taken = *message;
     *message = (struct message){0};
-    int err = inbox_put(receiving->p->inbox, &item);
+    int err = receiving->options->message(receiving->options->arg, receiving->session, taken);
     if (err != 0) {
-        item_release(&item);
+        message_release(taken);
+        free(taken);
     }
     return err;
 }
@@ -120,29 +124,28 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     if (rpc_stream_data(stream) == NULL && !greet(link, stream, bytes, n)) {
         return;
     }
-    struct receiving receiving = {.p = link->sessions->p,
+    struct receiving receiving = {.options = &link->sessions->options,
                                   .session = (uint64_t)(uintptr_t)rpc_stream_data(stream)};
     int err = wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, receive_one, &receiving);
     if (err != 0 && err != TROTH_ERR_CLOSED) {
         logline(LOGLINE_ERROR, "participant %s: a frame from %s can't be taken: %s",
-                receiving.p->name, link->address, troth_err_text(err));
+                receiving.options->name, link->address, troth_err_text(err));
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "a frame that can't be read");
     }
 }
 
 static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
     struct node_link *link = arg;
-    struct troth_participant *p = link->sessions->p;
+    const struct sessions_options *options = &link->sessions->options;
     if (status != link->last_status && status != RPC_CANCELLED) {
         logline(status == RPC_UNAVAILABLE || status == RPC_OK ? LOGLINE_WARN : LOGLINE_ERROR,
-                "participant %s: no session with %s: %s: %s; dialling on", p->name, link->address,
-                rpc_status_name(status), text);
+                "participant %s: no session with %s: %s: %s; dialling on", options->name,
+                link->address, rpc_status_name(status), text);
     }
     link->last_status = status;
     uint64_t session = stream == NULL ? 0 : (uint64_t)(uintptr_t)rpc_stream_data(stream);
     if (session != 0) {
-        /* Closed: the loop has let go of all streams by itself. */
-        inbox_put(p->inbox, &(struct item){.kind = ITEM_NODE_DOWN, .session = session});
+        options->down(options->arg, session);
     }
 }
 
@@ -188,16 +191,16 @@ static int add_links(struct sessions *sessions, const char *nodes, char *why, si
     return err;
 }
 
-int sessions_open(struct sessions **out, struct troth_participant *p, const char *nodes, char *why,
+int sessions_open(struct sessions **out, const struct sessions_options *options, char *why,
                   size_t why_bytes) {
     struct sessions *sessions = calloc(1, sizeof *sessions);
     if (sessions == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    sessions->p = p;
+    sessions->options = *options;
     *out = sessions; /* also on an error: close frees it */
     int err = rpc_new(&sessions->rpc, &(struct rpc_options){.threads = 1});
-    return err != 0 ? err : add_links(sessions, nodes, why, why_bytes);
+    return err != 0 ? err : add_links(sessions, options->nodes, why, why_bytes);
 }
 
 void sessions_close(struct sessions *sessions) {
@@ -232,12 +235,12 @@ static void drop(struct live *live) {
     }
 }
 
-void sessions_up(struct sessions *sessions, const struct item *item) {
+void sessions_up(struct sessions *sessions, const struct session_up *up) {
     /* An id that is none goes to slot 0, from where the core has it refused. */
-    struct live *live = &sessions->live[item->node <= PAXOS_NODES_MAX ? item->node : 0];
+    struct live *live = &sessions->live[up->node <= PAXOS_NODES_MAX ? up->node : 0];
     drop(live);
-    live->session = item->session;
-    live->stream = item->stream;
+    live->session = up->session;
+    live->stream = up->stream;
 }
 
 static struct live *find(struct sessions *sessions, uint64_t session) {
@@ -274,7 +277,7 @@ static void frames_send(struct sessions *sessions, struct live *live, struct fra
         if (err != 0 && err != TROTH_ERR_CLOSED) {
             /* All that is asked and told here is asked and told again. */
             logline(LOGLINE_WARN, "participant %s: messages to a node are dropped: %s",
-                    sessions->p->name, troth_err_text(err));
+                    sessions->options.name, troth_err_text(err));
         }
         from = to;
     }
@@ -292,14 +295,15 @@ static int frames_add(struct frames *frames, const struct message *message) {
     return wire_encode(WIRE_PARTICIPANT_TO_NODE, message, &frames->buffer);
 }
 
-int sessions_send(struct sessions *sessions, const struct branches_effect *effect) {
-    struct live *live = &sessions->live[effect->node];
-    if (live->session != effect->session) {
+int sessions_send(struct sessions *sessions, uint32_t node, uint64_t session,
+                  const struct message *message, bool after_store) {
+    struct live *live = &sessions->live[node];
+    if (live->session != session) {
         return 0;
     }
     /* The order is kept: behind a message that waits for the disk everything waits. */
-    bool hold = effect->after_store || live->held.buffer.n > 0;
-    return frames_add(hold ? &live->held : &live->free, &effect->message);
+    bool hold = after_store || live->held.buffer.n > 0;
+    return frames_add(hold ? &live->held : &live->free, message);
 }
 
 void sessions_flush(struct sessions *sessions, bool stored) {

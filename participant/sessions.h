@@ -1,0 +1,62 @@
+/* sessions: a participant's streams with the nodes: one link each, that is dialled again for ever.
+ *
+ * gRPC's threads greet, decode and hand over by the callbacks; the owner's loop sends. Knows
+ * nothing of branches.
+ */
+#ifndef PARTICIPANT_SESSIONS_H
+#define PARTICIPANT_SESSIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+#include "rpc/rpc.h"
+
+#define SESSION_DISK_BYTES 16
+
+/* A node has greeted. */
+struct session_up {
+    uint32_t node;
+    uint64_t session; /* not 0, never reused */
+    uint64_t incarnation;
+    uint8_t disk[SESSION_DISK_BYTES];
+    struct rpc_stream *stream; /* held for whoever takes this, who gives it to sessions_up */
+};
+
+struct sessions_options {
+    const char *cluster; /* the texts live as long as the sessions */
+    const char *name;
+    const char *endpoint;
+    const char *nodes; /* "host:port,host:port,..."; read at opening only */
+    uint64_t incarnation;
+    void *arg;
+    /* On gRPC's threads; they may wait, which holds back the sender. Not 0: not taken. */
+    int (*up)(void *arg, const struct session_up *up);
+    void (*down)(void *arg, uint64_t session);
+    /* The message is malloc'd, and the taker's. */
+    int (*message)(void *arg, uint64_t session, struct message *message);
+};
+
+struct sessions;
+/* Dials every node of the list. On an error `why` says what to change, and *out may be set: close
+ * frees it. TROTH_ERR_INVALID, _NO_MEMORY, _SYSTEM. */
+int sessions_open(struct sessions **out, const struct sessions_options *options, char *why,
+                  size_t why_bytes);
+/* After the loop has ended. NULL is let be. */
+void sessions_close(struct sessions *sessions);
+
+/* The rest is for the loop. */
+void sessions_up(struct sessions *sessions, const struct session_up *up);
+void sessions_down(struct sessions *sessions, uint64_t session);
+void sessions_refuse(struct sessions *sessions, uint64_t session, const char *why);
+/* Queues the message; `after_store`: until a flush that says `stored`. One for a session that is no
+ * more is dropped. TROTH_ERR_NO_MEMORY. */
+int sessions_send(struct sessions *sessions, uint32_t node, uint64_t session,
+                  const struct message *message, bool after_store);
+/* What may leave leaves; with `stored` also what waited for the batch. */
+void sessions_flush(struct sessions *sessions, bool stored);
+/* Lets go of all streams, at the end of the loop. */
+void sessions_drop_all(struct sessions *sessions);
+
+#endif
