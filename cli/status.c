@@ -258,7 +258,7 @@ static const struct {
     {">UNDELIVERED", "undelivered", offsetof(Troth__V1__Counters, undelivered)},
     {">RECORDS", "records", offsetof(Troth__V1__Counters, records)},
     {">BATCHES", "batches", offsetof(Troth__V1__Counters, batches)},
-    {">HAZARDS", "hazards", offsetof(Troth__V1__Counters, hazards)},
+    {">HEURISTICS", "heuristics", offsetof(Troth__V1__Counters, heuristics)},
 };
 #define N_COUNTERS (sizeof counters / sizeof *counters)
 
@@ -282,7 +282,7 @@ static void print_counters(const struct cli *cli, const struct status *status) {
         table_cell(table, TABLE_PLAIN, "%u", self->node);
         for (size_t i = 0; i < N_COUNTERS; i++) {
             uint64_t value = counter(self->counters, i);
-            bool bad = value > 0 && strcmp(counters[i].name, "hazards") == 0;
+            bool bad = value > 0 && strcmp(counters[i].name, "heuristics") == 0;
             table_cell(table, bad ? TABLE_BAD : TABLE_PLAIN, "%" PRIu64, value);
         }
     }

@@ -125,6 +125,8 @@ static void step_call(struct node *node, const struct call *call) {
     case CALL_LIST:
     case CALL_STATUS:
     case CALL_IN_DOUBT:
+    case CALL_HEURISTICS:
+    case CALL_FORGET:
         return;
     }
     node_step(node, &event);
@@ -173,6 +175,12 @@ static void on_call(struct node *node, struct node_item *item) {
         break;
     case CALL_IN_DOUBT:
         service_answer_in_doubt(node, call);
+        break;
+    case CALL_HEURISTICS:
+        service_answer_heuristics(node, call);
+        break;
+    case CALL_FORGET:
+        service_answer_forget(node, call);
         break;
     }
 }

@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "coordinator/node_internal.h"
+#include "coordinator/node_log_heuristics.h"
 
 struct call {
     uint64_t request;
@@ -18,6 +19,7 @@ struct call {
     uint32_t limit;
     enum paxos_outcome outcome; /* of List: only those; NONE: all */
     bool undecided;
+    char who[NODE_LOG_WHO_BYTES]; /* of ForgetHeuristic */
     char key[ENGINE_IDEMPOTENCY_KEY_BYTES];
     UT_hash_handle hh;
 };
@@ -35,6 +37,7 @@ void call_answer(struct call *call, const ProtobufCMessage *reply);
 
 int service_transactions_register(struct node *node, struct rpc_server *server);
 int service_admin_register(struct node *node, struct rpc_server *server);
+int service_heuristics_register(struct node *node, struct rpc_server *server);
 
 /* ---- The loop: those that the node answers by itself --------------------------------------- */
 
@@ -43,6 +46,8 @@ void service_answer_get(struct node *node, struct call *call, const struct engin
                         const char *detail);
 void service_answer_status(struct node *node, struct call *call);
 void service_answer_in_doubt(struct node *node, struct call *call);
+void service_answer_heuristics(struct node *node, struct call *call);
+void service_answer_forget(struct node *node, struct call *call);
 
 /* The engine's reply to the other ones, without an error. */
 void service_answer(struct node *node, struct call *call, const struct engine_reply *reply,

@@ -107,6 +107,9 @@ enum engine_effect_type {
     ENGINE_DELETE_BELOW,     /* txid: delete the records of this origin (hi) with sequences below
                               * lo; lazy. All of them are finished: the mark says so. */
     ENGINE_DELETE,           /* txid: this record; lazy */
+    ENGINE_STORE_HEURISTIC,  /* participant, message: txid, outcome (that it was told; NONE: none
+                              * was known), heuristic, detail. Never lazy; kept until an operator
+                              * forgets it, which is the shell's affair */
     ENGINE_SEND_NODE,        /* node, message; after_store */
     ENGINE_SEND_PARTICIPANT, /* session, message; after_store */
     ENGINE_REFUSE_SESSION,   /* session, error, detail: end the stream */
@@ -133,6 +136,7 @@ struct engine_effect {
     uint64_t request;
     int error;
     struct troth_txid txid;
+    struct paxos_participant participant;
     const struct acceptor *record; /* borrowed until the next step */
     struct message message;        /* owned by the effect */
     struct engine_reply reply;
@@ -214,7 +218,6 @@ struct engine_counters {
     uint64_t in_doubt;
     uint64_t undelivered;
     uint64_t records;
-    uint64_t hazards;
 };
 void engine_counters(const struct engine *engine, struct engine_counters *counters);
 

@@ -233,10 +233,13 @@ static bool needs_decision(enum paxos_vote vote, uint32_t ballot) {
 
 static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
     tx->told = true;
+    bool waits = finished && tx->is_heuristic;
     for (uint32_t node = 1; tx->asked && node <= engine->options.nodes; node++) {
         /* All keep a finished outcome for a while, also those that nobody asked (thrifty). */
         if (node != engine->options.self && (finished || may_hold(tx, node))) {
-            struct message *message = effect_to_node(engine, node, MESSAGE_KNOWN, tx->txid);
+            struct message *message =
+                waits ? effect_to_node_stored(engine, node, MESSAGE_KNOWN, tx->txid)
+                      : effect_to_node(engine, node, MESSAGE_KNOWN, tx->txid);
             message->outcome = tx_outcome(tx);
             message->reason = tx->reason;
             message->finished = finished;
@@ -362,7 +365,15 @@ void coordinate_resume(struct engine *engine, struct tx *tx) {
 void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
     int index = tx != NULL ? tx_branch_find(tx, rm->participant.name) : -1;
-    if (index >= 0 && tx->stage == TX_LEADING && tx->leader->phase == LEADER_LEARNING) {
+    bool acknowledges = message->outcome != PAXOS_OUTCOME_NONE;
+    bool known = index >= 0 && tx->stage == TX_DECIDED;
+    if (known || message->heuristic != MESSAGE_HEURISTIC_NONE) {
+        heuristic_keep(engine, tx, rm, message);
+    }
+    if (index < 0 || !acknowledges) {
+        return;
+    }
+    if (tx->stage == TX_LEADING && tx->leader->phase == LEADER_LEARNING) {
         /* It is decided: by another node, or the acceptors told this participant first (faster). In
          * a moment it is known here too, or a ballot finds it out. The branch is not over by that:
          * what it acknowledges is compared with the outcome then. */
@@ -370,19 +381,8 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
         tx_timer(engine, tx, sooner(tx->timer_ms, engine->now_ms + ENGINE_KNOWN_DELAY_MS));
         return;
     }
-    if (index < 0 || tx->stage != TX_DECIDED || tx->branches[index].acked) {
+    if (!known || tx->branches[index].acked) {
         return;
-    }
-    bool heuristic = message->heuristic != MESSAGE_HEURISTIC_NONE;
-    if (heuristic || message->outcome != tx_outcome(tx)) {
-        char hex[TROTH_TXID_TEXT];
-        engine->counters.hazards++;
-        effect_alarm(engine,
-                     "heuristic hazard: transaction %s is %s, and participant %s %s; look at its "
-                     "data",
-                     troth_txid_format(tx->txid, hex), paxos_outcome_name(tx_outcome(tx)),
-                     rm->participant.name,
-                     heuristic ? "did otherwise" : "ended its branch the other way");
     }
     branch_over(tx, &tx->branches[index]);
     tx_count(engine, tx);

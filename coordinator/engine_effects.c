@@ -41,14 +41,24 @@ static bool rests_on_record(enum message_type type) {
     return type == MESSAGE_PHASE1B || type == MESSAGE_PHASE2B;
 }
 
-struct message *effect_to_node(struct engine *engine, uint32_t node, enum message_type type,
-                               struct troth_txid txid) {
+static struct message *to_node(struct engine *engine, uint32_t node, enum message_type type,
+                               struct troth_txid txid, bool after_store) {
     struct engine_effect *effect = effect_add(engine, ENGINE_SEND_NODE);
     effect->node = node;
-    effect->after_store = rests_on_record(type);
+    effect->after_store = after_store;
     effect->message.type = type;
     effect->message.txid = txid;
     return &effect->message;
+}
+
+struct message *effect_to_node(struct engine *engine, uint32_t node, enum message_type type,
+                               struct troth_txid txid) {
+    return to_node(engine, node, type, txid, rests_on_record(type));
+}
+
+struct message *effect_to_node_stored(struct engine *engine, uint32_t node, enum message_type type,
+                                      struct troth_txid txid) {
+    return to_node(engine, node, type, txid, true);
 }
 
 struct message *effect_to_rm(struct engine *engine, uint64_t session, enum message_type type,

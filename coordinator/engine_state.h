@@ -98,6 +98,7 @@ struct tx {
     bool delivers;     /* this node sees to phase two */
     bool is_decided_elsewhere; /* a participant has acknowledged an outcome not known here */
     bool they_know;            /* faster: the acceptors have told the participants */
+    bool is_heuristic; /* a branch ended by itself; its row goes to disk before `finished` */
     bool counted_in_doubt;
     bool counted_undelivered;
     uint8_t tries;      /* of what the timer repeats; grows the wait */
@@ -190,6 +191,9 @@ struct engine_effect *effect_add(struct engine *engine, enum engine_effect_type 
 /* An effect that sends; the caller fills the message, whose type and txid are set. */
 struct message *effect_to_node(struct engine *engine, uint32_t node, enum message_type type,
                                struct troth_txid txid);
+/* The same, for what rests on a record of this transaction though its type does not say so. */
+struct message *effect_to_node_stored(struct engine *engine, uint32_t node, enum message_type type,
+                                      struct troth_txid txid);
 struct message *effect_to_rm(struct engine *engine, uint64_t session, enum message_type type,
                              struct troth_txid txid);
 void effect_store(struct engine *engine, struct tx *tx, bool lazy);
@@ -298,6 +302,14 @@ void coordinate_repeat(struct engine *engine, struct tx *tx);
 void tx_finish(struct engine *engine, struct tx *tx);
 /* Decided in an earlier life of this node, and perhaps not delivered: phase two again. */
 void coordinate_resume(struct engine *engine, struct tx *tx);
+
+/* ---- engine_heuristic.c: what branches did by themselves
+ * ------------------------------------------- */
+
+/* Stores what the acknowledgement says of its branch, if that is not what the outcome says. `tx` is
+ * NULL where it is not known here: any node keeps it, whoever coordinates. */
+void heuristic_keep(struct engine *engine, struct tx *tx, const struct rm *rm,
+                    const struct message *ack);
 
 /* ---- engine_accept.c: the acceptor's part
  * ---------------------------------------------------------- */

@@ -4,8 +4,12 @@
 
 #include "base/troth_err.h"
 #include "coordinator/node_internal.h"
+#include "coordinator/node_log_heuristics.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
+
+/* How often an operator hears that no more heuristics can be kept. */
+#define TELL_FULL_MS 60000
 
 /* ---- Frames as batches --------------------------------------------------------------------- */
 
@@ -67,6 +71,45 @@ static void check_stored(const struct node *node, int err) {
     }
 }
 
+static void keep_heuristic(struct node *node, const struct engine_effect *effect) {
+    const struct message *report = &effect->message;
+    struct node_log_heuristic row = {
+        .txid = report->txid, .heuristic = report->heuristic, .outcome = report->outcome};
+    char hex[TROTH_TXID_TEXT];
+    bool changed;
+    memcpy(row.participant, effect->participant.name, sizeof row.participant);
+    memcpy(row.detail, report->detail, sizeof row.detail);
+    check_stored(node, node_log_store_heuristic(node->log, &row, &changed));
+    if (changed) {
+        logline(
+            LOGLINE_ERROR,
+            "heuristic %s: participant %s ended its branch of transaction %s by itself%s%s; the "
+            "transaction's outcome: %s. Look at its data, then `troth tx forget %s`",
+            message_heuristic_name(row.heuristic), row.participant,
+            troth_txid_format(row.txid, hex), row.detail[0] != '\0' ? ": " : "", row.detail,
+            paxos_outcome_name(row.outcome), hex);
+    }
+    node->urgent = true;
+}
+
+bool node_has_room(struct node *node, const struct paxos_participant *from,
+                   const struct message *message) {
+    if (message->type != MESSAGE_ACK || message->heuristic == MESSAGE_HEURISTIC_NONE ||
+        node_log_has_room(node->log, message->txid, from->name)) {
+        return true;
+    }
+    if (node->told_full_ms == 0 || node->now_ms - node->told_full_ms >= TELL_FULL_MS) {
+        node->told_full_ms = node->now_ms;
+        logline(
+            LOGLINE_ERROR,
+            "%u heuristics are kept in %s, which is the most: what participant %s says about "
+            "its branch is not taken, and its transaction stays undelivered. Deal with them and "
+            "forget them: `troth tx list --heuristic`, `troth tx forget TXID`",
+            NODE_LOG_HEURISTICS_MAX, node_log_path(node->log), from->name);
+    }
+    return false;
+}
+
 static void store(struct node *node, const struct engine_effect *effect) {
     int err = TROTH_ERR_INVALID;
     switch (effect->type) {
@@ -82,6 +125,7 @@ static void store(struct node *node, const struct engine_effect *effect) {
     case ENGINE_DELETE:
         err = node_log_delete(node->log, effect->txid);
         break;
+    case ENGINE_STORE_HEURISTIC: /* see keep_heuristic */
     case ENGINE_SEND_NODE:
     case ENGINE_SEND_PARTICIPANT:
     case ENGINE_REFUSE_SESSION:
@@ -132,6 +176,9 @@ static void pass_crash_points(const struct node *node, const struct engine_effec
     case ENGINE_DELETE:
         CRASH_POINT_STORE(CRASH_TROTHD, "deletion");
         break;
+    case ENGINE_STORE_HEURISTIC:
+        CRASH_POINT_STORE(CRASH_TROTHD, "heuristic");
+        break;
     case ENGINE_SEND_NODE:
         if (effect->node != node->membership.self) {
             CRASH_POINT_SEND(CRASH_TROTHD, message);
@@ -175,6 +222,9 @@ static void carry_out(struct node *node, struct engine_effect *effect) {
     case ENGINE_DELETE_BELOW:
     case ENGINE_DELETE:
         store(node, effect);
+        break;
+    case ENGINE_STORE_HEURISTIC:
+        keep_heuristic(node, effect);
         break;
     case ENGINE_SEND_NODE:
         err = effect->node == node->membership.self

@@ -77,10 +77,11 @@ struct node {
     int64_t next_beat_ms; /* heartbeats, deadlines of calls, and what else is done now and then */
     int64_t last_beat_ms;
     int64_t told_waiting_ms;
-    bool started;  /* admitted: the engine takes part */
-    bool stopping; /* no more Begin */
-    bool leaving;  /* all is ended; the last messages are on their way */
-    bool ended;    /* the loop is over */
+    int64_t told_full_ms; /* that no more heuristics can be kept; 0: never */
+    bool started;         /* admitted: the engine takes part */
+    bool stopping;        /* no more Begin */
+    bool leaving;         /* all is ended; the last messages are on their way */
+    bool ended;           /* the loop is over */
     int64_t stop_until_ms;
 
     /* The batch. */
@@ -114,6 +115,10 @@ const char *node_refusal(const struct node *node);
 
 /* One step, with the time set, and its effects. */
 void node_step(struct node *node, struct engine_event *event);
+/* Whether a participant's message can be handled: one that has to be kept is left alone, and
+ * alarmed, while there is no room for it. Its sender repeats it. */
+bool node_has_room(struct node *node, const struct paxos_participant *from,
+                   const struct message *message);
 /* Steps what the node sent to itself. */
 void node_effects_run_self(struct node *node);
 /* The batch is on disk: what was held for it becomes free, for the next batch. */
@@ -187,6 +192,8 @@ enum call_kind {
     CALL_LIST,
     CALL_STATUS,
     CALL_IN_DOUBT,
+    CALL_HEURISTICS,
+    CALL_FORGET,
 };
 struct call; /* in calls.h */
 struct calls;

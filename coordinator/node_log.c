@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/troth_err.h"
+#include "coordinator/node_log_heuristics.h"
 #include "coordinator/node_log_internal.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
@@ -111,6 +112,9 @@ int node_log_open(struct node_log **out, const char *folder, const char *cluster
         err = prepare_all(log);
     }
     if (err == 0) {
+        err = node_log_open_heuristics(log);
+    }
+    if (err == 0) {
         err = node_log_load_identity(log, cluster, node, nodes, membership, why);
         if (err != 0 && why[0] == '\0') {
             snprintf(why, NODE_LOG_WHY_BYTES, "cannot use %s: %s", path,
@@ -134,6 +138,7 @@ void node_log_close(struct node_log *log) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         sqlite3_finalize(all[i]);
     }
+    node_log_close_heuristics(log);
     db_close(&log->db);
     free(log->text.text);
     free(log);

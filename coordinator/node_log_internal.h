@@ -19,6 +19,10 @@ struct node_log {
     sqlite3_stmt *delete_below;
     sqlite3_stmt *remember;
     sqlite3_stmt *set_meta;
+    struct { /* node_log_heuristics.c */
+        sqlite3_stmt *find, *find_forgotten, *store, *keep_forgotten, *forget;
+        uint64_t n; /* rows */
+    } heuristics;
     struct node_log_text text;
     uint64_t batches;
 };

@@ -5,6 +5,7 @@
 
 #include "base/troth_err.h"
 #include "coordinator/calls.h"
+#include "coordinator/node_log_heuristics.h"
 #include "coordinator/views.h"
 #include "shell/clock.h"
 #include "troth/v1/admin.pb-c.h"
@@ -44,7 +45,10 @@ static void on_in_doubt(void *arg, struct rpc_call *rpc, const uint8_t *bytes, s
 
 int service_admin_register(struct node *node, struct rpc_server *server) {
     int err = rpc_server_unary(server, "/troth.v1.Admin/Status", on_status, node);
-    return err != 0 ? err : rpc_server_unary(server, "/troth.v1.Admin/InDoubt", on_in_doubt, node);
+    if (err == 0) {
+        err = rpc_server_unary(server, "/troth.v1.Admin/InDoubt", on_in_doubt, node);
+    }
+    return err != 0 ? err : service_heuristics_register(node, server);
 }
 
 /* ---- InDoubt ------------------------------------------------------------------------------- */
@@ -193,7 +197,7 @@ static void fill_counters(const struct node *node, Troth__V1__Counters *out) {
     out->undelivered = counters.undelivered;
     out->records = counters.records;
     out->batches = node_log_batches(node->log);
-    out->hazards = counters.hazards;
+    out->heuristics = node_log_heuristics(node->log);
 }
 
 void service_answer_status(struct node *node, struct call *call) {

@@ -285,6 +285,8 @@ void service_answer(struct node *node, struct call *call, const struct engine_re
     case CALL_LIST:
     case CALL_STATUS:
     case CALL_IN_DOUBT:
+    case CALL_HEURISTICS:
+    case CALL_FORGET:
         call_fail(call, RPC_INTERNAL, "a reply to no request of the engine's");
         break;
     }

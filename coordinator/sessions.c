@@ -173,7 +173,8 @@ void sessions_on_frame(struct node *node, struct node_item *item) {
     for (size_t i = 0; i < batch->n && !node->ended; i++) {
         struct message *message = &batch->items[i];
         /* A step may refuse the session. */
-        if (find(node->sessions, item->number) == NULL) {
+        const struct session *session = find(node->sessions, item->number);
+        if (session == NULL || !node_has_room(node, &session->participant, message)) {
             continue;
         }
         node_step(node, &(struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,

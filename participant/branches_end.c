@@ -63,8 +63,7 @@ static void branch_hazard(struct branches *all, struct branch *branch, const cha
                           "heuristic hazard: the transaction is committed, but %s", why);
     effect_one_phase(all, branch->asked_by, branch->txid, PAXOS_OUTCOME_COMMITTED,
                      PAXOS_REASON_NONE, why);
-    effect_ack_heuristic(all, branch->txid, PAXOS_OUTCOME_COMMITTED,
-                         MESSAGE_HEURISTIC_HAZARD, why);
+    effect_ack_heuristic(all, branch->txid, PAXOS_OUTCOME_COMMITTED, MESSAGE_HEURISTIC_HAZARD, why);
 }
 
 void on_commit_result(struct branches *all, struct branch *branch, int result, const char *detail) {
@@ -168,8 +167,8 @@ static void decided_committed(struct branches *all, struct branch *branch, uint3
         effect_ack(all, 1u << node, branch->txid, PAXOS_OUTCOME_COMMITTED);
         return;
     case BRANCH_HAZARD:
-        effect_ack_heuristic(all, branch->txid, PAXOS_OUTCOME_COMMITTED,
-                             MESSAGE_HEURISTIC_HAZARD, "the branch was not there");
+        effect_ack_heuristic(all, branch->txid, PAXOS_OUTCOME_COMMITTED, MESSAGE_HEURISTIC_HAZARD,
+                             "the branch was not there");
         return;
     case BRANCH_NONE:
     case BRANCH_ENLISTING:

@@ -39,6 +39,8 @@ const struct crash_points_row crash_points_rows[] = {
     {CRASH_TROTHD, "send", "refused", "the word that a higher ballot was promised"},
     {CRASH_TROTHD, "store", "mark", "a low-water mark"},
     {CRASH_TROTHD, "send", "mark", "a low-water mark, to a node or participant"},
+    {CRASH_TROTHD, "store", "heuristic", "what a branch did by itself"},
+    {CRASH_TROTHD, "store", "forgotten", "that an operator has dealt with what a branch did"},
     {CRASH_TROTHD, "store", "deletion", "the deletion of what is forgotten"},
     {CRASH_TROTHD, "send", "leaving", "the word that this node stops"},
     {CRASH_TROTHD, "store", "rest", "the lazy records of an orderly stop"},

@@ -137,6 +137,11 @@ static void carry_out(struct world *world, uint32_t node, struct engine_effect *
     case ENGINE_DELETE_BELOW:
         disk_apply(&world->node[node], effect);
         break;
+    case ENGINE_STORE_HEURISTIC:
+        world->heuristics++;
+        world->heuristic = *effect;
+        world->heuristic_at = node;
+        break;
     case ENGINE_SEND_NODE:
         effect->message = (struct message){0};
         message.to_node = effect->node;

@@ -77,6 +77,9 @@ struct world {
     bool (*lose)(struct world *world, const struct world_message *message);
     void *lose_arg;
     unsigned alarms;
+    unsigned heuristics;            /* stored, at any node */
+    struct engine_effect heuristic; /* the last of them; its message holds no memory */
+    uint32_t heuristic_at;
 };
 
 /* All nodes trust each other, all participants are attached to all. */

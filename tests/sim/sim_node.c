@@ -154,6 +154,9 @@ static void carry_out(struct sim_node *node, struct engine_effect *effect) {
     case ENGINE_REPLY:
         reply(node, effect);
         break;
+    case ENGINE_STORE_HEURISTIC: /* the oracle has heard of it from the participant */
+        see_alarm(node, "a branch ended by itself");
+        break;
     case ENGINE_ALARM:
         see_alarm(node, effect->detail);
         break;

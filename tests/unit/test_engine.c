@@ -115,35 +115,6 @@ START_TEST(one_participant_may_refuse_in_one_phase) {
 }
 END_TEST
 
-static bool is_one_phase(struct world *world, const struct world_message *message) {
-    (void)world;
-    ck_assert_int_ne(message->message.type, MESSAGE_COMMIT_ONE_PHASE);
-    return false;
-}
-
-START_TEST(a_lone_participant_without_a_log_is_asked_to_prepare) {
-    for (uint32_t nodes = 1; nodes <= 3; nodes += 2) {
-        for (int votes = PAXOS_VOTE_PREPARED; votes <= PAXOS_VOTE_ABORTED; votes++) {
-            world_init(&w, nodes, 1);
-            w.lose = is_one_phase;
-            w.participant[1].votes = (enum paxos_vote)votes;
-            world_participant_crash(&w, 1);
-            w.participant[1].id.incarnation |= INCARNATION_TWO_PHASE_ONLY;
-            world_participant_restart(&w, 1);
-            struct troth_txid txid = world_begin(&w, 1);
-            world_work(&w, 1, txid);
-            world_run(&w);
-            uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
-            bool aborts = votes == PAXOS_VOTE_ABORTED;
-            ck_assert_int_eq(world_outcome(&w, commit),
-                             aborts ? PAXOS_OUTCOME_ABORTED : PAXOS_OUTCOME_COMMITTED);
-            ck_assert(w.participant[1].branches[0].set != NULL); /* it voted */
-            world_release(&w);
-        }
-    }
-}
-END_TEST
-
 START_TEST(S1_a_commit_without_participants_is_known_to_all_nodes) {
     world_init(&w, 3, 1);
     struct troth_txid txid = world_begin(&w, 1);
@@ -505,7 +476,6 @@ int main(void) {
                           a_read_only_vote_leaves_phase_two,
                           one_participant_commits_in_one_phase,
                           one_participant_may_refuse_in_one_phase,
-                          a_lone_participant_without_a_log_is_asked_to_prepare,
                           S1_a_commit_without_participants_is_known_to_all_nodes,
                           abort_before_any_prepare_writes_nothing,
                           commit_and_get_can_be_asked_of_any_node_and_again,
