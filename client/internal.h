@@ -28,6 +28,10 @@ struct troth {
     atomic_uint turn; /* whose turn it is to begin */
 };
 
+/* As troth_get. *is_bound: false if the transaction has branches, and none at this participant;
+ * true also where the node that answered does not know them (any more). */
+int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,
+                     struct troth_result *result, bool *is_bound);
 /* A gRPC status as one of our errors: what Transactions' services mean by it. */
 int client_err_of_status(int status);
 /* The value, or the environment's, or `otherwise`; never an empty string, but maybe NULL. */

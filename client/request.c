@@ -119,6 +119,22 @@ static bool read_outcome(struct request_answer *answer, const uint8_t *bytes, si
     return true;
 }
 
+static char *names_of(const Troth__V1__Transaction *reply) {
+    size_t bytes = 1;
+    for (size_t i = 0; i < reply->n_branches; i++) {
+        const Troth__V1__Branch *branch = reply->branches[i]->branch;
+        bytes += branch != NULL ? strlen(branch->participant) + 1 : 0;
+    }
+    char *names = reply->n_branches == 0 ? NULL : calloc(1, bytes);
+    for (size_t i = 0; names != NULL && i < reply->n_branches; i++) {
+        const Troth__V1__Branch *branch = reply->branches[i]->branch;
+        if (branch != NULL) {
+            strcat(strcat(names, branch->participant), ",");
+        }
+    }
+    return names;
+}
+
 static bool read_transaction(struct request_answer *answer, const uint8_t *bytes, size_t n) {
     Troth__V1__Transaction *reply = troth__v1__transaction__unpack(NULL, n, bytes);
     if (reply == NULL) {
@@ -127,6 +143,7 @@ static bool read_transaction(struct request_answer *answer, const uint8_t *bytes
     answer->outcome = outcome_of(reply->outcome);
     answer->reason = (int)reply->reason;
     snprintf(answer->detail, sizeof answer->detail, "%s", reply->detail);
+    answer->branches = names_of(reply);
     troth__v1__transaction__free_unpacked(reply, NULL);
     return true;
 }
@@ -174,6 +191,11 @@ static void waiter_release(struct waiter *waiter) {
     }
 }
 
+static void attempt_free(struct attempt *attempt) {
+    free(attempt->answer.branches);
+    free(attempt);
+}
+
 static void on_answer(void *arg, int status, const char *text, const uint8_t *bytes, size_t n) {
     struct attempt *attempt = arg;
     struct request_answer *answer = &attempt->answer;
@@ -187,7 +209,7 @@ static void on_answer(void *arg, int status, const char *text, const uint8_t *by
     struct waiter *waiter = attempt->waiter;
     pthread_mutex_lock(&waiter->mutex);
     if (waiter->over) {
-        free(attempt);
+        attempt_free(attempt);
     } else {
         attempt->next = waiter->answered;
         waiter->answered = attempt;
@@ -218,7 +240,7 @@ static void waiter_leave(struct waiter *waiter) {
     waiter->over = true;
     for (struct attempt *next, *attempt = waiter->answered; attempt != NULL; attempt = next) {
         next = attempt->next;
-        free(attempt);
+        attempt_free(attempt);
     }
     waiter_release(waiter);
 }
@@ -315,13 +337,15 @@ int request_run(struct troth *t, enum session_request request, uint32_t first, c
         event = (struct session_event){.type = SESSION_TICK};
         if (attempt != NULL) {
             CRASH_POINT(CRASH_CLIENT, "before.answer.", crash_name_of(attempt->request));
+            free(answer->branches);
             *answer = attempt->answer;
+            attempt->answer.branches = NULL;
             event = (struct session_event){.type = SESSION_REPLY,
                                            .node = answer->node,
                                            .request = attempt->request,
                                            .err = answer->err,
                                            .decided = answer->outcome != TROTH_OUTCOME_NONE};
-            free(attempt);
+            attempt_free(attempt);
             if (answer->err != 0) {
                 snprintf(run.trouble, sizeof run.trouble, "%.200s: %.280s",
                          t->nodes[answer->node].address, answer->detail);
@@ -331,6 +355,7 @@ int request_run(struct troth *t, enum session_request request, uint32_t first, c
     }
     waiter_leave(run.waiter);
     if (!effects.answered) {
+        free(answer->branches);
         *answer = (struct request_answer){.err = effects.err};
         explain(&run, answer);
     }

@@ -14,6 +14,9 @@ struct request_answer {
     struct troth_txid txid; /* of Begin */
     uint32_t node_id;       /* of Begin: the node that coordinates */
     char detail[TROTH_TEXT_BYTES];
+    /* Of Get, malloc'd, NULL: none are told. The participants' names, each with a comma behind it.
+     * The caller of request_run frees it. */
+    char *branches;
 };
 
 /* Blocks until the session is done. `txid` is for probes: NULL for Begin and Enlist is fine.

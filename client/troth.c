@@ -73,7 +73,9 @@ void troth_close(struct troth *t) {
     free(t);
 }
 
-static void tell(struct troth_result *result, const struct request_answer *answer) {
+static void tell(struct troth_result *result, struct request_answer *answer) {
+    free(answer->branches); /* a probe may bring them to any request */
+    answer->branches = NULL;
     if (result == NULL) {
         return;
     }
@@ -160,12 +162,28 @@ int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
     return err;
 }
 
-int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *result) {
+static bool names_hold(const char *names, const char *name) {
+    size_t n = strlen(name);
+    while (*names != '\0' && !(strncmp(names, name, n) == 0 && names[n] == ',')) {
+        names += strcspn(names, ",");
+        names += *names == ',' ? 1 : 0;
+    }
+    return *names != '\0';
+}
+
+int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,
+                     struct troth_result *result, bool *is_bound) {
     char text[TROTH_TXID_TEXT];
     Troth__V1__GetRequest get = TROTH__V1__GET_REQUEST__INIT;
     get.txid = troth_txid_format(txid, text);
     struct request_answer answer;
     int err = request_run(t, SESSION_GET, node_of(t, txid), text, &get.base, 0, &answer);
+    *is_bound = answer.branches == NULL || names_hold(answer.branches, participant);
     tell(result, &answer);
     return err;
+}
+
+int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *result) {
+    bool is_bound;
+    return client_get_bound(t, txid, "", result, &is_bound);
 }

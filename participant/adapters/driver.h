@@ -59,6 +59,7 @@ typedef int driver_each_fn(void *arg, struct troth_txid txid, uint64_t receipt, 
 
 struct driver_ops {
     const char *kind; /* "postgres" */
+    bool uses_xa_ids; /* clients are given XA's form of the gid (base/gid.h) */
     /* NULL: TROTH_ERR_NO_MEMORY. Does not dial yet. */
     struct driver_connection *(*connection_new)(struct driver *driver);
     void (*connection_free)(struct driver_connection *connection);

@@ -232,16 +232,13 @@ static void step(struct listed *all, const struct listed_event *event) {
         listed_on_resolve(all, event);
         return;
     case LISTED_LIST_BEGIN:
-        listed_on_list_begin(all);
+        listed_on_list_begin(all, event->began_ms);
         return;
     case LISTED_LIST_ITEM:
         listed_on_list_item(all, event);
         return;
     case LISTED_LIST_END:
         listed_on_list_end(all);
-        return;
-    case LISTED_LIST_FAILED:
-        all->is_listing = false;
         return;
     }
 }

@@ -29,8 +29,8 @@
  *   2. a CALL is answered by exactly one RESULT, a step of its own; so is an ASK by one ANSWER;
  *   3. before the first NODE_UP the list was read once: what it shows must not be taken for
  * unknown;
- *   4. LIST_BEGIN comes before the list is asked for, then LIST_ITEMs, then LIST_END, or
- *      LIST_FAILED in place of the last two; what happens to branches meanwhile is minded here;
+ *   4. once the list was read, LIST_BEGIN says when that began, then come LIST_ITEMs and LIST_END;
+ * what happened to branches meanwhile is minded here;
  *   5. a TICK comes when listed_deadline_ms is reached.
  */
 #ifndef ADAPTERS_LISTED_H
@@ -69,18 +69,17 @@ void listed_free(struct listed *listed);
 
 enum listed_event_type {
     LISTED_TICK,
-    LISTED_NODE_UP,   /* node, session, incarnation, disk */
-    LISTED_NODE_DOWN, /* session */
-    LISTED_MESSAGE,   /* session, message */
-    LISTED_ENLIST,    /* request, txid; gets exactly one ENLISTED */
-    LISTED_HINT,      /* txid: the client has seen its prepare succeed */
-    LISTED_RESULT,    /* txid, result, receipt, detail: the answer to the CALL under way */
-    LISTED_ANSWER,    /* txid, result (TROTH_ERR_*), outcome, is_bound: the answer to ASK */
-    LISTED_RESOLVE,   /* request, txid, outcome, detail (who); gets exactly one RESOLVED */
-    LISTED_LIST_BEGIN,
-    LISTED_LIST_ITEM, /* txid, receipt, age_ms */
+    LISTED_NODE_UP,    /* node, session, incarnation, disk */
+    LISTED_NODE_DOWN,  /* session */
+    LISTED_MESSAGE,    /* session, message */
+    LISTED_ENLIST,     /* request, txid; gets exactly one ENLISTED */
+    LISTED_HINT,       /* txid: the client has seen its prepare succeed */
+    LISTED_RESULT,     /* txid, result, receipt, detail: the answer to the CALL under way */
+    LISTED_ANSWER,     /* txid, result (TROTH_ERR_*), outcome, is_bound: the answer to ASK */
+    LISTED_RESOLVE,    /* request, txid, outcome, detail (who); gets exactly one RESOLVED */
+    LISTED_LIST_BEGIN, /* began_ms */
+    LISTED_LIST_ITEM,  /* txid, receipt, age_ms */
     LISTED_LIST_END,
-    LISTED_LIST_FAILED,
 };
 
 struct listed_event {
@@ -96,6 +95,7 @@ struct listed_event {
     int result;              /* enum driver_result, or TROTH_ERR_* */
     uint64_t receipt;
     uint64_t age_ms;
+    int64_t began_ms; /* as now_ms: when the list was asked for */
     enum paxos_outcome outcome;
     bool is_bound;      /* the node did not say that the branch is no part of the transaction */
     const char *detail; /* may be NULL */

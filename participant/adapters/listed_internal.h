@@ -72,9 +72,8 @@ struct listed {
     struct origin *origins;
     struct min_heap timers;
     struct node nodes[PAXOS_NODES_MAX + 1];
-    uint64_t list_no; /* of the listing under way, or the last one */
-    int64_t list_ms;  /* when it began */
-    bool is_listing;
+    uint64_t list_no; /* of the last listing */
+    int64_t list_ms;  /* when that began */
     uint32_t in_doubt;
     uint32_t found;
     uint32_t n_open;
@@ -156,7 +155,7 @@ void listed_on_resolve(struct listed *all, const struct listed_event *event);
 /* ---- listed_list.c: FOUND, and what the list shows ---------------------------------------------
  */
 
-void listed_on_list_begin(struct listed *all);
+void listed_on_list_begin(struct listed *all, int64_t began_ms);
 void listed_on_list_item(struct listed *all, const struct listed_event *event);
 void listed_on_list_end(struct listed *all);
 /* It is prepared, and nobody has asked about it. */

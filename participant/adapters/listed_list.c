@@ -5,15 +5,15 @@
 
 #include "participant/adapters/listed_internal.h"
 
-#define COMMITTED_ANSWERS 2 /* a node says committed so often before its Decision is not awaited   \
-                             */
+#define COMMITTED_ANSWERS                                                                          \
+    2 /* a node says committed so often before its Decision is not awaited                         \
+       */
 
 /* ---- Reading the list ------------------------------------------------------------------------ */
 
-void listed_on_list_begin(struct listed *all) {
+void listed_on_list_begin(struct listed *all, int64_t began_ms) {
     all->list_no++;
-    all->list_ms = all->now_ms;
-    all->is_listing = true;
+    all->list_ms = began_ms;
 }
 
 void listed_be_found(struct listed *all, struct branch *branch) {
@@ -100,7 +100,6 @@ static bool is_missing(const struct listed *all, const struct branch *branch) {
 
 void listed_on_list_end(struct listed *all) {
     struct branch *branch, *next;
-    all->is_listing = false;
     DL_FOREACH_SAFE(all->open, branch, next) {
         if (!is_missing(all, branch)) {
             continue;

@@ -1,0 +1,30 @@
+/* jobs: a few threads that take jobs from one queue, first come, first served.
+ *
+ * A thread takes several jobs of one kind at once, its fair share of what waits, so that a driver
+ * can do them in one round trip.
+ */
+#ifndef ADAPTERS_JOBS_H
+#define ADAPTERS_JOBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct job {
+    struct job *next; /* the queue's */
+    int kind;         /* jobs of one kind may be done together */
+};
+
+/* Does the jobs of the list, which are of one kind, and then owns them. `thread` counts from 0. */
+typedef void jobs_fn(void *arg, uint32_t thread, struct job *list, size_t n);
+
+struct jobs;
+/* TROTH_ERR_NO_MEMORY, TROTH_ERR_SYSTEM (no threads). */
+int jobs_new(struct jobs **out, uint32_t threads, size_t at_once_max, jobs_fn *fn, void *arg);
+/* Any thread. The queue owns the job until it is done. After jobs_stop it is refused: false. */
+bool jobs_put(struct jobs *jobs, struct job *job);
+/* Waits for those under way; the ones that wait go to `drop`, one by one. No jobs_put may follow.
+ */
+void jobs_free(struct jobs *jobs, void (*drop)(struct job *job));
+
+#endif

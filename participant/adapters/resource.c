@@ -1,0 +1,339 @@
+/* Opening and closing of a resource, and its functions for any thread. */
+#include "participant/adapters/resource.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/troth_err.h"
+#include "participant/adapters/resource_internal.h"
+#include "shell/clock.h"
+
+#define CONNECTIONS_DEFAULT 8u
+#define CONNECTIONS_MAX     256u
+#define SCAN_DEFAULT_MS     1000u
+#define ENLIST_TIMEOUT_MS   5000u
+
+/* ---- Opening and closing --------------------------------------------------------------------- */
+
+static int check_options(const struct troth_database_options *options, char *why,
+                         size_t why_bytes) {
+    if (options->nodes == NULL || options->nodes[0] == '\0') {
+        snprintf(why, why_bytes, "no nodes are given: \"host:port,host:port,...\" is needed");
+    } else if (options->connections > CONNECTIONS_MAX) {
+        snprintf(why, why_bytes, "%u connections are more than %u", options->connections,
+                 CONNECTIONS_MAX);
+    } else if (options->endpoint != NULL &&
+               strlen(options->endpoint) >= sizeof((struct troth_database *)0)->endpoint) {
+        snprintf(why, why_bytes, "the endpoint is longer than 127 bytes: %s", options->endpoint);
+    } else {
+        return 0;
+    }
+    return TROTH_ERR_INVALID;
+}
+
+static int take_options(struct troth_database *db, const struct troth_database_options *options) {
+    snprintf(db->name, sizeof db->name, "%s", db->driver->participant);
+    snprintf(db->cluster, sizeof db->cluster, "%s", db->driver->cluster);
+    snprintf(db->endpoint, sizeof db->endpoint, "%s",
+             options->endpoint == NULL ? "" : options->endpoint);
+    db->nodes = strdup(options->nodes);
+    db->connections = options->connections != 0 ? options->connections : CONNECTIONS_DEFAULT;
+    db->scan_ms = options->scan_ms != 0 ? options->scan_ms : SCAN_DEFAULT_MS;
+    /* Another number at each start: nobody here remembers an earlier one's (types.proto, Branch).
+     */
+    uint32_t drawn;
+    clock_random(&drawn, sizeof drawn);
+    db->incarnation = INCARNATION_TWO_PHASE_ONLY | (uint64_t)(drawn >> 12) << 32 | 1;
+    return db->nodes == NULL ? TROTH_ERR_NO_MEMORY : 0;
+}
+
+static int start(struct troth_database *db, const struct troth_database_options *options, char *why,
+                 size_t why_bytes) {
+    struct listed_options core = {.name = db->name,
+                                  .incarnation = db->incarnation,
+                                  .patience_ms = options->patience_ms,
+                                  .forgets = db->driver->ops->forget != NULL};
+    clock_random(&core.seed, sizeof core.seed);
+    int err = listed_new(&db->listed, &core);
+    if (err == 0) {
+        err = troth_open(&db->troth, &(struct troth_options){.nodes = db->nodes});
+        if (err != 0) {
+            snprintf(why, why_bytes, "\"%s\" are no addresses of nodes: host:port,... is needed",
+                     db->nodes);
+        }
+    }
+    err = err != 0 ? err : inbox_new(&db->inbox, sizeof(struct resource_item), RESOURCE_ITEMS_MAX);
+    err = err != 0 ? err : resource_threads_start(db, why, why_bytes);
+    if (err == 0 && pthread_create(&db->loop, NULL, resource_loop, db) != 0) {
+        err = TROTH_ERR_SYSTEM;
+    }
+    db->has_loop = err == 0;
+    return err;
+}
+
+int resource_open(struct troth_database **out, struct driver *driver,
+                  const struct troth_database_options *options, char *why, size_t why_bytes) {
+    *out = NULL;
+    if (why_bytes > 0) {
+        why[0] = '\0';
+    }
+    int err = check_options(options, why, why_bytes);
+    struct troth_database *db = err == 0 ? calloc(1, sizeof *db) : NULL;
+    if (db == NULL) {
+        driver->ops->free(driver);
+        return err != 0 ? err : TROTH_ERR_NO_MEMORY;
+    }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&db->stopped, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&db->mutex, NULL);
+    db->driver = driver;
+    err = take_options(db, options);
+    err = err != 0 ? err : start(db, options, why, why_bytes);
+    if (err != 0) {
+        if (why_bytes > 0 && why[0] == '\0') {
+            snprintf(why, why_bytes, "%s", troth_err_text(err));
+        }
+        troth_database_close(db);
+        return err;
+    }
+    *out = db;
+    return 0;
+}
+
+/* The loop first: nothing can be put any more, and what was is done; then those that it gave work.
+ */
+void troth_database_close(struct troth_database *db) {
+    if (db == NULL) {
+        return;
+    }
+    if (db->inbox != NULL) {
+        inbox_close(db->inbox);
+    }
+    if (db->has_loop) {
+        pthread_join(db->loop, NULL);
+    }
+    resource_threads_stop(db);
+    sessions_close(db->sessions);
+    void *items;
+    size_t n;
+    while (db->inbox != NULL && inbox_take(db->inbox, 0, &items, &n) == 0) {
+        for (size_t i = 0; i < n; i++) {
+            resource_item_release(&((struct resource_item *)items)[i]);
+        }
+    }
+    inbox_free(db->inbox);
+    listed_free(db->listed);
+    listed_effects_release(&db->effects);
+    troth_close(db->troth);
+    db->driver->ops->free(db->driver);
+    pthread_cond_destroy(&db->stopped);
+    pthread_mutex_destroy(&db->mutex);
+    free(db->nodes);
+    free(db);
+}
+
+/* ---- For any thread -------------------------------------------------------------------------- */
+
+const char *resource_kind(const struct troth_database *db) {
+    return db->driver->ops->kind;
+}
+const char *resource_cluster(const struct troth_database *db) {
+    return db->cluster;
+}
+const char *resource_name(const struct troth_database *db) {
+    return db->name;
+}
+uint64_t resource_incarnation(const struct troth_database *db) {
+    return db->incarnation;
+}
+
+void resource_branch(struct troth_database *db, struct troth_txid txid,
+                     struct troth_database_branch *branch) {
+    struct troth_gid gid = {.txid = txid};
+    *branch = (struct troth_database_branch){.incarnation = db->incarnation};
+    snprintf(branch->participant, sizeof branch->participant, "%s", db->name);
+    snprintf(gid.participant, sizeof gid.participant, "%s", db->name);
+    snprintf(gid.cluster, sizeof gid.cluster, "%s", db->cluster);
+    if (db->driver->ops->uses_xa_ids) {
+        troth_gid_format_xa(&gid, branch->gid);
+    } else {
+        troth_gid_format(&gid, branch->gid);
+    }
+    db->driver->ops->statements(db->driver, txid, branch->begin_sql, branch->prepare_sql);
+}
+
+static int put_request(struct troth_database *db, struct resource_item *item,
+                       resource_done_fn *done, void *arg) {
+    struct resource_request *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    *request = (struct resource_request){.done = done, .arg = arg, .txid = item->txid};
+    item->request = request;
+    int err = inbox_put(db->inbox, item);
+    if (err != 0) {
+        free(request);
+    }
+    return err;
+}
+
+int resource_enlist(struct troth_database *db, struct troth_txid txid, resource_done_fn *done,
+                    void *arg) {
+    return put_request(db, &(struct resource_item){.kind = RESOURCE_ENLIST, .txid = txid}, done,
+                       arg);
+}
+
+int resource_resolve(struct troth_database *db, struct troth_txid txid, bool commit,
+                     const char *who, resource_done_fn *done, void *arg) {
+    struct resource_item item = {.kind = RESOURCE_RESOLVE, .txid = txid, .commit = commit};
+    item.text = strdup(who == NULL ? "" : who);
+    int err = item.text == NULL ? TROTH_ERR_NO_MEMORY : put_request(db, &item, done, arg);
+    if (err != 0) {
+        free(item.text);
+    }
+    return err;
+}
+
+int troth_database_prepared(struct troth_database *db, struct troth_txid txid) {
+    return inbox_put(db->inbox, &(struct resource_item){.kind = RESOURCE_HINT, .txid = txid});
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+/* Whoever is last, the waiting thread or the loop, frees it. */
+struct wait {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool done;
+    bool left; /* the thread waits no more */
+    int err;
+    char detail[MESSAGE_DETAIL_BYTES];
+};
+
+static struct wait *wait_new(void) {
+    struct wait *wait = calloc(1, sizeof *wait);
+    if (wait != NULL) {
+        pthread_condattr_t monotonic;
+        pthread_condattr_init(&monotonic);
+        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        pthread_cond_init(&wait->changed, &monotonic);
+        pthread_condattr_destroy(&monotonic);
+        pthread_mutex_init(&wait->mutex, NULL);
+    }
+    return wait;
+}
+
+static void wait_free(struct wait *wait) {
+    pthread_cond_destroy(&wait->changed);
+    pthread_mutex_destroy(&wait->mutex);
+    free(wait);
+}
+
+static void wait_done(void *arg, struct troth_txid txid, int err, const char *detail) {
+    struct wait *wait = arg;
+    (void)txid;
+    pthread_mutex_lock(&wait->mutex);
+    wait->done = true;
+    wait->err = err;
+    snprintf(wait->detail, sizeof wait->detail, "%s", detail == NULL ? "" : detail);
+    bool last = wait->left;
+    pthread_cond_signal(&wait->changed);
+    pthread_mutex_unlock(&wait->mutex);
+    if (last) {
+        wait_free(wait);
+    }
+}
+
+/* INT64_MAX: for as long as it takes. */
+static int wait_until(struct wait *wait, int64_t until_ms, char *why, size_t why_bytes) {
+    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    int timed_out = 0;
+    pthread_mutex_lock(&wait->mutex);
+    while (!wait->done && timed_out == 0) {
+        timed_out = until_ms == INT64_MAX
+                        ? pthread_cond_wait(&wait->changed, &wait->mutex)
+                        : pthread_cond_timedwait(&wait->changed, &wait->mutex, &until);
+    }
+    int err = wait->done ? wait->err : TROTH_ERR_TIMEOUT;
+    if (why_bytes > 0) {
+        snprintf(why, why_bytes, "%s", wait->done ? wait->detail : troth_err_text(err));
+    }
+    bool last = wait->done;
+    wait->left = true;
+    pthread_mutex_unlock(&wait->mutex);
+    if (last) {
+        wait_free(wait);
+    }
+    return err;
+}
+
+int troth_database_enlist(struct troth_database *db, struct troth_txid txid, uint32_t timeout_ms,
+                          struct troth_database_branch *branch, char *why, size_t why_bytes) {
+    struct wait *wait = wait_new();
+    int err = wait == NULL ? TROTH_ERR_NO_MEMORY : resource_enlist(db, txid, wait_done, wait);
+    if (err != 0) {
+        if (wait != NULL) {
+            wait_free(wait);
+        }
+        snprintf(why, why_bytes, "%s", troth_err_text(err));
+        return err;
+    }
+    resource_branch(db, txid, branch);
+    return wait_until(wait,
+                      clock_monotonic_ms() + (timeout_ms != 0 ? timeout_ms : ENLIST_TIMEOUT_MS),
+                      why, why_bytes);
+}
+
+int troth_database_resolve(struct troth_database *db, struct troth_txid txid, bool commit,
+                           const char *who, char *why, size_t why_bytes) {
+    struct wait *wait = wait_new();
+    int err = wait == NULL ? TROTH_ERR_NO_MEMORY
+                           : resource_resolve(db, txid, commit, who, wait_done, wait);
+    if (err != 0) {
+        if (wait != NULL) {
+            wait_free(wait);
+        }
+        snprintf(why, why_bytes, "%s", troth_err_text(err));
+        return err;
+    }
+    return wait_until(wait, INT64_MAX, why, why_bytes);
+}
+
+/* ---- Looking --------------------------------------------------------------------------------- */
+
+void troth_database_counters(struct troth_database *db, struct troth_database_counters *counters) {
+    pthread_mutex_lock(&db->mutex);
+    *counters = db->counters;
+    counters->reachable = db->reachable;
+    pthread_mutex_unlock(&db->mutex);
+}
+
+int troth_database_branches(struct troth_database *db, troth_database_each_fn *each, void *arg) {
+    struct resource_look look = {0};
+    pthread_mutex_init(&look.mutex, NULL);
+    pthread_cond_init(&look.changed, NULL);
+    int err = inbox_put(db->inbox, &(struct resource_item){.kind = RESOURCE_LOOK, .look = &look});
+    if (err == 0) {
+        pthread_mutex_lock(&look.mutex);
+        while (!look.done) {
+            pthread_cond_wait(&look.changed, &look.mutex);
+        }
+        err = look.err;
+        pthread_mutex_unlock(&look.mutex);
+    }
+    for (size_t i = 0; err == 0 && i < look.n; i++) {
+        const struct resource_view *view = &look.views[i];
+        if (each(arg, view->txid, view->state, view->since_ms, view->detail) != 0) {
+            break;
+        }
+    }
+    free(look.views);
+    pthread_cond_destroy(&look.changed);
+    pthread_mutex_destroy(&look.mutex);
+    return err;
+}

@@ -1,0 +1,37 @@
+/* resource: the shell around listed.h for one database: sessions with the nodes, and threads that
+ * work in the database through its driver. troth_database.h is what of it a program sees.
+ *
+ *     loop      takes what waits, steps the core, carries out the effects
+ *     workers   each has a connection: votes and ends
+ *     lister    has one too: reads the list of what is prepared, every scan_ms
+ *     askers    ask nodes for the outcomes of what nobody asks about
+ *
+ * The loop waits for no database and no node; whoever is stuck delays its own branch only (L3).
+ */
+#ifndef ADAPTERS_RESOURCE_H
+#define ADAPTERS_RESOURCE_H
+
+#include "participant/adapters/driver.h"
+#include "participant/adapters/troth_database.h"
+
+/* Opens over a driver, which it takes over, also on an error. As troth_postgres_open. */
+int resource_open(struct troth_database **out, struct driver *driver,
+                  const struct troth_database_options *options, char *why, size_t why_bytes);
+
+const char *resource_kind(const struct troth_database *database);
+const char *resource_cluster(const struct troth_database *database);
+const char *resource_name(const struct troth_database *database);
+uint64_t resource_incarnation(const struct troth_database *database);
+/* What troth_database_enlist returns, without binding anything. */
+void resource_branch(struct troth_database *database, struct troth_txid txid,
+                     struct troth_database_branch *branch);
+
+/* As troth_database_enlist and _resolve, without waiting: `done` is called once, on the loop, if 0
+ * is returned. TROTH_ERR_CLOSED, _NO_MEMORY. */
+typedef void resource_done_fn(void *arg, struct troth_txid txid, int err, const char *detail);
+int resource_enlist(struct troth_database *database, struct troth_txid txid, resource_done_fn *done,
+                    void *arg);
+int resource_resolve(struct troth_database *database, struct troth_txid txid, bool commit,
+                     const char *who, resource_done_fn *done, void *arg);
+
+#endif
