@@ -18,6 +18,9 @@
 int resource_open(struct troth_database **out, struct driver *driver,
                   const struct troth_database_options *options, char *why, size_t why_bytes);
 
+/* Takes nothing any more: whoever waits is told CLOSED. troth_database_close still has to come. */
+void resource_stop(struct troth_database *database);
+
 const char *resource_kind(const struct troth_database *database);
 const char *resource_cluster(const struct troth_database *database);
 const char *resource_name(const struct troth_database *database);

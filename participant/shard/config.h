@@ -4,31 +4,21 @@
 
 #include <stdio.h>
 
-#include "base/troth_err.h"
-
-#define SHARD_CONFIG_TEXT_BYTES 2048
-#define SHARD_CONFIG_WHY_BYTES  512
+#include "shell/settings.h"
 
 struct shard_config {
-    char name[SHARD_CONFIG_TEXT_BYTES];
-    char listen[SHARD_CONFIG_TEXT_BYTES];
-    char nodes[SHARD_CONFIG_TEXT_BYTES];
-    char data[SHARD_CONFIG_TEXT_BYTES];
-    char cluster[SHARD_CONFIG_TEXT_BYTES];
-    char log_level[SHARD_CONFIG_TEXT_BYTES];
-};
-
-enum shard_config_action {
-    SHARD_CONFIG_RUN,
-    SHARD_CONFIG_HELP,
-    SHARD_CONFIG_VERSION,
-    SHARD_CONFIG_CRASH_POINTS
+    char name[SETTINGS_TEXT_BYTES];
+    char listen[SETTINGS_TEXT_BYTES];
+    char nodes[SETTINGS_TEXT_BYTES];
+    char data[SETTINGS_TEXT_BYTES];
+    char cluster[SETTINGS_TEXT_BYTES];
+    char log_level[SETTINGS_TEXT_BYTES];
 };
 
 /* Reads flags and the file that --config names. TROTH_ERR_INVALID: `why` says where (file and
  * line), what and what is allowed. */
 int shard_config_read(struct shard_config *config, int argc, char *const argv[],
-                      enum shard_config_action *action, char why[SHARD_CONFIG_WHY_BYTES]);
+                      enum settings_action *action, char why[SETTINGS_WHY_BYTES]);
 void shard_config_help(FILE *out);
 
 #endif

@@ -26,7 +26,7 @@ struct program {
     struct rpc_server *server;
     struct shard *shard;
     struct service service;
-    char endpoint[SHARD_CONFIG_TEXT_BYTES + 16];
+    char endpoint[SETTINGS_TEXT_BYTES + 16];
     char why[WHY_BYTES];
 };
 
@@ -62,7 +62,7 @@ static int listen_on(struct program *p) {
 
 static int open_shard(struct program *p) {
     const struct shard_config *config = p->config;
-    char log_path[SHARD_CONFIG_TEXT_BYTES + 16];
+    char log_path[SETTINGS_TEXT_BYTES + 16];
     snprintf(log_path, sizeof log_path, "%s/shard.db", config->data);
     return shard_open(&p->shard,
                       &(struct troth_participant_options){.cluster = config->cluster,
@@ -142,23 +142,23 @@ static int run(const struct shard_config *config) {
 
 int main(int argc, char *argv[]) {
     static struct shard_config config;
-    enum shard_config_action action;
-    char why[SHARD_CONFIG_WHY_BYTES];
+    enum settings_action action;
+    char why[SETTINGS_WHY_BYTES];
     char who[80];
     if (shard_config_read(&config, argc, argv, &action, why) != 0) {
         fprintf(stderr, "troth-shard: %s\n", why);
         return EXIT_BAD_ARGUMENT;
     }
     switch (action) {
-    case SHARD_CONFIG_HELP:
+    case SETTINGS_HELP:
         shard_config_help(stdout);
         return EXIT_SUCCESS;
-    case SHARD_CONFIG_VERSION:
+    case SETTINGS_VERSION:
         printf("troth-shard %s\n", TROTH_VERSION);
         return EXIT_SUCCESS;
-    case SHARD_CONFIG_CRASH_POINTS:
+    case SETTINGS_CRASH_POINTS:
         return crash_point_list(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-    case SHARD_CONFIG_RUN:
+    case SETTINGS_RUN:
         break;
     }
     snprintf(who, sizeof who, "troth-shard[%s]", config.name);

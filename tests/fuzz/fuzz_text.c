@@ -86,9 +86,9 @@ START_TEST(any_text_is_a_configuration_or_is_explained) {
         static struct config config;
         static struct shard_config shard;
         enum config_action action;
-        enum shard_config_action shard_action;
+        enum settings_action shard_action;
         char why[CONFIG_WHY_BYTES];
-        char shard_why[SHARD_CONFIG_WHY_BYTES];
+        char shard_why[SETTINGS_WHY_BYTES];
         char *text = mangle(configurations[i % 3]);
         write_over(fd, text);
         int err = config_read(&config, 3, args, &action, why);

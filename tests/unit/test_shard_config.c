@@ -9,8 +9,8 @@
 #include "tests/lib/suite.h"
 
 static struct shard_config config;
-static enum shard_config_action action;
-static char why[SHARD_CONFIG_WHY_BYTES];
+static enum settings_action action;
+static char why[SETTINGS_WHY_BYTES];
 
 #define READ(...)                                                                                  \
     shard_config_read(&config,                                                                     \
@@ -33,7 +33,7 @@ START_TEST(flags_win_over_the_file_and_the_file_over_defaults) {
     ck_assert_int_eq(read_text("; a comment\n[troth-shard]\nname = from-file\n"
                                "nodes = h1:1,h2:2\nlog-level = debug\n"),
                      0);
-    ck_assert_int_eq(action, SHARD_CONFIG_RUN);
+    ck_assert_int_eq(action, SETTINGS_RUN);
     ck_assert_str_eq(config.name, "from-flag");
     ck_assert_str_eq(config.nodes, "h1:1,h2:2");
     ck_assert_str_eq(config.log_level, "debug");
@@ -82,9 +82,9 @@ END_TEST
 
 START_TEST(help_and_version_come_before_all) {
     ck_assert_int_eq(READ("--help", "--colour"), 0);
-    ck_assert_int_eq(action, SHARD_CONFIG_HELP);
+    ck_assert_int_eq(action, SETTINGS_HELP);
     ck_assert_int_eq(READ("--version"), 0);
-    ck_assert_int_eq(action, SHARD_CONFIG_VERSION);
+    ck_assert_int_eq(action, SETTINGS_VERSION);
 }
 END_TEST
 
