@@ -129,8 +129,8 @@ static void hang(const char *path) {
     char mark[MAXINFOSIZE + 16];
     snprintf(mark, sizeof mark, "%s.hanging", path);
     close(open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    for (;;) {
-        pause();
+    while (access(mark, F_OK) == 0) {
+        usleep(1000);
     }
 }
 
@@ -149,6 +149,7 @@ static struct rule next_rule(struct manager *manager, const char *call) {
     pthread_mutex_unlock(&lock);
     if (found.code == CODE_HANGS) {
         hang(manager->path);
+        found.code = XAER_RMFAIL;
     }
     return found;
 }

@@ -19,7 +19,8 @@
  *                             else what the specification says of the code: XA_RB*, XA_RDONLY and
  *                             XAER_RMERR of an end mean that it is rolled back (or over), XA_HEUR*
  *                             that it is heuristically completed until xa_forget
- *     commit=hang             never returns, and makes PATH.hanging; so may any call
+ *     commit=hang             makes PATH.hanging, and does not return until somebody removes it; so
+ *                             may any call
  *     strangers=N             N branches of other transaction managers are listed before its own
  *     recover=endless         pages of strangers, for ever
  *     recover=repeats         a full page, and the same again

@@ -114,13 +114,22 @@ const char *xa_fixture_state(struct xa_fixture *f, struct troth_txid txid) {
     return state;
 }
 
+static void hanging_mark(const struct xa_fixture *f, char mark[sizeof f->path + 16]) {
+    snprintf(mark, sizeof f->path + 16, "%s.hanging", f->path);
+}
+
 void xa_fixture_await_hanging(struct xa_fixture *f) {
     char mark[sizeof f->path + 16];
-    snprintf(mark, sizeof mark, "%s.hanging", f->path);
+    hanging_mark(f, mark);
     while (access(mark, F_OK) != 0) {
         sched_yield();
     }
-    unlink(mark);
+}
+
+void xa_fixture_end_hanging(struct xa_fixture *f) {
+    char mark[sizeof f->path + 16];
+    hanging_mark(f, mark);
+    ck_assert_int_eq(unlink(mark), 0);
 }
 
 /* ---- Calls ----------------------------------------------------------------------------------- */

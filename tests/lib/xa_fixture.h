@@ -42,8 +42,9 @@ void xa_fixture_stranger(struct xa_fixture *f, const char *cluster, const char *
 /* What became of it. In a buffer that the next call overwrites; "" if it was never there. */
 const char *xa_fixture_state(struct xa_fixture *f, struct troth_txid txid);
 void xa_fixture_set_state(struct xa_fixture *f, struct troth_txid txid, const char *state);
-/* Waits until a call hangs. */
+/* Waits until a call hangs; and lets it return. */
 void xa_fixture_await_hanging(struct xa_fixture *f);
+void xa_fixture_end_hanging(struct xa_fixture *f);
 
 /* The driver's calls for one branch. */
 struct driver_branch xa_fixture_vote(struct xa_fixture *f, struct troth_txid txid);

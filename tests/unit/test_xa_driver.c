@@ -397,7 +397,7 @@ START_TEST(a_call_that_never_returns_holds_up_no_other_connection) {
     ck_assert_int_eq(xa_fixture_end(f, other, true).result, 0);
     ck_assert_str_eq(xa_fixture_state(f, other), "committed");
     ck_assert_str_eq(xa_fixture_state(f, hanging.txid), "prepared");
-    pthread_cancel(thread);
+    xa_fixture_end_hanging(f);
     pthread_join(thread, NULL);
     f->driver->ops->connection_free(hanging.connection);
     xa_fixture_free(f);
