@@ -22,6 +22,7 @@ static const struct {
 } kinds[] = {
     [CLUSTER_NODE] = {"node", PROGRAM_TROTHD, "node.db"},
     [CLUSTER_SHARD] = {"shard", PROGRAM_SHARD, "shard.db"},
+    [CLUSTER_AGENT] = {"agent", PROGRAM_AGENT, ""},
 };
 
 int cluster_fail(char why[CLUSTER_WHY_BYTES], int err, const char *format, ...) {
@@ -62,11 +63,15 @@ static int make_data(struct cluster *cluster, const char *data, char why[CLUSTER
 }
 
 static int make_member(struct cluster *cluster, enum cluster_role role, unsigned index,
-                       const char *bin_dir, char why[CLUSTER_WHY_BYTES]) {
+                       const struct cluster_options *options, char why[CLUSTER_WHY_BYTES]) {
     struct member *member = &cluster->members[role][index];
-    snprintf(member->name, sizeof member->name, "%s-%u", kinds[role].prefix, index + 1);
-    int err =
-        program_find(bin_dir, kinds[role].program, member->process.program, why, CLUSTER_WHY_BYTES);
+    if (role == CLUSTER_AGENT) {
+        snprintf(member->name, sizeof member->name, "%s", options->agents[index].name);
+    } else {
+        snprintf(member->name, sizeof member->name, "%s-%u", kinds[role].prefix, index + 1);
+    }
+    int err = program_find(options->bin_dir, kinds[role].program, member->process.program, why,
+                           CLUSTER_WHY_BYTES);
     if (err != 0) {
         return err;
     }
@@ -108,7 +113,8 @@ static void list_members(struct cluster *cluster) {
 }
 
 /* The command line, which needs everybody's address. */
-static int give_args(struct cluster *cluster, enum cluster_role role, unsigned index) {
+static int give_args(struct cluster *cluster, enum cluster_role role, unsigned index,
+                     const struct cluster_options *options) {
     struct member *member = &cluster->members[role][index];
     char number[12];
     snprintf(number, sizeof number, "%u", index + 1);
@@ -119,30 +125,37 @@ static int give_args(struct cluster *cluster, enum cluster_role role, unsigned i
     const char *const shard[] = {"--name",    member->name,   "--listen", member->address,
                                  "--nodes",   cluster->nodes, "--data",   folder,
                                  "--cluster", cluster->name};
-    const char *const *args = role == CLUSTER_NODE ? node : shard;
-    size_t n = role == CLUSTER_NODE ? sizeof node / sizeof *node : sizeof shard / sizeof *shard;
+    const char *kind = role == CLUSTER_AGENT ? options->agents[index].kind : "";
+    const char *dsn = role == CLUSTER_AGENT ? options->agents[index].dsn : "";
+    const char *const agent[] = {
+        kind,           "--name", member->name, "--listen",  member->address, "--nodes",
+        cluster->nodes, "--dsn",  dsn,          "--cluster", cluster->name};
+    static const size_t counts[] = {sizeof node / sizeof *node, sizeof shard / sizeof *shard,
+                                    sizeof agent / sizeof *agent};
+    const char *const *const args[] = {node, shard, agent};
     int err = 0;
-    for (size_t i = 0; err == 0 && i < n; i++) {
-        err = process_add_arg(&member->process, args[i]);
+    for (size_t i = 0; err == 0 && i < counts[role]; i++) {
+        err = process_add_arg(&member->process, args[role][i]);
     }
     member->n_own_args = member->process.n_args;
     return err;
 }
 
-static int make_members(struct cluster *cluster, const char *bin_dir, char why[CLUSTER_WHY_BYTES]) {
+static int make_members(struct cluster *cluster, const struct cluster_options *options,
+                        char why[CLUSTER_WHY_BYTES]) {
     int err = 0;
-    for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
+    for (int role = CLUSTER_NODE; role < CLUSTER_ROLES; role++) {
         for (unsigned i = 0; err == 0 && i < cluster->counts[role]; i++) {
-            err = make_member(cluster, (enum cluster_role)role, i, bin_dir, why);
+            err = make_member(cluster, (enum cluster_role)role, i, options, why);
         }
     }
     if (err != 0) {
         return err;
     }
     list_members(cluster);
-    for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
+    for (int role = CLUSTER_NODE; role < CLUSTER_ROLES; role++) {
         for (unsigned i = 0; err == 0 && i < cluster->counts[role]; i++) {
-            err = give_args(cluster, (enum cluster_role)role, i);
+            err = give_args(cluster, (enum cluster_role)role, i, options);
         }
     }
     const char *addresses[CLUSTER_MEMBERS_MAX];
@@ -159,9 +172,9 @@ static int make_members(struct cluster *cluster, const char *bin_dir, char why[C
 int cluster_new(struct cluster **out, const struct cluster_options *options,
                 char why[CLUSTER_WHY_BYTES]) {
     if (options->nodes == 0 || options->nodes > CLUSTER_MEMBERS_MAX ||
-        options->shards > CLUSTER_MEMBERS_MAX) {
+        options->shards > CLUSTER_MEMBERS_MAX || options->n_agents > CLUSTER_MEMBERS_MAX) {
         return cluster_fail(why, TROTH_ERR_INVALID,
-                            "a cluster has 1 to %d nodes and at most %d shards",
+                            "a cluster has 1 to %d nodes, and at most %d shards and as many agents",
                             CLUSTER_MEMBERS_MAX, CLUSTER_MEMBERS_MAX);
     }
     struct cluster *cluster = calloc(1, sizeof *cluster);
@@ -172,16 +185,19 @@ int cluster_new(struct cluster **out, const struct cluster_options *options,
              options->name == NULL ? "troth" : options->name);
     cluster->members[CLUSTER_NODE] = calloc(options->nodes, sizeof(struct member));
     cluster->members[CLUSTER_SHARD] = calloc(options->shards + 1u, sizeof(struct member));
+    cluster->members[CLUSTER_AGENT] = calloc(options->n_agents + 1u, sizeof(struct member));
     int err = TROTH_ERR_NO_MEMORY;
-    if (cluster->members[CLUSTER_NODE] == NULL || cluster->members[CLUSTER_SHARD] == NULL) {
+    if (cluster->members[CLUSTER_NODE] == NULL || cluster->members[CLUSTER_SHARD] == NULL ||
+        cluster->members[CLUSTER_AGENT] == NULL) {
         cluster_fail(why, err, "out of memory");
     } else {
         cluster->counts[CLUSTER_NODE] = options->nodes;
         cluster->counts[CLUSTER_SHARD] = options->shards;
+        cluster->counts[CLUSTER_AGENT] = options->n_agents;
         err = make_data(cluster, options->data, why);
     }
     if (err == 0) {
-        err = make_members(cluster, options->bin_dir, why);
+        err = make_members(cluster, options, why);
     }
     if (err != 0) {
         cluster_free(cluster);
@@ -195,7 +211,7 @@ void cluster_free(struct cluster *cluster) {
     if (cluster == NULL) {
         return;
     }
-    for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
+    for (int role = CLUSTER_NODE; role < CLUSTER_ROLES; role++) {
         for (unsigned i = 0; i < cluster->counts[role]; i++) {
             process_release(&cluster->members[role][i].process);
             port_release(&cluster->members[role][i].port);
@@ -287,7 +303,7 @@ int cluster_start(struct cluster *cluster, enum cluster_role role, unsigned inde
 }
 
 int cluster_start_all(struct cluster *cluster, char why[CLUSTER_WHY_BYTES]) {
-    for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
+    for (int role = CLUSTER_NODE; role < CLUSTER_ROLES; role++) {
         for (unsigned i = 0; i < cluster->counts[role]; i++) {
             int err = cluster_start(cluster, (enum cluster_role)role, i, why);
             if (err != 0) {

@@ -1,5 +1,6 @@
-/* cluster: a Troth cluster of real processes on loopback: `trothd` nodes and `troth-shard`s, for
- * the demo and for tests. Each can be started, stopped, killed, paused and started again.
+/* cluster: a Troth cluster of real processes on loopback: `trothd` nodes, `troth-shard`s and
+ * `troth-agent`s, for the demo and for tests. Each can be started, stopped, killed, paused and
+ * started again.
  *
  * Each process has a folder of its own in the data folder, for its database, and there is one log
  * file for each. Ports: every address is held by a socket of ours that is bound and never
@@ -30,13 +31,23 @@
 #define CLUSTER_WHY_BYTES   1024
 #define CLUSTER_MEMBERS_MAX 64 /* nodes, and as many shards */
 
-enum cluster_role { CLUSTER_NODE, CLUSTER_SHARD };
+enum cluster_role { CLUSTER_NODE, CLUSTER_SHARD, CLUSTER_AGENT };
+#define CLUSTER_ROLES (CLUSTER_AGENT + 1)
+
+/* A troth-agent, which stands for a database that runs already. */
+struct cluster_agent {
+    const char *kind; /* "postgres", "mariadb" */
+    const char *name; /* at most 31 bytes */
+    const char *dsn;
+};
 
 struct cluster_options {
     const char *data; /* made if it is not there; NULL: a new one, removed by cluster_free */
     const char *name; /* the cluster's; NULL: "troth" */
     unsigned nodes;
     unsigned shards;
+    const struct cluster_agent *agents; /* copied */
+    unsigned n_agents;
     const char *bin_dir; /* the build folder; NULL: $TROTH_BIN_DIR, else that of this program */
 };
 
@@ -57,10 +68,10 @@ const char *cluster_nodes(const struct cluster *cluster);
 const char *cluster_shards(const struct cluster *cluster);
 const char *cluster_data(const struct cluster *cluster);
 unsigned cluster_count(const struct cluster *cluster, enum cluster_role role);
-/* "node-1", "shard-1" */
+/* "node-1", "shard-1", an agent's name */
 const char *cluster_member(const struct cluster *cluster, enum cluster_role role, unsigned index);
 const char *cluster_address(const struct cluster *cluster, enum cluster_role role, unsigned index);
-/* The member's SQLite database; it is there once the member has been ready. */
+/* The member's SQLite database; it is there once the member has been ready. An agent has none. */
 const char *cluster_database(const struct cluster *cluster, enum cluster_role role, unsigned index);
 const char *cluster_log(const struct cluster *cluster, enum cluster_role role, unsigned index);
 /* For what the nodes say of themselves; node 0 is index 0 there too. */
@@ -93,9 +104,9 @@ bool cluster_running(struct cluster *cluster, enum cluster_role role, unsigned i
 int cluster_wait_exit(struct cluster *cluster, enum cluster_role role, unsigned index,
                       int64_t timeout_ms, int *status);
 
-/* A node is ready when it says so itself: admitted by a majority, serving. A shard is ready when
- * its port answers and every running node has it attached. TROTH_ERR_TIMEOUT; TROTH_ERR_CLOSED
- * when it has ended, and `why` then has the end of its log. */
+/* A node is ready when it says so itself: admitted by a majority, serving. A shard or agent is
+ * ready when its port answers and every running node has it attached. TROTH_ERR_TIMEOUT;
+ * TROTH_ERR_CLOSED when it has ended, and `why` then has the end of its log. */
 int cluster_wait_member_ready(struct cluster *cluster, enum cluster_role role, unsigned index,
                               int64_t timeout_ms, char why[CLUSTER_WHY_BYTES]);
 /* All that run and are not paused. */

@@ -30,8 +30,8 @@ struct cluster {
     char nodes[LIST_BYTES];
     char numbered_nodes[LIST_BYTES]; /* "1=127.0.0.1:P1,...": what the nodes themselves take */
     char shards[LIST_BYTES];
-    unsigned counts[2];
-    struct member *members[2];
+    unsigned counts[CLUSTER_ROLES];
+    struct member *members[CLUSTER_ROLES];
     struct admin *admin;
 };
 

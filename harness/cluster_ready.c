@@ -37,8 +37,8 @@ static bool attached(struct cluster *cluster, unsigned node, const char *shard) 
     return found;
 }
 
-static bool shard_ready(struct cluster *cluster, unsigned index, char why[CLUSTER_WHY_BYTES]) {
-    const struct member *member = &cluster->members[CLUSTER_SHARD][index];
+static bool participant_ready(struct cluster *cluster, const struct member *member,
+                              char why[CLUSTER_WHY_BYTES]) {
     if (!port_answers(&member->port)) {
         cluster_fail(why, 0, "%s does not listen on %s", member->name, member->address);
         return false;
@@ -85,7 +85,7 @@ int cluster_wait_member_ready(struct cluster *cluster, enum cluster_role role, u
         }
         int64_t left = until - clock_monotonic_ms();
         if (role == CLUSTER_NODE ? node_ready(cluster, index, left < 500 ? left : 500, waits_for)
-                                 : shard_ready(cluster, index, waits_for)) {
+                                 : participant_ready(cluster, member, waits_for)) {
             return 0;
         }
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
@@ -96,7 +96,7 @@ int cluster_wait_member_ready(struct cluster *cluster, enum cluster_role role, u
 
 int cluster_wait_ready(struct cluster *cluster, int64_t timeout_ms, char why[CLUSTER_WHY_BYTES]) {
     int64_t until = clock_monotonic_ms() + timeout_ms;
-    for (int role = CLUSTER_NODE; role <= CLUSTER_SHARD; role++) {
+    for (int role = CLUSTER_NODE; role < CLUSTER_ROLES; role++) {
         for (unsigned i = 0; i < cluster->counts[role]; i++) {
             int64_t left = until - clock_monotonic_ms();
             if (!runs(&cluster->members[role][i])) {

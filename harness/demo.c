@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
@@ -54,7 +55,8 @@ static int make_folder(struct demo *demo) {
             return TROTH_ERR_SYSTEM;
         }
         demo->folder_is_ours = true;
-        return 0;
+        /* A database server whose user is another must get through (database_server.h). */
+        return demo->args.n_databases > 0 && chmod(demo->folder, 0711) != 0 ? TROTH_ERR_SYSTEM : 0;
     }
     snprintf(demo->folder, sizeof demo->folder, "%s", demo->args.data);
     if (folder_make(demo->folder) != 0) {
@@ -143,9 +145,10 @@ static void tell_end(const struct stage *stage) {
     char transfers[SCREEN_NUMBER_BYTES];
     char found[SCREEN_NUMBER_BYTES];
     char expected[SCREEN_NUMBER_BYTES];
-    screen_say("%s transfers in the shards' files, %zu half done, %zu lost; money %s of %s",
-               screen_number(transfers, (double)report->transfers), report->half_done, report->lost,
-               screen_number(found, (double)report->money_found),
+    screen_say("%s transfers in the %s, %zu half done, %zu lost; money %s of %s",
+               screen_number(transfers, (double)report->transfers),
+               stage->n_databases > 0 ? "databases" : "shards' files", report->half_done,
+               report->lost, screen_number(found, (double)report->money_found),
                screen_number(expected, (double)report->money_expected));
     if (!bank_report_good(report)) {
         screen_say("WRONG: %s", report->first);
@@ -165,8 +168,7 @@ static int run_paxos(struct demo *demo) {
     snprintf(folder, sizeof folder, "%s/paxos-commit", demo->folder);
     screen_step("Paxos Commit: %u nodes, so that %u may fail", demo->args.nodes,
                 demo->args.nodes / 2);
-    int err = stage_open(stage, folder, demo->args.nodes, demo->args.shards, demo->args.clients,
-                         demo->why);
+    int err = stage_open(stage, folder, demo->args.nodes, &demo->args, demo->why);
     if (err == 0) {
         err = stage_load(stage, (int64_t)demo->args.seconds * 1000, &demo->paxos.tps);
     }
@@ -218,7 +220,7 @@ static int run_classic(struct demo *demo) {
     snprintf(folder, sizeof folder, "%s/two-phase-commit", demo->folder);
     screen_step("%s one node, which is classic two-phase commit",
                 demo->args.nodes == 1 ? "Only" : "The same with");
-    int err = stage_open(stage, folder, 1, demo->args.shards, demo->args.clients, demo->why);
+    int err = stage_open(stage, folder, 1, &demo->args, demo->why);
     if (err == 0) {
         err = stage_load(stage, CLASSIC_LOAD_MS, &demo->classic.tps);
     }
@@ -237,6 +239,17 @@ static int run_classic(struct demo *demo) {
     return err;
 }
 
+/* The database's own client, on it. */
+static void tell_client(const struct stage *stage, unsigned i) {
+    static const char sql[] = "select * from accounts order by name limit 5";
+    if (stage->databases[i].kind == DATABASE_POSTGRES) {
+        printf("  psql '%s' -c '%s'\n", stage->databases[i].dsn, sql);
+    } else {
+        printf("  mariadb -h 127.0.0.1 -P %d -u root test -e '%s'\n",
+               database_server_port(stage->servers[i]), sql);
+    }
+}
+
 static void stay_up(const struct stage *stage) {
     const struct cluster *cluster = stage->cluster;
     char troth[PROGRAMS_PATH_BYTES] = "/";
@@ -245,10 +258,18 @@ static void stay_up(const struct stage *stage) {
         *strrchr(troth, '/') = '\0';
     }
     screen_step("The cluster stays up. To look around, in another terminal:");
-    printf("  export TROTH_NODES=%s\n  export TROTH_SHARDS=%s\n  export PATH=\"%s:$PATH\"\n\n",
-           cluster_nodes(cluster), cluster_shards(cluster), troth);
-    printf("  troth status\n  troth tx list\n  troth kv get account-0001\n"
-           "  sqlite3 %s 'select * from transactions limit 5'\n\n  Ctrl-C ends it.\n",
+    printf("  export TROTH_NODES=%s\n  export PATH=\"%s:$PATH\"\n", cluster_nodes(cluster), troth);
+    if (stage->n_databases == 0) {
+        printf("  export TROTH_SHARDS=%s\n", cluster_shards(cluster));
+    }
+    printf("\n  troth status\n  troth tx list\n");
+    if (stage->n_databases == 0) {
+        printf("  troth kv get account-0001\n");
+    }
+    for (unsigned i = 0; i < stage->n_databases; i++) {
+        tell_client(stage, i);
+    }
+    printf("  sqlite3 %s 'select * from transactions limit 5'\n\n  Ctrl-C ends it.\n",
            cluster_database(cluster, CLUSTER_NODE, 0));
     while (screen_wait_ms(60000)) {
     }
@@ -276,6 +297,7 @@ static int end_stage(struct demo *demo, struct stage *stage) {
 static int run(struct demo *demo) {
     demo->paxos.nodes = demo->args.nodes;
     demo->classic.nodes = 1;
+    demo->paxos.databases = demo->classic.databases = demo->args.n_databases > 0;
     int err = check_json(demo);
     if (err == 0) {
         err = make_folder(demo);

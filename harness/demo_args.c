@@ -23,6 +23,8 @@ static const struct option {
      "nodes of the cluster, an odd number; 1: only the part with two-phase commit"},
     {"--shards", KIND_NUMBER, offsetof(struct demo_args, shards), 1, DEMO_SHARDS_MAX, 2, "N",
      "key-value shards that hold the accounts"},
+    {"--with", KIND_TEXT, offsetof(struct demo_args, with), 0, 0, 0, "NAMES",
+     "real databases in place of shards: postgres and mariadb, for instance postgres,mariadb"},
     {"--clients", KIND_NUMBER, offsetof(struct demo_args, clients), 1, DEMO_CLIENTS_MAX, 16, "N",
      "clients that transfer at the same time"},
     {"--seconds", KIND_NUMBER, offsetof(struct demo_args, seconds), 1, DEMO_SECONDS_MAX, 5, "S",
@@ -114,6 +116,38 @@ static int read_all(struct demo_args *args, int argc, char *const argv[],
     return 0;
 }
 
+/* "postgres,mariadb" */
+static int read_databases(struct demo_args *args, char why[DEMO_WHY_BYTES]) {
+    static const char *const names[] = {
+        [DATABASE_POSTGRES] = "postgres", [DATABASE_MARIADB] = "mariadb"};
+    for (const char *at = args->with; args->n_databases < DEMO_DATABASES_MAX;) {
+        size_t n = strcspn(at, ",");
+        unsigned kind = 0;
+        while (kind < 2 && (strlen(names[kind]) != n || memcmp(names[kind], at, n) != 0)) {
+            kind++;
+        }
+        if (kind == 2) {
+            snprintf(why, DEMO_WHY_BYTES,
+                     "--with: there is no database \"%.*s\"; there are postgres and mariadb, as in "
+                     "--with postgres,mariadb",
+                     n > 40 ? 40 : (int)n, at);
+            return TROTH_ERR_INVALID;
+        }
+        args->databases[args->n_databases++] = (enum database_kind)kind;
+        args->shards = args->n_databases;
+        if (at[n] == '\0' && args->n_databases > 1) {
+            return 0;
+        }
+        if (at[n] == '\0') {
+            break;
+        }
+        at += n + 1;
+    }
+    snprintf(why, DEMO_WHY_BYTES, "--with takes 2 to %u databases, as a transfer is between two",
+             DEMO_DATABASES_MAX);
+    return TROTH_ERR_INVALID;
+}
+
 int demo_args_read(struct demo_args *args, int argc, char *const argv[], char why[DEMO_WHY_BYTES]) {
     *args = (struct demo_args){0};
     for (size_t i = 0; i < OPTIONS; i++) {
@@ -129,15 +163,17 @@ int demo_args_read(struct demo_args *args, int argc, char *const argv[], char wh
                  DEMO_NODES_MAX, args->nodes);
         return TROTH_ERR_INVALID;
     }
-    return err;
+    return err == 0 && args->with != NULL ? read_databases(args, why) : err;
 }
 
 void demo_args_help(FILE *out) {
-    fputs("usage: troth-demo [OPTION...]\n\n"
-          "Runs a bank over key-value shards on a cluster of its own on this machine, kills the\n"
-          "coordinator while branches are in doubt, measures how long they wait for another node,\n"
-          "and does the same with one node, which is classic two-phase commit.\n\n",
-          out);
+    fputs(
+        "usage: troth-demo [OPTION...]\n\n"
+        "Runs a bank over key-value shards, or over PostgreSQL and MariaDB servers (--with), on a\n"
+        "cluster of its own on this machine, kills the coordinator while branches are in doubt,\n"
+        "measures how long they wait for another node, and does the same with one node, which is\n"
+        "classic two-phase commit.\n\n",
+        out);
     for (size_t i = 0; i < OPTIONS; i++) {
         char name[32];
         snprintf(name, sizeof name, "%s %s", options[i].name, options[i].value);

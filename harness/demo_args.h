@@ -5,16 +5,21 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define DEMO_WHY_BYTES   256
-#define DEMO_NODES_MAX   31u
-#define DEMO_SHARDS_MAX  16u
-#define DEMO_CLIENTS_MAX 256u
-#define DEMO_SECONDS_MAX 86400u
-#define DEMO_KILLS_MAX   100u
+#include "harness/database_server.h"
+
+#define DEMO_WHY_BYTES     256
+#define DEMO_NODES_MAX     31u
+#define DEMO_SHARDS_MAX    16u
+#define DEMO_CLIENTS_MAX   256u
+#define DEMO_DATABASES_MAX 8u
+#define DEMO_SECONDS_MAX   86400u
+#define DEMO_KILLS_MAX     100u
 
 struct demo_args {
     unsigned nodes;
-    unsigned shards;
+    unsigned shards; /* also the number of databases, if there are some */
+    enum database_kind databases[DEMO_DATABASES_MAX];
+    unsigned n_databases; /* in place of shards; 0: shards */
     unsigned clients;
     unsigned seconds; /* of load before the first kill */
     unsigned kills;   /* of coordinators, one after the other */
@@ -22,6 +27,7 @@ struct demo_args {
     bool once;
     bool help;
     bool version;
+    const char *with; /* the databases as they were named, or NULL */
     const char *json; /* a file, or NULL */
     const char *data; /* a folder, or NULL */
 };

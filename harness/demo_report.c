@@ -128,7 +128,8 @@ void report_table(struct half *paxos, struct half *classic, FILE *out) {
     row(&table, "  99th percentile", cell_p99);
     row(&table, "  longest", cell_longest);
     row(&table, "  until", cell_until);
-    row(&table, "money in the shards' files", cell_money);
+    row(&table, classic->databases ? "money in the databases" : "money in the shards' files",
+        cell_money);
     row(&table, "transfers lost, half done or wrong", cell_half_done);
     row(&table, "branches in doubt at the end", cell_left);
 }

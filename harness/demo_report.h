@@ -13,6 +13,7 @@
 /* One half of the demo: a cluster, how it was loaded and how its outages went. */
 struct half {
     bool ran;
+    bool databases; /* hold the accounts, and not shards */
     unsigned nodes;
     double *waits_ms; /* of the branches that were orphaned by a kill */
     size_t n_waits;

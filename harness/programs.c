@@ -15,6 +15,7 @@ static const struct {
     [PROGRAM_TROTHD] = {"coordinator", "trothd"},
     [PROGRAM_SHARD] = {"participant/shard", "troth-shard"},
     [PROGRAM_TROTH] = {"cli", "troth"},
+    [PROGRAM_AGENT] = {"participant/adapters", "troth-agent"},
 };
 
 /* As it is built below `folder`, or as it is installed there. */

@@ -8,7 +8,7 @@
 
 #define PROGRAMS_PATH_BYTES 4096
 
-enum program { PROGRAM_TROTHD, PROGRAM_SHARD, PROGRAM_TROTH };
+enum program { PROGRAM_TROTHD, PROGRAM_SHARD, PROGRAM_TROTH, PROGRAM_AGENT };
 
 /* Looks in `bin_dir`; if that is NULL in $TROTH_BIN_DIR; if that is not set in the folder of the
  * running program and in those above it. Writes the program's path. TROTH_ERR_NOT_FOUND: it is not

@@ -52,6 +52,26 @@ START_TEST(an_even_number_of_nodes_is_refused_with_the_reason) {
 }
 END_TEST
 
+START_TEST(databases_take_the_place_of_shards) {
+    ck_assert_int_eq(read_args("--with", "postgres,mariadb,postgres", NULL), 0);
+    ck_assert_uint_eq(args.n_databases, 3);
+    ck_assert_uint_eq(args.shards, 3);
+    ck_assert_int_eq(args.databases[0], DATABASE_POSTGRES);
+    ck_assert_int_eq(args.databases[1], DATABASE_MARIADB);
+    ck_assert_int_eq(args.databases[2], DATABASE_POSTGRES);
+}
+END_TEST
+
+START_TEST(databases_that_are_none_or_too_few_or_too_many_are_refused_by_name_or_number) {
+    refused("--with", "postgres,oracle", "no database \"oracle\"; there are postgres and mariadb");
+    refused("--with", "postgresql,mariadb", "no database \"postgresql\"");
+    refused("--with", "postgres,", "no database \"\"");
+    refused("--with", "mariadb", "2 to 8 databases");
+    refused("--with", "mariadb,mariadb,mariadb,mariadb,mariadb,mariadb,mariadb,mariadb,mariadb",
+            "2 to 8 databases");
+}
+END_TEST
+
 START_TEST(numbers_out_of_range_or_none_are_refused_with_the_range) {
     refused("--nodes", "0", "1 to 31");
     refused("--nodes", "33", "1 to 31");
@@ -84,6 +104,8 @@ int main(void) {
         without_arguments_it_is_the_issues_run,
         values_come_behind_the_name_or_behind_an_equals_sign,
         an_even_number_of_nodes_is_refused_with_the_reason,
+        databases_take_the_place_of_shards,
+        databases_that_are_none_or_too_few_or_too_many_are_refused_by_name_or_number,
         numbers_out_of_range_or_none_are_refused_with_the_range,
         a_missing_or_an_unwanted_value_is_refused,
         an_unknown_option_is_refused,
