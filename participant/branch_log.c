@@ -11,7 +11,7 @@
 #include "shell/crash_point.h"
 #include "shell/logline.h"
 
-#define VERSION      1
+#define VERSION      2   /* 1 knew no troth_foreign, and would not lock its branches' work again */
 #define HALF_BYTES   8   /* of a txid */
 #define MEMBER_BYTES 112 /* of one participant in the JSON text: a name, 20 digits, the keys */
 #define RANDOM_BITS  20
@@ -25,6 +25,12 @@ static const char schema[] =
     " incarnation INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS troth_mark(origin BLOB PRIMARY KEY, sequence BLOB NOT NULL)"
     " WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS troth_foreign(txid BLOB PRIMARY KEY, format INTEGER NOT NULL,"
+    " gtrid BLOB NOT NULL, bqual BLOB NOT NULL, state TEXT NOT NULL, changed_ms INTEGER NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE VIEW IF NOT EXISTS troth_foreign_text AS SELECT lower(hex(txid)) AS txid, format,"
+    " lower(hex(gtrid)) AS gtrid, lower(hex(bqual)) AS bqual, state,"
+    " datetime(changed_ms/1000, 'unixepoch') AS since FROM troth_foreign;"
     "CREATE VIEW IF NOT EXISTS troth_in_doubt AS SELECT lower(hex(txid)) AS txid,"
     " datetime(changed_ms/1000, 'unixepoch') AS since, participants FROM troth_branch"
     " WHERE state = 'prepared';"
@@ -84,7 +90,7 @@ static int meta_set(struct branch_log *log, const char *key, const char *value) 
 static int check_version(struct branch_log *log, char why[DB_WHY_BYTES]) {
     char found[32];
     int err = meta_get(log, "version", found, sizeof found);
-    if (err == 0 && found[0] == '\0') {
+    if (err == 0 && strtol(found, NULL, 10) < VERSION) { /* none yet, or an older one's */
         char ours[32];
         snprintf(ours, sizeof ours, "%d", VERSION);
         return meta_set(log, "version", ours);

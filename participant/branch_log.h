@@ -6,7 +6,8 @@
  *     troth_branch  one row a branch: prepared, committing, committed (until the mark), hazard
  *     troth_node    disk id and highest incarnation of each node (ARCHITECTURE H4)
  *     troth_mark    of each origin: all transactions below are finished everywhere
- *     troth_in_doubt, troth_hazard   views for people
+ *     troth_foreign branches of other transaction managers (foreign_log.h)
+ *     troth_in_doubt, troth_hazard, troth_foreign_text   views for people
  *
  * It decides nothing: participant/branches.h says what is written and read. Nothing is durable
  * before the batch of the database (shell/db.h) is committed.

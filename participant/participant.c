@@ -59,6 +59,7 @@ static int open_log(struct troth_participant *p, const struct troth_participant_
                                     .separate_storage = options->separate_storage != 0};
     clock_random(&core.seed, sizeof core.seed);
     err = branches_new(&p->branches, &core);
+    err = err != 0 ? err : participant_foreign_open(p, options);
     err = err != 0 ? err : participant_recover(p);
     if (err != 0) {
         snprintf(why, why_bytes, "the branches in %s can't be recovered: %s", options->log_path,
@@ -188,6 +189,7 @@ void troth_participant_close(struct troth_participant *p) {
     inbox_free(p->inbox);
     branches_free(p->branches);
     branches_effects_release(&p->effects);
+    participant_foreign_close(p);
     branch_log_close(p->log);
     free(p->local);
     free(p->after_batch.items);

@@ -7,6 +7,7 @@
 
 #include "participant/branch_log.h"
 #include "participant/branches.h"
+#include "participant/foreign.h"
 #include "participant/sessions.h"
 #include "participant/troth_participant.h"
 #include "proto/wire.h"
@@ -100,6 +101,10 @@ struct troth_participant {
     size_t n_held_calls, held_calls_capacity;
     struct request *requests; /* utlist */
     bool refuses_requests;    /* closing: those that waited have been answered */
+    struct foreign *foreign;
+    struct foreign_log *foreign_log;
+    struct foreign_effects foreign_effects;
+    struct foreign_request *foreign_requests; /* utlist: verbs that are not answered */
 
     pthread_mutex_t mutex;
     struct troth_participant_counters counters; /* under the mutex */
@@ -117,6 +122,27 @@ int participant_put_local(struct troth_participant *p, const struct item *item);
 bool participant_on_loop(const struct troth_participant *p);
 /* The process can't go on: nothing of the batch may leave (ARCHITECTURE H9). */
 _Noreturn void participant_die(const struct troth_participant *p, const char *what, int err);
+
+/* The rest is for the loop, also for participant_foreign.c. */
+void participant_call(struct troth_participant *p, struct troth_txid txid, enum branches_call call,
+                      bool after_store);
+void participant_enlisted(struct troth_participant *p, uint64_t request, struct troth_txid txid,
+                          int err, const char *detail);
+void participant_alarm(const struct troth_participant *p, struct troth_txid txid,
+                       const char *detail);
+/* While the log is loaded: what recover returned, or gave up. */
+void participant_take_recovered(struct troth_participant *p);
+
+/* ---- participant_foreign.c ------------------------------------------------------------------- */
+
+int participant_foreign_open(struct troth_participant *p,
+                             const struct troth_participant_options *options);
+int participant_foreign_recover(struct troth_participant *p);
+/* On the loop: one event, and its effects. */
+void participant_foreign_step(struct troth_participant *p, struct foreign_event *event);
+/* The loop ends: answers whoever waits. */
+void participant_foreign_end(struct troth_participant *p);
+void participant_foreign_close(struct troth_participant *p);
 
 /* ---- participant_queues.c -------------------------------------------------------------------- */
 

@@ -101,7 +101,7 @@ static void pass_send(const struct branches_effect *effect) {
 /* ---- Callbacks ------------------------------------------------------------------------------- */
 
 /* Runs a callback; its result is an event of its own, unless it comes later. */
-static void call(struct troth_participant *p, struct troth_txid txid, enum branches_call call) {
+static void call_now(struct troth_participant *p, struct troth_txid txid, enum branches_call call) {
     char detail[TROTH_DETAIL_BYTES] = "";
     int result = TROTH_PARTICIPANT_LATER;
     CRASH_POINT(CRASH_PARTICIPANT, "before.call.", call_name(call));
@@ -136,7 +136,8 @@ static void call(struct troth_participant *p, struct troth_txid txid, enum branc
     check(p, "a callback's result is lost", participant_put_local(p, &item));
 }
 
-static void hold_call(struct troth_participant *p, const struct branches_effect *effect) {
+static void hold_call(struct troth_participant *p, struct troth_txid txid,
+                      enum branches_call call) {
     if (p->n_held_calls == p->held_calls_capacity) {
         size_t capacity = p->held_calls_capacity == 0 ? 64 : 2 * p->held_calls_capacity;
         struct held_call *calls = realloc(p->held_calls, capacity * sizeof *calls);
@@ -146,26 +147,36 @@ static void hold_call(struct troth_participant *p, const struct branches_effect 
         p->held_calls = calls;
         p->held_calls_capacity = capacity;
     }
-    p->held_calls[p->n_held_calls++] =
-        (struct held_call){.txid = effect->txid, .call = effect->call};
+    p->held_calls[p->n_held_calls++] = (struct held_call){.txid = txid, .call = call};
+}
+
+void participant_call(struct troth_participant *p, struct troth_txid txid, enum branches_call call,
+                      bool after_store) {
+    if (after_store) {
+        hold_call(p, txid, call);
+    } else {
+        call_now(p, txid, call);
+    }
 }
 
 /* ---- Effects --------------------------------------------------------------------------------- */
 
-static void enlisted(struct troth_participant *p, const struct branches_effect *effect) {
-    struct request *request = (struct request *)(uintptr_t)effect->request;
+void participant_enlisted(struct troth_participant *p, uint64_t waiting, struct troth_txid txid,
+                          int err, const char *detail) {
+    struct request *request = (struct request *)(uintptr_t)waiting;
     DL_DELETE(p->requests, request);
-    request->done(request->arg, effect->txid, effect->error, effect->detail);
+    request->done(request->arg, txid, err, detail);
     free(request);
 }
 
-static void alarm_operator(struct troth_participant *p, const struct branches_effect *effect) {
+void participant_alarm(const struct troth_participant *p, struct troth_txid txid,
+                       const char *detail) {
     char text[TROTH_TXID_TEXT] = "";
-    if (!troth_txid_is_zero(effect->txid)) {
-        troth_txid_format(effect->txid, text);
+    if (!troth_txid_is_zero(txid)) {
+        troth_txid_format(txid, text);
     }
     logline(LOGLINE_ERROR, "participant %s: %s%s%s", p->name, text, text[0] == '\0' ? "" : ": ",
-            effect->detail);
+            detail);
 }
 
 static void carry_out(struct troth_participant *p, const struct branches_effect *effect) {
@@ -184,20 +195,16 @@ static void carry_out(struct troth_participant *p, const struct branches_effect 
                             effect->after_store));
         return;
     case BRANCHES_CALL:
-        if (effect->after_store) {
-            hold_call(p, effect);
-        } else {
-            call(p, effect->txid, effect->call);
-        }
+        participant_call(p, effect->txid, effect->call, effect->after_store);
         return;
     case BRANCHES_ENLISTED:
-        enlisted(p, effect);
+        participant_enlisted(p, effect->request, effect->txid, effect->error, effect->detail);
         return;
     case BRANCHES_REFUSE:
         sessions_refuse(p->sessions, effect->session, effect->detail);
         return;
     case BRANCHES_ALARM:
-        alarm_operator(p, effect);
+        participant_alarm(p, effect->txid, effect->detail);
         return;
     }
 }
@@ -223,7 +230,32 @@ static void node_up(struct troth_participant *p, const struct session_up *up) {
                                      .disk = up->disk});
 }
 
+/* What goes by txid, of a branch that is not Troth's. */
+static void handle_foreign(struct troth_participant *p, const struct item *item) {
+    struct foreign_event event = {.txid = item->txid, .detail = item->detail};
+    if (item->kind == ITEM_ENLIST) {
+        DL_APPEND(p->requests, item->request);
+        event.type = FOREIGN_ENLIST;
+        event.txid = item->request->txid;
+        event.request = (uintptr_t)item->request;
+    } else if (item->kind == ITEM_GIVE_UP) {
+        event.type = FOREIGN_GIVE_UP;
+        event.reason = (enum paxos_reason)item->number;
+    } else {
+        assert(item->kind == ITEM_RESULT);
+        event.type = FOREIGN_RESULT;
+        event.result = item->number;
+    }
+    participant_foreign_step(p, &event);
+}
+
 static void handle(struct troth_participant *p, struct item *item) {
+    struct troth_txid txid = item->kind == ITEM_ENLIST ? item->request->txid : item->txid;
+    if (troth_txid_is_foreign(txid)) {
+        handle_foreign(p, item);
+        item_release(item);
+        return;
+    }
     switch (item->kind) {
     case ITEM_START:
         step(p, &(struct branches_event){.type = BRANCHES_START});
@@ -283,18 +315,27 @@ static void run_due(struct troth_participant *p) {
         step(p, &(struct branches_event){.type = BRANCHES_TICK});
         handle_local(p);
     }
+    if (foreign_deadline_ms(p->foreign) <= p->now_ms) {
+        participant_foreign_step(p, &(struct foreign_event){.type = FOREIGN_TICK});
+        handle_local(p);
+    }
 }
 
 static void publish_counters(struct troth_participant *p) {
     struct branches_counters now;
+    struct foreign_counters foreign;
     branches_counters(p->branches, &now);
+    foreign_counters(p->foreign, &foreign);
     pthread_mutex_lock(&p->mutex);
     p->counters = (struct troth_participant_counters){.nodes_attached = now.nodes_attached,
                                                       .active = now.active,
                                                       .in_doubt = now.in_doubt,
                                                       .committed = now.committed,
                                                       .aborted = now.aborted,
-                                                      .hazards = now.hazards};
+                                                      .hazards = now.hazards,
+                                                      .foreign_active = foreign.active,
+                                                      .foreign_in_doubt = foreign.in_doubt,
+                                                      .foreign_heuristic = foreign.heuristic};
     pthread_mutex_unlock(&p->mutex);
 }
 
@@ -312,7 +353,7 @@ static void let_out(struct troth_participant *p) {
     size_t n = p->n_held_calls;
     p->n_held_calls = 0; /* a callback holds none: only a step does */
     for (size_t i = 0; i < n; i++) {
-        call(p, p->held_calls[i].txid, p->held_calls[i].call);
+        call_now(p, p->held_calls[i].txid, p->held_calls[i].call);
     }
 }
 
@@ -356,6 +397,7 @@ static void end(struct troth_participant *p) {
         request->done(request->arg, request->txid, TROTH_ERR_CLOSED, "the participant was closed");
         free(request);
     }
+    participant_foreign_end(p);
     while (has_more(p)) {
         run_batch(p, NULL, 0);
     }
@@ -368,7 +410,9 @@ void *participant_loop(void *participant) {
     for (;;) {
         int64_t until_ms = branches_deadline_ms(p->branches);
         int64_t timer_ms = timers_due_ms(&p->timers);
-        until_ms = has_more(p) ? 0 : timer_ms < until_ms ? timer_ms : until_ms;
+        int64_t foreign_ms = foreign_deadline_ms(p->foreign);
+        until_ms = timer_ms < until_ms ? timer_ms : until_ms;
+        until_ms = has_more(p) ? 0 : foreign_ms < until_ms ? foreign_ms : until_ms;
         void *items;
         size_t n;
         if (inbox_take(p->inbox, until_ms, &items, &n) != 0) {
@@ -388,18 +432,25 @@ static int load(void *arg, struct branches_event *event) {
     for (size_t i = 0; err == 0 && i < p->effects.n; i++) {
         carry_out(p, &p->effects.items[i]);
     }
-    while (err == 0 && p->local_at < p->n_local) { /* what recover returned, or gave up */
+    if (err == 0) {
+        participant_take_recovered(p);
+    }
+    return err;
+}
+
+void participant_take_recovered(struct troth_participant *p) {
+    while (p->local_at < p->n_local) {
         struct item item = p->local[p->local_at++];
         assert(item.kind == ITEM_RESULT || item.kind == ITEM_GIVE_UP);
         handle(p, &item);
     }
-    return err;
 }
 
 int participant_recover(struct troth_participant *p) {
     p->now_ms = clock_monotonic_ms();
     int err = db_begin(p->db);
     err = err != 0 ? err : branch_log_load(p->log, load, p);
+    err = err != 0 ? err : participant_foreign_recover(p);
     err = err != 0 ? err : store_batch(p);
     return err != 0 ? err : participant_put_local(p, &(struct item){.kind = ITEM_START});
 }

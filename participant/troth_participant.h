@@ -28,6 +28,8 @@
  * troth_participant_run brings to the loop: what it writes there becomes durable together with
  * the branch log's own records, in the same transaction, with one sync for all. Its tables must
  * not begin with "troth_".
+ *
+ * Transaction managers other than Troth can drive the same resource manager: troth_foreign.h.
  */
 #ifndef TROTH_PARTICIPANT_H
 #define TROTH_PARTICIPANT_H
@@ -143,6 +145,9 @@ struct troth_participant_counters {
     uint64_t committed;
     uint64_t aborted;
     uint64_t hazards;
+    uint32_t foreign_active; /* of other transaction managers: see troth_foreign.h */
+    uint32_t foreign_in_doubt;
+    uint32_t foreign_heuristic; /* wait to be forgotten */
 };
 void troth_participant_counters(struct troth_participant *participant,
                                 struct troth_participant_counters *counters);

@@ -172,10 +172,25 @@ START_TEST(a_log_of_another_participant_cluster_or_version_is_refused) {
     ck_assert_ptr_nonnull(strstr(why, "orders"));
     ck_assert_int_eq(branch_log_open(&other, path, "bank", "stock", why), TROTH_ERR_MISMATCH);
     log = open_log();
-    sql(log, "UPDATE troth_meta SET value = '2' WHERE key = 'version'");
+    sql(log, "UPDATE troth_meta SET value = '3' WHERE key = 'version'");
     branch_log_close(log);
     ck_assert_int_eq(branch_log_open(&other, path, "troth", "stock", why), TROTH_ERR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(why, "newer version"));
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_log_of_an_older_version_is_taken_over) {
+    make_folder();
+    struct branch_log *log = open_log();
+    sql(log, "DROP TABLE troth_foreign; DROP VIEW troth_foreign_text;"
+             "UPDATE troth_meta SET value = '1' WHERE key = 'version'");
+    branch_log_close(log);
+    log = open_log();
+    sql(log, "INSERT INTO troth_foreign SELECT x'ff', 1, x'01', x'', 'prepared', 0"
+             " FROM troth_meta WHERE key = 'version' AND value = '2'");
+    ck_assert_int_eq(sqlite3_changes(branch_log_db(log)->sqlite), 1);
+    branch_log_close(log);
     remove_folder();
 }
 END_TEST
@@ -243,6 +258,7 @@ int main(void) {
                                        a_mark_deletes_what_is_committed_below_it_and_nothing_else,
                                        every_start_has_a_higher_incarnation_on_the_same_disk,
                                        a_log_of_another_participant_cluster_or_version_is_refused,
+                                       a_log_of_an_older_version_is_taken_over,
                                        the_log_lives_in_a_database_that_is_another_programs,
                                        a_damaged_record_is_isolated, a_set_of_any_size_comes_back,
                                        NULL});
