@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/gid.h"
 #include "client/troth.h"
 
 enum cli_exit {
@@ -32,6 +33,12 @@ struct cli {
     bool color;
     /* options of some commands; NULL, false or 0: not given */
     bool in_doubt;
+    bool heuristic;
+    bool commit, abort;
+    bool force;
+    bool yes, yes_i_know;
+    const char *agent;
+    const char *who;
     bool absent;
     const char *outcome;
     const char *expect;
@@ -84,8 +91,15 @@ int cli_end(int status);
 int cli_open(struct cli *cli, struct troth **troth);
 int cli_open_kv(struct cli *cli, struct troth *troth, struct troth_kv **kv);
 int cli_txid(struct cli *cli, const char *text, struct troth_txid *txid);
+/* A txid, or a global id in any form (base/gid.h). Of a txid the names are "". */
+int cli_gid(struct cli *cli, const char *text, struct troth_gid *gid);
 /* A whole decimal number with sign. */
 bool cli_number(const char *text, int64_t *number);
+
+/* Who runs this, for the records: --who, else the user's name. */
+const char *cli_who(const struct cli *cli);
+/* Asks on standard error, and reads a line from standard input: whether it is `answer`. */
+bool cli_confirm(const char *answer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *cli_outcome_name(enum troth_outcome outcome);
 /* The name of an AbortReason, as people say it. */
@@ -100,6 +114,9 @@ void cli_print_bytes(const void *bytes, size_t n);
 int cli_status(struct cli *cli, int argc, char **argv);
 int cli_tx_list(struct cli *cli, int argc, char **argv);
 int cli_tx_show(struct cli *cli, int argc, char **argv);
+int cli_tx_forget(struct cli *cli, int argc, char **argv);
+int cli_tx_resolve(struct cli *cli, int argc, char **argv);
+int cli_agent(struct cli *cli, int argc, char **argv);
 int cli_tx_begin(struct cli *cli, int argc, char **argv);
 int cli_tx_commit(struct cli *cli, int argc, char **argv);
 int cli_tx_abort(struct cli *cli, int argc, char **argv);

@@ -13,11 +13,44 @@ const struct cli_command cli_commands[] = {
      "The oldest first, at most 1,000 without --limit. A node tells no more than the 1,000 that\n"
      "it has heard of first; --in-doubt and --outcome choose before that.\n"
      "\n"
+     "With --heuristic: branches that a database, or a person, ended without or against Troth's\n"
+     "word. DID is what the branch did (hazard: it is gone, and nobody knows), OUTCOME the\n"
+     "transaction's. Each stays until `troth tx forget`.\n"
+     "\n"
      "  troth tx list --in-doubt\n"
+     "  troth tx list --heuristic\n"
      "  troth tx list --outcome aborted --limit 20\n",
-     "in-doubt outcome limit", 0, 0, cli_tx_list},
-    {"tx", "show", "TXID", "one transaction: its branches and votes, as each node holds them",
-     "  troth tx show 00000001000000010000000000000007\n", "", 1, 1, cli_tx_show},
+     "in-doubt heuristic outcome limit", 0, 0, cli_tx_list},
+    {"tx", "show", "TXID|GID", "one transaction: its branches and votes, as each node holds them",
+     "A global id is what a database shows of a prepared transaction; in quotes of the shell:\n"
+     "\n"
+     "  troth tx show 00000001000000010000000000000007\n"
+     "  troth tx show troth:main:00000001000000010000000000000007:orders\n"
+     "  troth tx show \"'00000001000000010000000000000007:main','orders',1416785780\"\n",
+     "", 1, 1, cli_tx_show},
+    {"tx", "resolve", "TXID|GID", "end a branch that is in doubt by hand, at its database",
+     "For the case that Troth can't end it, or not in time. Shows what Troth knows first, and "
+     "asks\n"
+     "twice; against a known outcome it needs --force. All nodes keep what was done, and who did\n"
+     "it, for `troth tx list --heuristic`. Exit status 1: it was not done.\n"
+     "\n"
+     "  troth tx resolve 00000001000000010000000000000007 --abort --agent 127.0.0.1:7301\n",
+     "commit abort agent who force yes-i-know", 1, 1, cli_tx_resolve},
+    {"tx", "forget", "TXID|GID [PARTICIPANT]",
+     "what a branch did by itself has been dealt with: take it off the list",
+     "At all nodes; in their databases it stays, with who forgot it. Exit status 1: there is\n"
+     "nothing to forget; 3: not all nodes could be reached: repeat it when they are back.\n"
+     "\n"
+     "  troth tx forget 00000001000000010000000000000007 orders\n",
+     "who yes", 1, 2, cli_tx_forget},
+    {"", "agent", "HOST:PORT",
+     "a database's agent: its branches, what they wait for, what ends them",
+     "The branches that are not over, the oldest first. OUTCOME is what Troth knows of the\n"
+     "transaction: an agent ends a branch as soon as it has heard of it, and reaches the "
+     "database.\n"
+     "\n"
+     "  troth agent 127.0.0.1:7301\n",
+     "limit", 1, 1, cli_agent},
     {"tx", "begin", "", "begin a transaction and print its txid",
      "The transaction aborts by itself after --open-ms. For shell scripts:\n"
      "\n"

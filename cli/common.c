@@ -1,7 +1,10 @@
 /* What the commands share once they run: opening, errors, printing. */
+#include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "client/internal.h"
@@ -107,6 +110,40 @@ int cli_txid(struct cli *cli, const char *text, struct troth_txid *txid) {
                          text);
     }
     return 0;
+}
+
+int cli_gid(struct cli *cli, const char *text, struct troth_gid *gid) {
+    *gid = (struct troth_gid){0};
+    if (troth_txid_parse(text, &gid->txid) == 0 || troth_gid_parse(text, gid) == 0) {
+        return 0;
+    }
+    return cli_usage(cli,
+                     "\"%.160s\" is neither a txid, which has 32 hexadecimal digits, nor the "
+                     "global id of a branch, as databases show it",
+                     text);
+}
+
+const char *cli_who(const struct cli *cli) {
+    if (cli->who != NULL) {
+        return cli->who;
+    }
+    const struct passwd *user = getpwuid(getuid());
+    return user != NULL && user->pw_name[0] != '\0' ? user->pw_name : "unknown";
+}
+
+bool cli_confirm(const char *answer, const char *format, ...) {
+    char line[256] = "";
+    va_list list;
+    fflush(stdout);
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    if (fgets(line, sizeof line, stdin) == NULL) {
+        fputc('\n', stderr);
+        return false;
+    }
+    line[strcspn(line, "\r\n")] = '\0';
+    return strcmp(line, answer) == 0;
 }
 
 const char *cli_outcome_name(enum troth_outcome outcome) {

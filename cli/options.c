@@ -25,6 +25,14 @@ static const struct {
     const char *text;
 } own_options[] = {
     {"in-doubt", "  --in-doubt        only those with a branch that voted and knows no outcome\n"},
+    {"heuristic", "  --heuristic       instead, the branches that ended by themselves\n"},
+    {"agent", "  --agent HOST:PORT the agent of the branch's database\n"},
+    {"commit", "  --commit          end the branch by commit\n"},
+    {"abort", "  --abort           end the branch by rollback\n"},
+    {"force", "  --force           even against the transaction's known outcome\n"},
+    {"who", "  --who NAME        who does this, for the records; the user's name\n"},
+    {"yes", "  --yes             do not ask\n"},
+    {"yes-i-know", "  --yes-i-know      do not ask, twice\n"},
     {"outcome", "  --outcome WHICH   only committed, aborted or none (not decided yet)\n"},
     {"limit", "  --limit N         at most so many\n"},
     {"open-ms", "  --open-ms N       the transaction aborts by itself after so long; 30000\n"},
@@ -85,7 +93,15 @@ enum {
     OPT_SEED,
     OPT_HISTORY,
     OPT_FORMAT,
-    OPT_KEEP
+    OPT_KEEP,
+    OPT_HEURISTIC, /* see take_operator_option */
+    OPT_COMMIT,
+    OPT_ABORT,
+    OPT_FORCE,
+    OPT_YES,
+    OPT_YES_I_KNOW,
+    OPT_AGENT,
+    OPT_WHO
 };
 
 static const struct option long_options[] = {
@@ -116,6 +132,14 @@ static const struct option long_options[] = {
     {"history", required_argument, NULL, OPT_HISTORY},
     {"history-format", required_argument, NULL, OPT_FORMAT},
     {"keep", no_argument, NULL, OPT_KEEP},
+    {"heuristic", no_argument, NULL, OPT_HEURISTIC},
+    {"agent", required_argument, NULL, OPT_AGENT},
+    {"commit", no_argument, NULL, OPT_COMMIT},
+    {"abort", no_argument, NULL, OPT_ABORT},
+    {"force", no_argument, NULL, OPT_FORCE},
+    {"who", required_argument, NULL, OPT_WHO},
+    {"yes", no_argument, NULL, OPT_YES},
+    {"yes-i-know", no_argument, NULL, OPT_YES_I_KNOW},
     {NULL, 0, NULL, 0},
 };
 
@@ -236,6 +260,19 @@ static int refuse_option(struct cli *cli, int why, const char *word) {
                        : cli_usage(cli, "%s is no option", word);
 }
 
+/* Those that deal with branches which ended, or are to end, by themselves. */
+static int take_operator_option(struct cli *cli, int option) {
+    bool *const flags[] = {&cli->heuristic, &cli->commit, &cli->abort,
+                           &cli->force,     &cli->yes,    &cli->yes_i_know};
+    if (option < OPT_AGENT) {
+        *flags[option - OPT_HEURISTIC] = true;
+        return -1;
+    }
+    *(option == OPT_AGENT ? &cli->agent : &cli->who) = optarg;
+    bool fits = optarg[0] != '\0' && strlen(optarg) <= 64;
+    return option == OPT_AGENT || fits ? -1 : cli_usage(cli, "--who: give 1 to 64 bytes");
+}
+
 /* Those of `troth bench`. */
 static int take_bench_option(struct cli *cli, int option) {
     struct cli_bench *bench = &cli->bench;
@@ -311,7 +348,8 @@ static int take_option(struct cli *cli, int option) {
     case OPT_MINIMUM:
         return take_minimum(cli);
     default:
-        return take_bench_option(cli, option);
+        return option >= OPT_HEURISTIC ? take_operator_option(cli, option)
+                                       : take_bench_option(cli, option);
     }
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/ask.h"
+#include "cli/heuristics.h"
 #include "cli/table.h"
 #include "cli/tx_look.h"
 
@@ -225,9 +226,17 @@ int cli_tx_list(struct cli *cli, int argc, char **argv) {
     if (cli->in_doubt && cli->outcome != NULL) {
         return cli_usage(cli, "--in-doubt and --outcome exclude each other");
     }
+    if (cli->heuristic && (cli->in_doubt || cli->outcome != NULL)) {
+        return cli_usage(cli, "--heuristic excludes --in-doubt and --outcome");
+    }
     struct troth *troth;
     int status = cli_open(cli, &troth);
     if (status != 0) {
+        return status;
+    }
+    if (cli->heuristic) {
+        status = heuristics_list(cli, troth);
+        troth_close(troth);
         return status;
     }
     struct ask ask;
@@ -276,30 +285,58 @@ static void show_table(const struct cli *cli, const struct ask *ask) {
     table_free(table);
 }
 
-static void show(const struct cli *cli, const struct ask *ask) {
+const Troth__V1__Transaction *look_best(const struct ask *ask) {
     const Troth__V1__Transaction *best = NULL;
-    struct json_object *views = cli->json ? json_object_new_array() : NULL;
     for (uint32_t i = 0; i < ask->n; i++) {
         const Troth__V1__Transaction *view = (Troth__V1__Transaction *)ask->replies[i].reply;
-        if (view == NULL) {
-            continue;
-        }
-        if (best == NULL || knows_more(view, best)) {
+        if (view != NULL && (best == NULL || knows_more(view, best))) {
             best = view;
         }
-        if (cli->json) {
+    }
+    return best;
+}
+
+static struct json_object *json_of_views(const struct ask *ask) {
+    struct json_object *views = json_object_new_array();
+    for (uint32_t i = 0; i < ask->n; i++) {
+        const Troth__V1__Transaction *view = (Troth__V1__Transaction *)ask->replies[i].reply;
+        if (view != NULL) {
             struct json_object *one = json_of(view);
             json_object_object_add(one, "asked", json_object_new_string(ask->replies[i].address));
             json_object_array_add(views, one);
         }
     }
+    return views;
+}
+
+static struct json_object *json_of_gid(const struct troth_gid *gid) {
+    struct json_object *object = json_object_new_object();
+    json_object_object_add(object, "cluster", json_object_new_string(gid->cluster));
+    json_object_object_add(object, "participant", json_object_new_string(gid->participant));
+    return object;
+}
+
+/* What a global id says by itself. */
+static void print_gid(const struct troth_gid *gid) {
+    if (gid->participant[0] != '\0') {
+        printf("gid       the branch at participant %s, of cluster %s\n", gid->participant,
+               gid->cluster);
+    }
+}
+
+void look_show(const struct cli *cli, const struct ask *ask, const struct troth_gid *gid) {
+    const Troth__V1__Transaction *best = look_best(ask);
     assert(best != NULL); /* somebody answered */
     if (cli->json) {
         struct json_object *object = json_of(best);
-        json_object_object_add(object, "views", views);
+        if (gid->participant[0] != '\0') {
+            json_object_object_add(object, "gid", json_of_gid(gid));
+        }
+        json_object_object_add(object, "views", json_of_views(ask));
         cli_print_json(object);
         return;
     }
+    print_gid(gid);
     printf("txid      %s\nstate     %s\n", best->txid, state_name((int)best->state));
     if (best->outcome == TROTH__V1__OUTCOME__OUTCOME_ABORTED) {
         printf("reason    %s%s%s\n", cli_reason_name((int)best->reason),
@@ -320,11 +357,19 @@ static int not_shown(const struct cli *cli, const char *text, const struct ask *
     return ask_complain(cli, ask);
 }
 
+void look_ask_one(struct cli *cli, struct troth *troth, struct troth_txid txid, struct ask *ask) {
+    Troth__V1__GetRequest request = TROTH__V1__GET_REQUEST__INIT;
+    char text[TROTH_TXID_TEXT];
+    request.txid = troth_txid_format(txid, text);
+    ask_all(cli, troth, "/troth.v1.Transactions/Get", &request.base,
+            &troth__v1__transaction__descriptor, ask);
+}
+
 int cli_tx_show(struct cli *cli, int argc, char **argv) {
     (void)argc;
-    struct troth_txid txid;
+    struct troth_gid gid;
     struct troth *troth;
-    int status = cli_txid(cli, argv[0], &txid);
+    int status = cli_gid(cli, argv[0], &gid);
     if (status == 0) {
         status = cli_open(cli, &troth);
     }
@@ -332,14 +377,15 @@ int cli_tx_show(struct cli *cli, int argc, char **argv) {
         return status;
     }
     struct ask ask;
-    Troth__V1__GetRequest request = TROTH__V1__GET_REQUEST__INIT;
-    request.txid = argv[0];
-    ask_all(cli, troth, "/troth.v1.Transactions/Get", &request.base,
-            &troth__v1__transaction__descriptor, &ask);
-    if (ask.answered == 0) {
-        status = not_shown(cli, argv[0], &ask);
+    look_ask_one(cli, troth, gid.txid, &ask);
+    if (ask.answered > 0) {
+        look_show(cli, &ask, &gid);
     } else {
-        show(cli, &ask);
+        if (!cli->json) {
+            print_gid(&gid);
+            fflush(stdout);
+        }
+        status = not_shown(cli, argv[0], &ask);
     }
     ask_release(&ask);
     troth_close(troth);

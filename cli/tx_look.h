@@ -24,4 +24,12 @@ void look_ask_list(struct cli *cli, struct troth *troth, struct ask *ask, struct
 void look_ask_in_doubt(struct cli *cli, struct troth *troth, struct ask *ask,
                        struct look_list *list);
 
+/* Asks every node about one. */
+void look_ask_one(struct cli *cli, struct troth *troth, struct troth_txid txid, struct ask *ask);
+/* The view that says most of those that came; NULL: none did. */
+const Troth__V1__Transaction *look_best(const struct ask *ask);
+/* Prints it as `troth tx show` does; at least one node must have answered. The names in `gid` are
+ * "" where only the txid was given. */
+void look_show(const struct cli *cli, const struct ask *ask, const struct troth_gid *gid);
+
 #endif

@@ -20,6 +20,7 @@ struct call {
     enum paxos_outcome outcome; /* of List: only those; NONE: all */
     bool undecided;
     char who[NODE_LOG_WHO_BYTES]; /* of ForgetHeuristic */
+    bool one;                     /* of Heuristics: only those of `txid` */
     char key[ENGINE_IDEMPOTENCY_KEY_BYTES];
     UT_hash_handle hh;
 };

@@ -10,6 +10,7 @@
 #include "troth/v1/admin.pb-c.h"
 
 #define LIST_LIMIT_MAX 1000u
+#define NO_TXID        "\"%.64s\" is no txid: it has 32 hexadecimal digits"
 
 static void on_heuristics(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_t n) {
     struct call *call = call_new(rpc, CALL_HEURISTICS);
@@ -23,7 +24,12 @@ static void on_heuristics(void *arg, struct rpc_call *rpc, const uint8_t *bytes,
         return;
     }
     call->limit = request->limit;
-    call_post(arg, call);
+    call->one = request->txid[0] != '\0';
+    if (call->one && troth_txid_parse(request->txid, &call->txid) != 0) {
+        call_fail(call, RPC_INVALID_ARGUMENT, NO_TXID, request->txid);
+    } else {
+        call_post(arg, call);
+    }
     troth__v1__heuristics_request__free_unpacked(request, NULL);
 }
 
@@ -51,8 +57,7 @@ static void on_forget(void *arg, struct rpc_call *rpc, const uint8_t *bytes, siz
         return;
     }
     if (troth_txid_parse(request->txid, &call->txid) != 0) {
-        call_fail(call, RPC_INVALID_ARGUMENT, "\"%.64s\" is no txid: it has 32 hexadecimal digits",
-                  request->txid);
+        call_fail(call, RPC_INVALID_ARGUMENT, NO_TXID, request->txid);
     } else if (request->participant[0] != '\0' &&
                paxos_participant_make(&call->participant, request->participant, 0) != 0) {
         call_fail(
@@ -87,6 +92,7 @@ struct item {
 
 struct list {
     struct node *node;
+    const struct troth_txid *of; /* NULL: of all */
     struct item *items;
     Troth__V1__HeuristicBranch **pointers;
     size_t n, limit;
@@ -100,6 +106,9 @@ static int take_outcome(void *arg, const struct engine_view *view) {
 
 static int add(void *arg, const struct node_log_heuristic *row) {
     struct list *list = arg;
+    if (list->of != NULL && !troth_txid_equal(*list->of, row->txid)) {
+        return 0;
+    }
     if (list->n == list->limit) {
         list->more = true;
         return 1;
@@ -127,6 +136,7 @@ void service_answer_heuristics(struct node *node, struct call *call) {
     uint64_t kept = node_log_heuristics(node->log);
     struct list list = {
         .node = node,
+        .of = call->one ? &call->txid : NULL,
         .limit = call->limit == 0 || call->limit > LIST_LIMIT_MAX ? LIST_LIMIT_MAX : call->limit,
     };
     list.limit = list.limit > kept ? (size_t)kept : list.limit;
