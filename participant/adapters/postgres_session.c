@@ -1,0 +1,356 @@
+/* Sessions with the server: dialling, and one statement or a pipeline of them. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "participant/adapters/postgres_internal.h"
+#include "shell/clock.h"
+#include "shell/logline.h"
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+/* One line, without what libpq puts before and after. */
+static void one_line(const char *message, char *why, size_t why_bytes) {
+    snprintf(why, why_bytes, "%s", message == NULL || *message == '\0' ? "no answer" : message);
+    why[strcspn(why, "\n")] = '\0';
+}
+
+const char *postgres_state(const PGresult *result) {
+    const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state == NULL ? "" : state;
+}
+
+int postgres_error(const PGresult *result, char *why, size_t why_bytes) {
+    const char *state = postgres_state(result);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    one_line(message, why, why_bytes);
+    if (*state == '\0' || strncmp(state, "57P", 3) == 0 || strncmp(state, "08", 2) == 0) {
+        if (message == NULL) {
+            snprintf(why, why_bytes, "the connection to the server was lost");
+        }
+        return TROTH_ERR_UNAVAILABLE;
+    }
+    if (strcmp(state, "25006") == 0) { /* read only: a standby */
+        size_t used = strlen(why);
+        snprintf(why + used, why_bytes - used, ": connect to the primary");
+        return TROTH_ERR_UNAVAILABLE;
+    }
+    if (strcmp(state, "55000") == 0) { /* "... is busy": another session is ending it now */
+        return TROTH_ERR_FULL;
+    }
+    if (strcmp(state, "42501") == 0) {
+        snprintf(why, why_bytes,
+                 "it was prepared by another user, and only that one or a superuser may end it: "
+                 "give the participant's dsn the user that prepares");
+        return TROTH_ERR_MISMATCH;
+    }
+    if (strcmp(state, "0A000") == 0) { /* "... belongs to another database" */
+        snprintf(why, why_bytes,
+                 "it was prepared in another database of the server: it can be ended only from "
+                 "there");
+        return TROTH_ERR_MISMATCH;
+    }
+    return TROTH_ERR_STORAGE;
+}
+
+/* ---- Dialling -------------------------------------------------------------------------------- */
+
+static void ignore_notice(void *arg, const char *message) {
+    (void)arg;
+    (void)message;
+}
+
+void postgres_hang_up(struct driver_connection *connection) {
+    PQfinish(connection->session);
+    connection->session = NULL;
+}
+
+/* A server that has gone since the last call is better noticed before the next one is sent: whether
+ * that one was carried out would not be known. */
+static bool is_alive(PGconn *session) {
+    struct pollfd fd = {.fd = PQsocket(session), .events = POLLIN};
+    while (PQstatus(session) == CONNECTION_OK && poll(&fd, 1, 0) > 0) {
+        if (PQconsumeInput(session) == 0) {
+            return false;
+        }
+        PQisBusy(session); /* reads what came: a notice, or the server's last words */
+    }
+    return PQstatus(session) == CONNECTION_OK;
+}
+
+static PGconn *connect_to(const struct postgres_driver *driver) {
+    char name[64];
+    snprintf(name, sizeof name, "troth-agent %s", driver->base.participant);
+    /* Before the dsn: defaults. After it: ours. */
+    const char *const keywords[] = {"connect_timeout",  "keepalives_idle",  "keepalives_interval",
+                                    "keepalives_count", "tcp_user_timeout", "dbname",
+                                    "application_name", "client_encoding",  NULL};
+    const char *const values[] = {POSTGRES_CONNECT_S, "10", "5",    "2", "15000",
+                                  driver->dsn,        name, "UTF8", NULL};
+    return PQconnectdbParams(keywords, values, 1);
+}
+
+static bool run_quietly(PGconn *session, const char *sql, char *why, size_t why_bytes) {
+    PGresult *result = PQexec(session, sql);
+    bool ok =
+        PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (!ok) {
+        one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), why, why_bytes);
+    }
+    PQclear(result);
+    return ok;
+}
+
+static bool is_true(PGconn *session, const char *sql) {
+    PGresult *result = PQexec(session, sql);
+    bool is = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+              strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+    PQclear(result);
+    return is;
+}
+
+static void warn_of_evidence(struct postgres_driver *driver, const char *why) {
+    if (!atomic_exchange(&driver->warned_evidence, true)) {
+        logline(LOGLINE_WARN,
+                "%s: works without the table troth.committed (%s): after a restart a commit whose "
+                "acknowledgement was lost will be reported as a hazard; remedy: CREATE SCHEMA "
+                "troth AUTHORIZATION <the participant's user>, or GRANT ALL on schema and table",
+                driver->base.participant, why);
+    }
+}
+
+/* The table for evidence, made if it is not there and may be. The lock is for several sessions that
+ * find it missing at once. */
+static bool have_evidence(struct postgres_driver *driver, PGconn *session) {
+    static const char look[] =
+        "SELECT bool_and(has_table_privilege(to_regclass('troth.committed'), p)) "
+        "FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p";
+    static const char make[] =
+        "SELECT pg_advisory_xact_lock(hashtext('troth.committed')); "
+        "CREATE SCHEMA IF NOT EXISTS troth; "
+        "CREATE TABLE IF NOT EXISTS troth.committed (gid text COLLATE \"C\" PRIMARY KEY, "
+        "xid bigint NOT NULL, at timestamptz NOT NULL DEFAULT now()); "
+        "COMMENT ON TABLE troth.committed IS 'Branches that Troth was about to commit, in the last "
+        "hour: how it tells its own commits from others after a restart'";
+    char why[DRIVER_WHY_BYTES] = "no rights on the table troth.committed";
+    if (is_true(session, look)) {
+        return true;
+    }
+    bool is_there = is_true(session, "SELECT to_regclass('troth.committed') IS NOT NULL");
+    if (!is_there && run_quietly(session, make, why, sizeof why)) {
+        return true;
+    }
+    warn_of_evidence(driver, why);
+    return false;
+}
+
+static bool prepare_all(struct driver_connection *connection, PGconn *session, char *why) {
+    for (unsigned i = 0; i < POSTGRES_STATEMENTS; i++) {
+        const struct postgres_sql *sql = &postgres_sql[i];
+        const char *text = connection->has_evidence ? sql->with_evidence : sql->without_evidence;
+        if (text == NULL) {
+            continue;
+        }
+        PGresult *result = PQprepare(session, sql->name, text, 0, NULL);
+        bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+        if (!ok) {
+            one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), why, DRIVER_WHY_BYTES);
+        }
+        PQclear(result);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the user's or database's own settings must not do to our sessions. */
+static const char session_settings[] =
+    "SELECT set_config(s.name, v.value, false) FROM pg_settings s JOIN (VALUES "
+    "('statement_timeout', '" POSTGRES_STATEMENT_MS "'), ('lock_timeout', '" POSTGRES_LOCK_MS "'), "
+    "('idle_session_timeout', '0'), ('default_transaction_read_only', 'off'), "
+    "('default_transaction_isolation', 'read committed'), "
+    "('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS v (name, value) "
+    "ON s.name = v.name";
+
+static int dial(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
+    PGconn *session = connect_to(connection->driver);
+    int err = TROTH_ERR_UNAVAILABLE;
+    if (session == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    PQsetNoticeProcessor(session, ignore_notice, NULL);
+    if (PQstatus(session) != CONNECTION_OK) {
+        one_line(PQerrorMessage(session), why, DRIVER_WHY_BYTES);
+        goto out;
+    }
+    if (PQserverVersion(session) < POSTGRES_VERSION_MIN) {
+        snprintf(why, DRIVER_WHY_BYTES, "the server is PostgreSQL %s: upgrade it to 10 or newer",
+                 PQparameterStatus(session, "server_version"));
+        err = TROTH_ERR_MISMATCH;
+        goto out;
+    }
+    /* A standby has no list; it can't become a primary's session without a new one. */
+    if (is_true(session, "SELECT pg_is_in_recovery()")) {
+        snprintf(why, DRIVER_WHY_BYTES,
+                 "the server is a standby (pg_is_in_recovery), which can't end transactions: name "
+                 "the primary in the dsn, or all hosts with target_session_attrs=read-write");
+        err = TROTH_ERR_MISMATCH;
+        goto out;
+    }
+    if (!run_quietly(session, session_settings, why, DRIVER_WHY_BYTES)) {
+        goto out;
+    }
+    connection->has_evidence = have_evidence(connection->driver, session);
+    if (connection->has_evidence && !prepare_all(connection, session, why)) {
+        connection->has_evidence = false; /* a table of that name, but not ours */
+        warn_of_evidence(connection->driver, why);
+        run_quietly(session, "DEALLOCATE ALL", why, DRIVER_WHY_BYTES);
+    }
+    if (!connection->has_evidence && !prepare_all(connection, session, why)) {
+        goto out;
+    }
+    connection->session = session;
+    return 0;
+out:
+    PQfinish(session);
+    return err;
+}
+
+int postgres_session(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
+    if (connection->session != NULL && is_alive(connection->session)) {
+        return 0;
+    }
+    postgres_hang_up(connection);
+    return dial(connection, why);
+}
+
+/* ---- Statements ------------------------------------------------------------------------------ */
+
+/* The next result; NULL at the end of a statement's, and when the session is lost. */
+static PGresult *next_result(struct driver_connection *connection) {
+    int64_t until = clock_monotonic_ms() + POSTGRES_CALL_MS;
+    while (connection->session != NULL && PQisBusy(connection->session)) {
+        struct pollfd fd = {.fd = PQsocket(connection->session), .events = POLLIN};
+        int64_t left = until - clock_monotonic_ms();
+        if (left <= 0) {
+            postgres_hang_up(connection);
+        } else if (poll(&fd, 1, (int)left) > 0 && PQconsumeInput(connection->session) == 0) {
+            break; /* PQgetResult says so */
+        }
+    }
+    return connection->session == NULL ? NULL : PQgetResult(connection->session);
+}
+
+static PGresult *check(struct driver_connection *connection, PGresult *result, int *err,
+                       char *state, char *why, size_t why_bytes) {
+    if (state != NULL) {
+        snprintf(state, POSTGRES_STATE_BYTES, "%s", postgres_state(result));
+    }
+    if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK) {
+        *err = 0;
+        return result;
+    }
+    *err = postgres_error(result, why, why_bytes);
+    if (*err == TROTH_ERR_UNAVAILABLE) {
+        postgres_hang_up(connection);
+    }
+    PQclear(result);
+    return NULL;
+}
+
+/* The one statement that was sent. */
+static PGresult *only_result(struct driver_connection *connection) {
+    PGresult *first = next_result(connection);
+    for (PGresult *more = first; more != NULL;) {
+        more = next_result(connection);
+        PQclear(more);
+    }
+    return first;
+}
+
+PGresult *postgres_query(struct driver_connection *connection, const char *sql, int *err,
+                         char *state, char *why, size_t why_bytes) {
+    PGresult *result = NULL;
+    if (PQsendQueryParams(connection->session, sql, 0, NULL, NULL, NULL, NULL, 0) == 1) {
+        result = only_result(connection);
+    }
+    return check(connection, result, err, state, why, why_bytes);
+}
+
+PGresult *postgres_run(struct driver_connection *connection, enum postgres_statement statement,
+                       const char *const *values, int *err, char *state, char *why,
+                       size_t why_bytes) {
+    const struct postgres_sql *sql = &postgres_sql[statement];
+    PGresult *result = NULL;
+    if (PQsendQueryPrepared(connection->session, sql->name, sql->n_params, values, NULL, NULL, 0) ==
+        1) {
+        result = only_result(connection);
+    }
+    return check(connection, result, err, state, why, why_bytes);
+}
+
+/* ---- Pipelines ------------------------------------------------------------------------------- */
+
+/* The first failure ends the session: then no result comes, for any of the statements. */
+static void must(struct driver_connection *connection, int ok) {
+    if (ok != 1) {
+        postgres_hang_up(connection);
+    }
+}
+
+void postgres_pipeline_begin(struct driver_connection *connection) {
+    must(connection, PQenterPipelineMode(connection->session));
+}
+
+void postgres_pipeline_send(struct driver_connection *connection, const char *sql) {
+    if (connection->session != NULL) {
+        must(connection, PQsendQueryParams(connection->session, sql, 0, NULL, NULL, NULL, NULL, 0));
+    }
+    if (connection->session != NULL) {
+        must(connection, PQpipelineSync(connection->session));
+    }
+}
+
+void postgres_pipeline_run(struct driver_connection *connection, enum postgres_statement statement,
+                           const char *const *values) {
+    const struct postgres_sql *sql = &postgres_sql[statement];
+    if (connection->session != NULL) {
+        must(connection, PQsendQueryPrepared(connection->session, sql->name, sql->n_params, values,
+                                             NULL, NULL, 0));
+    }
+    if (connection->session != NULL) {
+        must(connection, PQpipelineSync(connection->session));
+    }
+}
+
+PGresult *postgres_pipeline_result(struct driver_connection *connection) {
+    PGresult *result = NULL;
+    bool synced = false;
+    while (connection->session != NULL && !synced) {
+        PGresult *next = next_result(connection);
+        synced = next != NULL && PQresultStatus(next) == PGRES_PIPELINE_SYNC;
+        if (connection->session != NULL && PQstatus(connection->session) != CONNECTION_OK) {
+            PQclear(next);
+            postgres_hang_up(connection);
+            break;
+        }
+        if (result == NULL && next != NULL && !synced) {
+            result = next;
+        } else {
+            PQclear(next); /* NULL comes between a statement's results and its Sync */
+        }
+    }
+    if (!synced) {
+        PQclear(result);
+        result = NULL;
+    }
+    return result;
+}
+
+void postgres_pipeline_end(struct driver_connection *connection) {
+    if (connection->session != NULL) {
+        must(connection, PQexitPipelineMode(connection->session));
+    }
+}
