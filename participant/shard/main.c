@@ -10,6 +10,7 @@
 
 #include "participant/shard/config.h"
 #include "participant/shard/service.h"
+#include "participant/shard/xa_service.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
 
@@ -77,6 +78,9 @@ static int start_serving(struct program *p) {
     p->service = (struct service){
         .shard = p->shard, .name = p->config->name, .incarnation = shard_incarnation(p->shard)};
     int err = service_add(&p->service, p->server);
+    if (err == 0) {
+        err = xa_service_add(p->shard, p->server);
+    }
     if (err == 0) {
         err = rpc_server_standard(p->server, troth_descriptor_set, troth_descriptor_set_size);
     }

@@ -382,6 +382,10 @@ void shard_close(struct shard *shard) {
     free(shard);
 }
 
+struct troth_participant *shard_participant(const struct shard *shard) {
+    return shard->participant;
+}
+
 uint64_t shard_incarnation(const struct shard *shard) {
     return troth_participant_incarnation(shard->participant);
 }

@@ -20,6 +20,9 @@
  * answered at once; it may have read what is not synced yet, but a crash that loses that loses the
  * reader's branch as well, before it could vote (S5: branches are bound to the incarnation).
  *
+ * Branches of other transaction managers (participant/troth_foreign.h) are no different here: their
+ * txids come from the participant, which also binds them.
+ *
  * A write to the database that fails ends the process at once, with a line in the log: nothing of
  * the batch is answered, and the restart goes on from what is on disk (ARCHITECTURE H9).
  */
@@ -45,6 +48,8 @@ void shard_stop(struct shard *shard);
 /* Closes the participant. Branches in doubt stay on disk. NULL is let be. */
 void shard_close(struct shard *shard);
 
+/* Its participant, as long as the shard is open: for branches of other transaction managers. */
+struct troth_participant *shard_participant(const struct shard *shard);
 uint64_t shard_incarnation(const struct shard *shard);
 void shard_counters(struct shard *shard, struct troth_participant_counters *counters);
 
