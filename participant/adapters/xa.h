@@ -11,10 +11,12 @@
 
 /* ---- Transaction branch identification (4.2) ------------------------------------------------- */
 
-#define XIDDATASIZE  128 /* bytes */
-#define MAXGTRIDSIZE 64  /* of a global transaction id */
-#define MAXBQUALSIZE 64  /* of a branch qualifier */
+#define MAXGTRIDSIZE 64 /* of a global transaction id */
+#define MAXBQUALSIZE 64 /* of a branch qualifier */
 
+/* X/Open's tx.h has it, too: whichever is included first. */
+#ifndef XIDDATASIZE
+#define XIDDATASIZE 128 /* bytes */
 struct xid_t {
     long formatID;     /* -1: the null XID */
     long gtrid_length; /* 1-64 */
@@ -22,6 +24,7 @@ struct xid_t {
     char data[XIDDATASIZE];
 };
 typedef struct xid_t XID;
+#endif
 
 /* ---- Resource manager switch (4.3) ----------------------------------------------------------- */
 
