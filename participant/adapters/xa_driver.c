@@ -126,20 +126,20 @@ static int each_ignored(void *arg, struct troth_txid txid, uint64_t receipt, uin
     return 0;
 }
 
+/* Closes it again: the thread that checks may be the program's own, and is to have no part in the
+ * resource manager afterwards. */
 static int check(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
     char what[DRIVER_WHY_BYTES - 100];
+    const char *hint = "is the open string right?";
     int err = xa_connection_open(connection, why);
-    if (err != 0) {
-        snprintf(what, sizeof what, "%s", why);
-        snprintf(why, DRIVER_WHY_BYTES, "%s: %s; is the open string right?",
-                 connection->driver->xa->name, what);
-        return err;
+    if (err == 0) {
+        hint = "may this user see what is prepared?";
+        err = xa_scan(connection, each_ignored, NULL, why);
+        xa_connection_drop(connection);
     }
-    err = xa_scan(connection, each_ignored, NULL, why);
     if (err != 0) {
         snprintf(what, sizeof what, "%s", why);
-        snprintf(why, DRIVER_WHY_BYTES, "%s: %s; may this user see what is prepared?",
-                 connection->driver->xa->name, what);
+        snprintf(why, DRIVER_WHY_BYTES, "%s: %s; %s", connection->driver->xa->name, what, hint);
     }
     return err;
 }

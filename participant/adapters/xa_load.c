@@ -126,6 +126,10 @@ int xa_load(const struct xa_switch_t **out, const char *library, const char *sym
     }
     memcpy(name, symbol, n);
     name[n] = '\0';
+    if (library[0] == '\0') { /* which dlopen takes for this program itself */
+        snprintf(why, DRIVER_WHY_BYTES, "no library with the switch \"%s\" is given", name);
+        return TROTH_ERR_INVALID;
+    }
     /* Lazy: a library may want functions for dynamic registration, or of a product's other parts,
      * which no call of ours reaches. */
     void *handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);

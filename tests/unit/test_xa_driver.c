@@ -75,6 +75,14 @@ START_TEST(a_resource_manager_that_opens_and_lists_can_do_it) {
 }
 END_TEST
 
+START_TEST(the_thread_that_checks_has_nothing_open_afterwards) {
+    struct xa_fixture *f = xa_fixture_new("");
+    ck_assert_int_eq(f->driver->ops->check(f->connection, why), 0);
+    ck_assert(!f->connection->is_open);
+    xa_fixture_free(f);
+}
+END_TEST
+
 START_TEST(one_that_can_not_be_reached_yet_is_told_from_one_that_never_will) {
     assert_check("open=XAER_RMERR", TROTH_ERR_UNAVAILABLE, "xa_open: XAER_RMERR (-3)");
     assert_check("open=XAER_RMFAIL", TROTH_ERR_UNAVAILABLE, "XAER_RMFAIL");
@@ -411,6 +419,7 @@ int main(void) {
                                names_that_are_none_are_refused,
                                an_open_string_longer_than_xa_allows_is_refused_and_not_shown,
                                a_resource_manager_that_opens_and_lists_can_do_it,
+                               the_thread_that_checks_has_nothing_open_afterwards,
                                one_that_can_not_be_reached_yet_is_told_from_one_that_never_will,
                                there_is_no_sql,
                                a_branch_whose_work_is_done_is_prepared,

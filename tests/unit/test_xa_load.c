@@ -37,6 +37,7 @@ END_TEST
 
 START_TEST(a_library_that_can_not_be_loaded_is_named) {
     assert_refused("/nowhere/libnone.so", "crooked_switch", "/nowhere/libnone.so");
+    assert_refused("", "crooked_switch", "no library");
     assert_refused("/dev/null", "crooked_switch", "/dev/null");
     assert_refused(__FILE__, "crooked_switch", "test_xa_load.c");
 }
