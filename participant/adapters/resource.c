@@ -105,18 +105,23 @@ int resource_open(struct troth_database **out, struct driver *driver,
     return 0;
 }
 
+void resource_stop(struct troth_database *db) {
+    if (db->inbox != NULL) {
+        inbox_close(db->inbox);
+    }
+    if (db->has_loop) {
+        pthread_join(db->loop, NULL);
+        db->has_loop = false;
+    }
+}
+
 /* The loop first: nothing can be put any more, and what was is done; then those that it gave work.
  */
 void troth_database_close(struct troth_database *db) {
     if (db == NULL) {
         return;
     }
-    if (db->inbox != NULL) {
-        inbox_close(db->inbox);
-    }
-    if (db->has_loop) {
-        pthread_join(db->loop, NULL);
-    }
+    resource_stop(db);
     resource_threads_stop(db);
     sessions_close(db->sessions);
     void *items;
