@@ -75,7 +75,9 @@ void on_commit_result(struct branches *all, struct branch *branch, int result, c
         branch->commit_was_begun = all->separate_storage;
         branch_retry(all, branch, "commit", result, detail);
     } else {
-        branch_hazard(all, branch, "the resource manager does not know the prepared branch");
+        bool says_why = detail != NULL && detail[0] != '\0';
+        branch_hazard(all, branch,
+                      says_why ? detail : "the resource manager does not know the prepared branch");
     }
 }
 

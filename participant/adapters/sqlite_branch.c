@@ -146,10 +146,19 @@ static int prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAIL_B
 
 /* ---- Commit --------------------------------------------------------------------------------- */
 
+/* What the callback is to return so that the result comes with a text. */
+static int result_with(struct troth_sqlite *sqlite, struct troth_txid txid, int result,
+                       const char *detail) {
+    return troth_participant_done(sqlite->participant, txid, result, detail) == 0
+               ? TROTH_PARTICIPANT_LATER
+               : result;
+}
+
 /* Somebody changed what the branch had changed, past the guards: which of the two is to stay is
  * for a human to say. */
 static int conflict(struct troth_sqlite *sqlite, struct branch *branch, const char *why) {
     char text[TROTH_TXID_TEXT];
+    char detail[TROTH_DETAIL_BYTES];
     logline(LOGLINE_ERROR,
             "participant %s: transaction %s is committed, and its changes do not fit into the "
             "database any more: %s. Another connection wrote past troth_sqlite_write. None of the "
@@ -158,10 +167,12 @@ static int conflict(struct troth_sqlite *sqlite, struct branch *branch, const ch
     must(sqlite,
          sqlite_store_conflict(troth_participant_db(sqlite->participant), branch->txid, why),
          "a conflict can't be stored");
-    return TROTH_ERR_NOT_FOUND;
+    snprintf(detail, sizeof detail, "its changes do not fit any more: %s", why);
+    return result_with(sqlite, branch->txid, TROTH_ERR_NOT_FOUND, detail);
 }
 
-static int commit_prepared(struct troth_sqlite *sqlite, struct branch *branch) {
+/* Not `is_over`: to be tried again, for a want of memory or the like. */
+static int commit_prepared(struct troth_sqlite *sqlite, struct branch *branch, bool *is_over) {
     sqlite3 *db = troth_participant_db(sqlite->participant);
     struct sqlite_changes changes = {NULL, 0};
     char why[SQLITE_WHY_BYTES] = "";
@@ -169,6 +180,7 @@ static int commit_prepared(struct troth_sqlite *sqlite, struct branch *branch) {
     must(sqlite, err, "a prepared branch's changes can't be read");
     err = err != 0 ? err : sqlite_work_apply(sqlite->work, &changes, why);
     sqlite_changes_release(&changes);
+    *is_over = err == 0 || err == TROTH_ERR_CONFLICT || err == TROTH_ERR_NOT_FOUND;
     if (err == TROTH_ERR_CONFLICT) {
         return conflict(sqlite, branch, why);
     }
@@ -197,9 +209,7 @@ static int commit_one_phase(struct troth_sqlite *sqlite, struct branch *branch) 
     if (good) {
         return 0;
     }
-    return troth_participant_done(sqlite->participant, txid, TROTH_ERR_ABORTED, detail) == 0
-               ? TROTH_PARTICIPANT_LATER
-               : TROTH_ERR_ABORTED;
+    return result_with(sqlite, txid, TROTH_ERR_ABORTED, detail);
 }
 
 static int commit(void *arg, struct troth_txid txid, int one_phase) {
@@ -212,8 +222,9 @@ static int commit(void *arg, struct troth_txid txid, int one_phase) {
     if (one_phase) {
         err = commit_one_phase(sqlite, branch);
     } else {
-        err = commit_prepared(sqlite, branch);
-        if (err == 0 || err == TROTH_ERR_NOT_FOUND) {
+        bool is_over = false;
+        err = commit_prepared(sqlite, branch, &is_over);
+        if (is_over) {
             end_branch(sqlite, branch);
         }
     }
