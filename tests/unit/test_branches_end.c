@@ -277,6 +277,37 @@ START_TEST(a_prepared_branch_that_is_not_there_is_a_hazard_never_success) {
 }
 END_TEST
 
+static void expect_heuristics(const struct story *s, enum paxos_outcome told,
+                              enum message_heuristic heuristic, const char *words) {
+    ck_assert_uint_eq(story_sent(s, MESSAGE_ACK), 3);
+    for (uint32_t node = 1; node <= 3; node++) {
+        const struct message *ack = &story_sent_to(s, node, MESSAGE_ACK)->message;
+        ck_assert_int_eq(ack->outcome, told);
+        ck_assert_int_eq(ack->heuristic, heuristic);
+        ck_assert_ptr_nonnull(strstr(ack->detail, words));
+    }
+}
+
+START_TEST(H7_what_a_branch_did_by_itself_is_told_to_all_nodes) {
+    struct story s;
+    story_begin_attached(&s, plain);
+    story_prepared(&s, tx(1));
+    story_decision(&s, 2, tx(1), PAXOS_OUTCOME_COMMITTED);
+    story_result(&s, tx(1), TROTH_ERR_NOT_FOUND);
+    expect_heuristics(&s, PAXOS_OUTCOME_COMMITTED, MESSAGE_HEURISTIC_HAZARD, "does not know");
+    story_prepared(&s, tx(2));
+    story_decision(&s, 1, tx(2), PAXOS_OUTCOME_COMMITTED);
+    story_result(&s, tx(2), 0);
+    story_decision(&s, 3, tx(2), PAXOS_OUTCOME_ABORTED);
+    expect_heuristics(&s, PAXOS_OUTCOME_ABORTED, MESSAGE_HEURISTIC_COMMIT, "committed");
+    story_prepared(&s, tx(3));
+    story_decision(&s, 1, tx(3), PAXOS_OUTCOME_ABORTED);
+    story_decision(&s, 3, tx(3), PAXOS_OUTCOME_COMMITTED);
+    expect_heuristics(&s, PAXOS_OUTCOME_COMMITTED, MESSAGE_HEURISTIC_ABORT, "aborting");
+    story_end(&s);
+}
+END_TEST
+
 START_TEST(S4_with_storage_of_its_own_the_log_says_that_the_commit_was_begun) {
     struct story s;
     story_begin_attached(&s, separate);
@@ -455,6 +486,7 @@ int main(void) {
             a_callback_that_fails_is_tried_again_until_it_succeeds,
             a_result_that_nobody_waits_for_is_ignored,
             a_prepared_branch_that_is_not_there_is_a_hazard_never_success,
+            H7_what_a_branch_did_by_itself_is_told_to_all_nodes,
             S4_with_storage_of_its_own_the_log_says_that_the_commit_was_begun,
             a_commit_begun_before_the_crash_that_is_not_there_has_succeeded,
             a_commit_whose_answer_was_lost_and_is_not_there_now_has_succeeded,

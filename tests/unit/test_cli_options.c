@@ -68,6 +68,11 @@ START_TEST(a_wrong_command_line_is_refused_with_the_reason_and_the_way_to_help) 
         {"troth bench", "it takes: troth bench WORKLOAD", "troth bench --help"},
         {"troth bench bank --clients 0", "no number from 1 to 1024", "troth --help"},
         {"troth bench bank --read-share 101", "no number from 0 to 100", "troth --help"},
+        {"troth tx forget", "too few arguments", "troth tx forget --help"},
+        {"troth tx forget a --who=", "give 1 to 64 bytes", "troth --help"},
+        {"troth tx list --agent h:1", "--agent is no option of this", "tx list --help"},
+        {"troth tx show a --yes-i-know", "--yes-i-know is no option", "tx show --help"},
+        {"troth agent", "it takes: troth agent HOST:PORT", "troth agent --help"},
         {"troth kv get k --history a.edn", "--history is no option of this", "kv get --help"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -112,6 +117,24 @@ START_TEST(options_may_stand_before_and_behind_the_command) {
     ck_assert_uint_eq(parsed.cli.timeout_ms, 7);
     ck_assert_int_eq(parsed.argc, 1);
     ck_assert_str_eq(parsed.argv[0], "abc");
+}
+END_TEST
+
+START_TEST(each_of_an_operators_options_is_its_own) {
+    struct parsed parsed;
+    parse(&parsed, "troth tx resolve t --commit --agent h:1 --who ada --force");
+    ck_assert_int_eq(parsed.status, -1);
+    ck_assert(parsed.cli.commit && parsed.cli.force);
+    ck_assert(!parsed.cli.abort && !parsed.cli.yes && !parsed.cli.yes_i_know);
+    ck_assert_str_eq(parsed.cli.agent, "h:1");
+    ck_assert_str_eq(parsed.cli.who, "ada");
+    parse(&parsed, "troth tx resolve t --abort --yes-i-know");
+    ck_assert(parsed.cli.abort && parsed.cli.yes_i_know);
+    ck_assert(!parsed.cli.commit && !parsed.cli.yes && !parsed.cli.heuristic);
+    parse(&parsed, "troth tx forget t --yes");
+    ck_assert(parsed.cli.yes && !parsed.cli.yes_i_know);
+    parse(&parsed, "troth tx list --heuristic");
+    ck_assert(parsed.cli.heuristic && !parsed.cli.in_doubt);
 }
 END_TEST
 
@@ -182,7 +205,7 @@ int main(void) {
         (const TTest *[]){a_wrong_command_line_is_refused_with_the_reason_and_the_way_to_help,
                           every_command_has_help_with_an_example,
                           options_may_stand_before_and_behind_the_command,
-                          negative_numbers_are_no_options,
+                          negative_numbers_are_no_options, each_of_an_operators_options_is_its_own,
                           behind_two_dashes_everything_is_an_argument, no_colours_but_on_a_terminal,
                           whole_numbers_only, bytes_that_are_no_text_are_shown_as_hex, NULL});
 }

@@ -354,6 +354,23 @@ START_TEST(reasons_and_questions_of_later_versions_are_taken_as_none) {
 }
 END_TEST
 
+/* "Something by itself" that this version has no word for is not known, never nothing. */
+START_TEST(H7_a_heuristic_of_a_later_version_is_a_hazard) {
+    static uint8_t bytes[16];
+    uint8_t frame[256] = {0x0a};
+    struct taken taken = {.n = 0};
+    Troth__V1__ParticipantMessage item = TROTH__V1__PARTICIPANT_MESSAGE__INIT;
+    Troth__V1__ParticipantAck ack = TROTH__V1__PARTICIPANT_ACK__INIT;
+    ack.txid = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
+    ack.heuristic = (Troth__V1__Heuristic)99;
+    item.kind_case = TROTH__V1__PARTICIPANT_MESSAGE__KIND_ACK;
+    item.ack = &ack;
+    frame[1] = (uint8_t)protobuf_c_message_pack(&item.base, &frame[2]);
+    ck_assert_int_eq(wire_decode(WIRE_PARTICIPANT_TO_NODE, frame, 2u + frame[1], take, &taken), 0);
+    ck_assert_int_eq(taken.last.heuristic, MESSAGE_HEURISTIC_HAZARD);
+}
+END_TEST
+
 START_TEST(without_memory_nothing_is_handed_over) {
     struct wire_buffer buffer = {0};
     for (uint32_t i = 0; i < 20; i++) { /* more than are kept on the stack */
@@ -394,5 +411,6 @@ int main(void) {
             what_is_not_known_is_skipped, a_frame_has_a_maximum_of_messages,
             malformed_votes_are_refused, a_set_above_the_limit_or_with_a_repeated_name_is_refused,
             malformed_phases_are_refused, reasons_and_questions_of_later_versions_are_taken_as_none,
-            without_memory_nothing_is_handed_over, NULL});
+            H7_a_heuristic_of_a_later_version_is_a_hazard, without_memory_nothing_is_handed_over,
+            NULL});
 }
