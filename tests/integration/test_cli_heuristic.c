@@ -2,6 +2,7 @@
  * `forget`, `resolve` and `troth agent`. The participant is this program, and so is its agent. */
 #include <pthread.h>
 #include <pty.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,9 +187,22 @@ static void forget_all(const char *txid) {
     json_object_put(list_of(0));
 }
 
+/* Starts node 1, and waits until it serves. `point`: the crash point of which it will die; NULL: of
+ * none. */
+static void start_1(const char *point) {
+    char why[CLUSTER_WHY_BYTES];
+    char assignment[128];
+    cluster_clear_extras(scene_cluster(), CLUSTER_NODE, 1);
+    if (point != NULL) {
+        snprintf(assignment, sizeof assignment, "TROTH_CRASH_POINT=%s", point);
+        ck_assert_int_eq(cluster_add_env(scene_cluster(), CLUSTER_NODE, 1, assignment), 0);
+    }
+    ck_assert_msg(cluster_start(scene_cluster(), CLUSTER_NODE, 1, why) == 0, "%s", why);
+    ck_assert_msg(cluster_wait_ready(scene_cluster(), READY_MS, why) == 0, "%s", why);
+}
+
 START_TEST(what_one_node_heard_of_is_listed_with_who_when_and_what_and_survives_its_crash) {
     char txid[SCENE_TXID_BYTES];
-    char why[CLUSTER_WHY_BYTES];
     json_object_put(list_of(0));
     scene_cli_begin(0, txid);
     scene_ends(DONE, WORDS("tx", "abort", txid), WORDS("aborted"));
@@ -200,8 +214,7 @@ START_TEST(what_one_node_heard_of_is_listed_with_who_when_and_what_and_survives_
     ck_assert_uint_eq(lines_with(1, "heuristic commit: participant orders"), 1); /* told once */
     detach();
     ck_assert_int_eq(cluster_kill(scene_cluster(), CLUSTER_NODE, 1), 0);
-    ck_assert_msg(cluster_start(scene_cluster(), CLUSTER_NODE, 1, why) == 0, "%s", why);
-    ck_assert_msg(cluster_wait_ready(scene_cluster(), READY_MS, why) == 0, "%s", why);
+    start_1(NULL);
     struct json_object *list = list_of(1);
     struct json_object *found = json_find(list, "txid", txid);
     ck_assert_str_eq(text_of(found, "participant"), "orders");
@@ -217,6 +230,42 @@ START_TEST(what_one_node_heard_of_is_listed_with_who_when_and_what_and_survives_
     forget_all(txid);
 }
 END_TEST
+
+#ifdef TROTH_CRASH_POINTS
+static void wait_crash_of_1(void) {
+    int status;
+    ck_assert_int_eq(cluster_wait_exit(scene_cluster(), CLUSTER_NODE, 1, READY_MS, &status), 0);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+START_TEST(S4_a_crash_around_its_row_loses_nothing_that_counted) {
+    char txid[SCENE_TXID_BYTES];
+    struct program_run out;
+    scene_cli_begin(0, txid);
+    for (int after = 0; after < 2; after++) {
+        ck_assert_int_eq(cluster_kill(scene_cluster(), CLUSTER_NODE, 1), 0);
+        start_1(after ? "after.store.heuristic" : "before.store.heuristic");
+        attach_to(1);
+        report(1, txid, MESSAGE_HEURISTIC_ABORT, PAXOS_OUTCOME_NONE, "");
+        wait_crash_of_1();
+        detach();
+        start_1(NULL);
+        json_object_put(list_of(after ? 1 : 0));
+    }
+    ck_assert_int_eq(cluster_kill(scene_cluster(), CLUSTER_NODE, 1), 0);
+    start_1("before.store.forgotten");
+    scene_run_with(&out, scene_node(1), cluster_shards(scene_cluster()),
+                   WORDS("tx", "forget", txid, "--yes"));
+    ck_assert_int_eq(out.status, NO_CONTACT);
+    program_run_release(&out);
+    wait_crash_of_1();
+    start_1(NULL);
+    json_object_put(list_of(1));
+    forget_all(txid);
+    scene_ends(DONE, WORDS("tx", "abort", txid), WORDS("aborted"));
+}
+END_TEST
+#endif
 
 START_TEST(forgetting_asks_and_leaves_a_record) {
     char txid[SCENE_TXID_BYTES];
@@ -425,6 +474,9 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {
         what_one_node_heard_of_is_listed_with_who_when_and_what_and_survives_its_crash,
+#ifdef TROTH_CRASH_POINTS
+        S4_a_crash_around_its_row_loses_nothing_that_counted,
+#endif
         forgetting_asks_and_leaves_a_record,
         a_global_id_is_read_back,
         an_agent_shows_its_branches_and_what_ends_them,
