@@ -9,6 +9,8 @@
 #include "shell/logline.h"
 
 #define WAIT_MS 5000
+/* For another connection that holds SQLite's write lock; then the process ends. */
+#define BUSY_MS 60000
 
 static void tell(char *why, size_t why_bytes, const char *text) {
     if (why != NULL && why_bytes > 0) {
@@ -82,6 +84,7 @@ int sqlite_need_work(struct troth_sqlite *sqlite) {
     }
     sqlite3 *db = troth_participant_db(sqlite->participant);
     char *why = sqlite->made_why;
+    sqlite3_busy_timeout(db, BUSY_MS);
     int err = sqlite_store_make(db);
     if (err != 0) {
         snprintf(why, SQLITE_WHY_BYTES, "cannot make troth_sqlite_work: %s", sqlite3_errmsg(db));

@@ -23,8 +23,8 @@
  * Other connections, of this or another program, may read at any time and see what is committed. To
  * write they need to go through troth_sqlite_write. One that writes past it is told so by a guard
  * trigger while a branch is prepared; while branches are open and not prepared, it makes them abort
- * (PRAGMA data_version shows it). A connection that holds SQLite's write lock for more than 5
- * seconds ends this process.
+ * (PRAGMA data_version shows it). One that holds SQLite's write lock holds up the whole
+ * participant, and after a minute ends this process.
  *
  * What can't be recorded is refused when it is tried, with a text that says what and why; never
  * lost: see docs/sqlite.md.
