@@ -1,0 +1,6 @@
+# Another transaction manager drives troth-shards by their XA switch.
+troth_library(
+  troth_foreign_scene
+  SOURCES ${CMAKE_SOURCE_DIR}/tests/lib/foreign_tm.c ${CMAKE_SOURCE_DIR}/tests/lib/foreign_scene.c
+  LINKS troth_cluster_fixture troth_shard_xa PkgConfig::SQLITE PkgConfig::CHECK)
+troth_integration_test(test_xa_switch LINKS troth_foreign_scene)
