@@ -136,10 +136,7 @@ static int prepare(struct bank_session *session, char why[SQL_WHY_BYTES]) {
             continue;
         }
         err = run_all(part, part->enlisted->prepare_sql, part->enlisted->n_prepare_sql, why);
-        if (err == 0) {
-            part->prepared = true;
-            sql_hand_over(part->sql);
-        }
+        part->prepared = err == 0;
     }
     return err;
 }

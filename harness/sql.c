@@ -62,12 +62,6 @@ void sql_drop(struct sql *sql) {
     }
 }
 
-void sql_hand_over(struct sql *sql) {
-    if (sql->kind == DATABASE_MARIADB) {
-        sql_drop(sql);
-    }
-}
-
 /* ---- PostgreSQL ------------------------------------------------------------------------------ */
 
 static int pg_failed(struct sql *sql, const PGresult *result, char why[SQL_WHY_BYTES]) {
@@ -245,4 +239,16 @@ int sql_select(struct sql *sql, const char *text, sql_row_fn *each, void *arg,
                char why[SQL_WHY_BYTES]) {
     int err = dial(sql, why);
     return err == 0 ? one(sql, text, each, arg, NULL, why) : err;
+}
+
+int sql_send_and_drop(struct sql *sql, const char *text, char why[SQL_WHY_BYTES]) {
+    int err = dial(sql, why);
+    if (err == 0 && sql->kind == DATABASE_POSTGRES) {
+        err = PQsendQuery(sql->pg, text) == 1 ? 0 : pg_failed(sql, NULL, why);
+    } else if (err == 0) {
+        err =
+            mysql_send_query(sql->mariadb, text, strlen(text)) == 0 ? 0 : mariadb_failed(sql, why);
+    }
+    sql_drop(sql);
+    return err;
 }

@@ -26,14 +26,13 @@ struct sql *sql_new(enum database_kind kind, const char *dsn, const char *setup)
 void sql_free(struct sql *sql);
 /* Closes the connection only: whatever was open in it is rolled back. */
 void sql_drop(struct sql *sql);
-/* After a branch was prepared in this session: lets others end it. MariaDB ties a prepared branch
- * to its session until that is over. */
-void sql_hand_over(struct sql *sql);
-
 /* Runs the statements of `text`, one a line, until one fails. *rows (may be NULL): how many rows
  * the last one changed. TROTH_ERR_CONFLICT: a deadlock, or a lock that was not free in time;
  * _UNAVAILABLE: no connection; _INVALID: anything else. */
 int sql_run(struct sql *sql, const char *text, int64_t *rows, char why[SQL_WHY_BYTES]);
+/* Sends one statement and closes the connection without waiting for its answer, as a program does
+ * that dies: the server carries it out when it gets to it. */
+int sql_send_and_drop(struct sql *sql, const char *text, char why[SQL_WHY_BYTES]);
 /* Runs one statement, and calls `each` for its rows until that returns other than 0, which it then
  * returns. */
 typedef int sql_row_fn(void *arg, const char *const *values, unsigned columns);
