@@ -5,7 +5,7 @@
 #include "client/tx/tx_thread.h"
 
 static struct tx_session *session_of(int rmid) {
-    struct tx_thread *thread = tx_thread_self();
+    struct tx_thread *thread = tx_thread_known();
     for (size_t i = 0; thread != NULL && i < thread->n_sessions; i++) {
         struct tx_session *session = thread->sessions[i];
         if (session->resource->kind == TX_KIND_XA && tx_session_xa_rmid(session->index) == rmid) {
@@ -25,7 +25,7 @@ int ax_reg(int rmid, XID *xid, long flags) {
         *xid = (XID){.formatID = -1};
         return TM_OK;
     }
-    return tx_session_xa_register(session, tx_states_in_transaction(tx_thread_self()->state), xid);
+    return tx_session_xa_register(session, tx_states_in_transaction(tx_thread_known()->state), xid);
 }
 
 int ax_unreg(int rmid, long flags) {

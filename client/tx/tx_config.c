@@ -14,6 +14,7 @@
 #define LINE_MAX_BYTES     198 /* of inih's buffer of 200 */
 #define NODES_MAX          31
 #define COMMIT_TIMEOUT_MAX 3600
+#define PATIENCE_MAX       86400
 
 struct reading {
     struct tx_config *config;
@@ -130,16 +131,16 @@ static int on_resource_key(struct reading *reading, size_t index, const char *na
                    name, resource->name);
 }
 
-static int set_commit_timeout(struct tx_config *config, const char *value, char *why) {
+static int set_seconds(uint32_t *ms, const char *name, const char *value, unsigned long most,
+                       char *why) {
     char *end;
     errno = 0;
     unsigned long seconds = strtoul(value, &end, 10);
     if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || seconds < 1 ||
-        seconds > COMMIT_TIMEOUT_MAX) {
-        return explain(why, "commit_timeout \"%s\": allowed are 1 to %d seconds", value,
-                       COMMIT_TIMEOUT_MAX);
+        seconds > most) {
+        return explain(why, "%s \"%s\": allowed are 1 to %lu seconds", name, value, most);
     }
-    config->commit_timeout_ms = (uint32_t)seconds * 1000;
+    *ms = (uint32_t)seconds * 1000;
     return 0;
 }
 
@@ -170,12 +171,19 @@ static int on_troth_key(struct reading *reading, const char *name, const char *v
         snprintf(reading->config->cluster, sizeof reading->config->cluster, "%s", value);
         return err;
     }
-    if (strcmp(name, "commit_timeout") == 0) {
-        int err = seen_twice(&seen[2], reading->line, name, reading->why);
-        return err != 0 ? err : set_commit_timeout(reading->config, value, reading->why);
+    struct tx_config *config = reading->config;
+    bool is_patience = strcmp(name, "patience") == 0;
+    if (is_patience || strcmp(name, "commit_timeout") == 0) {
+        int err = seen_twice(&seen[is_patience ? 3 : 2], reading->line, name, reading->why);
+        return err != 0
+                   ? err
+                   : set_seconds(is_patience ? &config->patience_ms : &config->commit_timeout_ms,
+                                 name, value, is_patience ? PATIENCE_MAX : COMMIT_TIMEOUT_MAX,
+                                 reading->why);
     }
     return explain(reading->why,
-                   "unknown key \"%s\" in [troth]; allowed are cluster, nodes, commit_timeout",
+                   "unknown key \"%s\" in [troth]; allowed are cluster, nodes, commit_timeout, "
+                   "patience",
                    name);
 }
 
@@ -317,7 +325,8 @@ static int check_whole(const struct reading *reading, const char *path, char why
 
 int tx_config_read(struct tx_config *config, const char *path, char why[TX_WHY_BYTES]) {
     struct reading reading = {.config = config, .file = fopen(path, "re")};
-    *config = (struct tx_config){.cluster = "troth", .commit_timeout_ms = 30000};
+    *config =
+        (struct tx_config){.cluster = "troth", .commit_timeout_ms = 30000, .patience_ms = 60000};
     if (reading.file == NULL) {
         return explain(why, "cannot read the configuration %s: %s; $TROTH_TX_CONFIG names it", path,
                        strerror(errno));

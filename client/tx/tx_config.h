@@ -48,6 +48,7 @@ struct tx_config {
     char cluster[TROTH_GID_NAME_BYTES];
     char nodes[TX_NODES_BYTES];
     uint32_t commit_timeout_ms;
+    uint32_t patience_ms;
     struct tx_resource resources[TX_RESOURCES_MAX];
     size_t n_resources;
 };

@@ -69,9 +69,15 @@ static int manager_commit(void *arg, struct troth_txid txid, const struct troth_
     int err =
         troth_commit(process->troth, txid, branches, n, process->config.commit_timeout_ms, &result);
     *outcome = err == 0 ? result.outcome : TROTH_OUTCOME_NONE;
-    snprintf(why, TX_WHY_BYTES, "transaction %s: %s%s%.300s", troth_txid_format(txid, text),
-             err != 0 ? "whether it is committed is not known here: " : "",
-             err != 0 ? troth_err_text(err) : "", result.detail);
+    if (err != 0) {
+        snprintf(why, TX_WHY_BYTES,
+                 "transaction %s: whether it is committed is not known here: %.300s",
+                 troth_txid_format(txid, text),
+                 result.detail[0] != '\0' ? result.detail : troth_err_text(err));
+    } else {
+        snprintf(why, TX_WHY_BYTES, "transaction %s: %.300s", troth_txid_format(txid, text),
+                 result.detail);
+    }
     return err;
 }
 

@@ -67,12 +67,14 @@ static int open_database(struct tx_process *process, size_t i, char why[TX_WHY_B
     struct driver *driver;
     int err = make_driver(&driver, &process->config, resource, detail);
     if (err == 0) {
-        err = resource_open(&process->databases[i], driver,
-                            &(struct troth_database_options){.cluster = process->config.cluster,
-                                                             .name = resource->name,
-                                                             .nodes = process->config.nodes,
-                                                             .dsn = resource->dsn},
-                            detail, sizeof detail);
+        err = resource_open(
+            &process->databases[i], driver,
+            &(struct troth_database_options){.cluster = process->config.cluster,
+                                             .name = resource->name,
+                                             .nodes = process->config.nodes,
+                                             .dsn = resource->dsn,
+                                             .patience_ms = process->config.patience_ms},
+            detail, sizeof detail);
     }
     if (err != 0) {
         snprintf(why, TX_WHY_BYTES, "%s: %s", resource->name,

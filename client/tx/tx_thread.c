@@ -23,9 +23,13 @@ static void make_key(void) {
     has_key = pthread_key_create(&key, thread_ends) == 0;
 }
 
-struct tx_thread *tx_thread_self(void) {
+struct tx_thread *tx_thread_known(void) {
     pthread_once(&once, make_key);
-    struct tx_thread *thread = has_key ? pthread_getspecific(key) : NULL;
+    return has_key ? pthread_getspecific(key) : NULL;
+}
+
+struct tx_thread *tx_thread_self(void) {
+    struct tx_thread *thread = tx_thread_known();
     if (thread != NULL || !has_key) {
         return thread;
     }

@@ -19,6 +19,8 @@ struct tx_thread {
 
 /* The calling thread's; made when there is none. NULL: out of memory. */
 struct tx_thread *tx_thread_self(void);
+/* NULL: this thread has made no tx_* call. */
+struct tx_thread *tx_thread_known(void);
 
 /* Opens the process and all sessions, or none. TX_OK, TX_ERROR, TX_FAIL with thread->why. */
 int tx_thread_open(struct tx_thread *thread);

@@ -280,8 +280,9 @@ static int xa_start(XID *xid, int rmid, long flags) {
     if (manager == NULL || flags != TMNOFLAGS) {
         return manager == NULL ? XAER_PROTO : XAER_INVAL;
     }
-    if (crooked_open(&file, manager->path) != 0) {
-        return XAER_RMFAIL;
+    struct rule rule = next_rule(manager, "start");
+    if (rule.code != CODE_NORMAL || crooked_open(&file, manager->path) != 0) {
+        return rule.code != CODE_NORMAL ? rule.code : XAER_RMFAIL;
     }
     bool is_new = crooked_find(&file, xid) == NULL;
     if (is_new) {
@@ -298,6 +299,9 @@ static int xa_prepare(XID *xid, int rmid, long flags) {
     return on_branch("prepare", xid, rmid, flags, "idle", NULL, "prepared");
 }
 static int xa_commit(XID *xid, int rmid, long flags) {
+    if (flags == TMONEPHASE) {
+        return on_branch("commit", xid, rmid, TMNOFLAGS, "idle", NULL, "committed");
+    }
     return on_branch("commit", xid, rmid, flags, "prepared", NULL, "committed");
 }
 static int xa_rollback(XID *xid, int rmid, long flags) {
@@ -428,6 +432,25 @@ static int dynamic_commit(XID *xid, int rmid, long flags) {
     return is_registered(rmid) ? xa_commit(xid, rmid, flags) : XAER_RMFAIL;
 }
 
+int crooked_work(int rmid) {
+    struct manager *manager = manager_here(rmid);
+    struct crooked_file file;
+    XID xid = {.formatID = 0};
+    if (manager == NULL) {
+        return XAER_PROTO;
+    }
+    int code = ax_reg(rmid, &xid, TMNOFLAGS);
+    if (code != TM_OK || xid.formatID == -1) {
+        return code;
+    }
+    if (crooked_open(&file, manager->path) != 0) {
+        return XAER_RMFAIL;
+    }
+    crooked_set(&file, &xid, "active");
+    crooked_close(&file, 1);
+    return TM_OK;
+}
+
 /* ---- Switches -------------------------------------------------------------------------------- */
 
 #define SWITCH(NAME, FLAGS, VERSION, OPEN, COMMIT, RECOVER)                                        \
@@ -440,6 +463,8 @@ struct xa_switch_t crooked_switch =
     SWITCH("Crooked", TMNOMIGRATE, 0, xa_open, xa_commit, xa_recover);
 struct xa_switch_t crooked_dynamic =
     SWITCH("Crooked, dynamic", TMREGISTER, 0, dynamic_open, dynamic_commit, xa_recover);
+struct xa_switch_t crooked_registering =
+    SWITCH("Crooked, registering", TMREGISTER, 0, xa_open, xa_commit, xa_recover);
 struct xa_switch_t crooked_version =
     SWITCH("Crooked", TMNOFLAGS, 1, xa_open, xa_commit, xa_recover);
 struct xa_switch_t crooked_nameless =

@@ -11,8 +11,8 @@
  *     file=PATH               where its branches are; must be there
  *     <call>=<code>[+<effect>][:<times>]
  *                             that call returns the code (a name or a number), the first `times`
- *                             times, or always. Calls: open, close, prepare, commit, rollback,
- *                             forget, recover. Effects:
+ *                             times, or always. Calls: open, close, start, end, prepare, commit,
+ *                             rollback, forget, recover. Effects:
  *                               +done   the call does its work all the same
  *                               +kept   the branch stays as it was
  *                               +gone   the branch is lost
@@ -42,11 +42,13 @@
 extern struct xa_switch_t crooked_switch;
 extern struct xa_switch_t *crooked_pointer;
 extern struct xa_switch_t crooked_dynamic;
+extern struct xa_switch_t crooked_registering;
 extern struct xa_switch_t crooked_version;
 extern struct xa_switch_t crooked_nameless;
 extern struct xa_switch_t crooked_no_recover;
 extern char crooked_small[120];
 extern struct xa_switch_t *crooked_nothing;
+int crooked_work(int rmid);
 struct xa_switch_t *crooked_function(void);
 struct xa_switch_t *crooked_nothing_function(void);
 

@@ -34,7 +34,7 @@ static void refuses(const char *text, const char *at, const char *words) {
 START_TEST(a_whole_configuration_is_read) {
     ck_assert_int_eq(
         reads("[troth]\ncluster = shop\nnodes = 127.0.0.1:7101,127.0.0.1:7102\n"
-              "   127.0.0.1:7103\ncommit_timeout = 5\n"
+              "   127.0.0.1:7103\ncommit_timeout = 5\npatience = 7\n"
               "[resource orders] ; the shop's\nkind = postgres\n"
               "dsn = host=/run/pg dbname=orders\n"
               "[resource stock]\nkind = mariadb\ndsn = database=stock\nagent = localhost:7301\n"
@@ -44,6 +44,7 @@ START_TEST(a_whole_configuration_is_read) {
     ck_assert_str_eq(config.cluster, "shop");
     ck_assert_str_eq(config.nodes, "127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103");
     ck_assert_uint_eq(config.commit_timeout_ms, 5000);
+    ck_assert_uint_eq(config.patience_ms, 7000);
     ck_assert_uint_eq(config.n_resources, 3);
     ck_assert_str_eq(config.resources[0].name, "orders");
     ck_assert_int_eq(config.resources[0].kind, TX_KIND_POSTGRES);
@@ -63,6 +64,7 @@ START_TEST(what_is_left_out_has_a_default) {
     ck_assert_int_eq(reads(TROTH PG), 0);
     ck_assert_str_eq(config.cluster, "troth");
     ck_assert_uint_eq(config.commit_timeout_ms, 30000);
+    ck_assert_uint_eq(config.patience_ms, 60000);
 }
 END_TEST
 
@@ -77,6 +79,7 @@ START_TEST(what_is_wrong_is_said_with_its_line) {
     refuses(TROTH PG "agent = nowhere\n", ":6: ", "nowhere");
     refuses("[troth]\nnodes = nowhere\n" PG, ":2: ", "nowhere");
     refuses(TROTH "commit_timeout = 0\n" PG, ":3: ", "1 to 3600 seconds");
+    refuses(TROTH "patience = 1d\n" PG, ":3: ", "1 to 86400 seconds");
     refuses(TROTH "cluster = not a name\n" PG, ":3: ", "A-Za-z0-9._-");
     refuses(TROTH "no equals sign\n" PG, ":3: ", "name = value");
 }
