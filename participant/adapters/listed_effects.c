@@ -124,7 +124,8 @@ void listed_send_ack(struct listed *all, uint32_t nodes, const struct branch *br
     for (uint32_t node = 1; node <= PAXOS_NODES_MAX; node++) {
         struct listed_effect *effect = send_to(all, nodes, node, MESSAGE_ACK, branch->txid);
         if (effect != NULL) {
-            effect->message.outcome = branch->done;
+            effect->message.outcome =
+                branch->heuristic != MESSAGE_HEURISTIC_NONE ? branch->told : branch->done;
             effect->message.heuristic = branch->heuristic;
             message_set_detail(&effect->message,
                                branch->heuristic != MESSAGE_HEURISTIC_NONE ? branch->detail : NULL);

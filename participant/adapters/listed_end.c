@@ -38,6 +38,16 @@ static void forgotten(struct listed *all, struct branch *branch) {
     listed_timer(all, branch, listed_jitter(all, LISTED_FORGOTTEN_MS));
 }
 
+/* What was ended by hand before can be compared now: that is news for all nodes. */
+static void told_after(struct listed *all, struct branch *branch, uint32_t node,
+                       enum paxos_outcome outcome) {
+    bool is_news = branch->told == PAXOS_OUTCOME_NONE;
+    if (is_news) {
+        branch->told = outcome;
+    }
+    listed_send_ack(all, is_news ? LISTED_ALL_NODES : 1u << node, branch);
+}
+
 void listed_on_decision(struct listed *all, uint32_t node, const struct message *message) {
     struct branch *branch = listed_find(all, message->txid);
     if (message->forgotten) {
@@ -58,9 +68,11 @@ void listed_on_decision(struct listed *all, uint32_t node, const struct message 
     }
     branch->told_by |= 1u << node;
     switch (branch->state) {
+    case LISTED_HEURISTIC:
+        told_after(all, branch, node, message->outcome);
+        return;
     case LISTED_COMMITTED:
     case LISTED_ABORTED:
-    case LISTED_HEURISTIC:
         listed_send_ack(all, 1u << node, branch);
         return;
     case LISTED_COMMITTING:
@@ -113,13 +125,14 @@ static void finish(struct listed *all, struct branch *branch) {
 
 /* Every node gets it and stores it before anybody takes the branch for ended. */
 static void finish_heuristic(struct listed *all, struct branch *branch, enum message_heuristic kind,
-                             const char *detail) {
+                             enum paxos_outcome told, const char *detail) {
     branch->heuristic = kind;
+    branch->told = told;
     listed_move(all, branch, LISTED_HEURISTIC);
     listed_set_detail(all, branch, detail);
     all->heuristics++;
     listed_alarm(all, branch->txid, "heuristic: the outcome is %s: %s",
-                 paxos_outcome_name(branch->done), detail);
+                 told != PAXOS_OUTCOME_NONE ? paxos_outcome_name(told) : "not known", detail);
     listed_send_ack(all, LISTED_ALL_NODES, branch);
 }
 
@@ -210,11 +223,12 @@ static void on_resolve_result(struct listed *all, struct branch *branch,
     snprintf(detail, sizeof detail, "%s", branch->detail != NULL ? branch->detail : "by hand");
     listed_tell(all, LISTED_RESOLVED, branch->request, branch->txid, 0, NULL);
     branch->request = 0;
+    enum paxos_outcome told = branch->pending; /* it came meanwhile, or NONE */
     branch->pending = PAXOS_OUTCOME_NONE;
     finish_heuristic(all, branch,
                      branch->done == PAXOS_OUTCOME_COMMITTED ? MESSAGE_HEURISTIC_COMMIT
                                                              : MESSAGE_HEURISTIC_ABORT,
-                     detail);
+                     told, detail);
 }
 
 void listed_on_end_result(struct listed *all, struct branch *branch,
@@ -229,7 +243,8 @@ void listed_on_end_result(struct listed *all, struct branch *branch,
     } else {
         enum message_heuristic kind = heuristic_of(event->result);
         bool is_told = event->detail != NULL && event->detail[0] != '\0';
-        finish_heuristic(all, branch, kind, is_told ? event->detail : what_it_did(kind));
+        finish_heuristic(all, branch, kind, branch->done,
+                         is_told ? event->detail : what_it_did(kind));
     }
 }
 

@@ -32,7 +32,9 @@ struct branch {
     uint32_t majority;          /* of the cluster's nodes, as the most of them say */
     enum paxos_outcome pending; /* a decision that came during a call */
     enum message_heuristic heuristic;
-    enum paxos_outcome done; /* HEURISTIC: what was acknowledged with it */
+    enum paxos_outcome done; /* what was carried out, or tried */
+    enum paxos_outcome told; /* HEURISTIC: the outcome that it is compared with. NONE: ended by hand
+                              * before there was one, so that its report acknowledges nothing */
     uint64_t receipt;
     uint64_t listed_no; /* of the last listing that showed it */
     uint64_t request;   /* who waits: for the enlistment, or for the end by hand */
