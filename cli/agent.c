@@ -1,6 +1,7 @@
 /* troth agent: a database's agent, and what it waits for. */
 #include "cli/agent.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +21,12 @@ int agent_open(const struct cli *cli, const char *address, struct agent *agent) 
     char text[RPC_STATUS_TEXT_MAX];
     struct addresses addresses;
     char why[TROTH_TEXT_BYTES];
+    *agent = (struct agent){.address = address};
     if (addresses_parse(&addresses, address, false, 1, why, sizeof why) != 0) {
         return cli_usage(cli, "%s: %s", address, why);
     }
     addresses_release(&addresses);
-    *agent =
-        (struct agent){.address = address,
-                       .timeout_ms = cli->timeout_ms == 0 ? AGENT_TIMEOUT_MS : cli->timeout_ms};
+    agent->timeout_ms = cli->timeout_ms == 0 ? AGENT_TIMEOUT_MS : cli->timeout_ms;
     int err = rpc_new(&agent->rpc, &(struct rpc_options){.threads = 1});
     if (err == 0) {
         err = rpc_channel_new(&agent->channel, agent->rpc, address);
@@ -273,6 +273,7 @@ int cli_agent(struct cli *cli, int argc, char **argv) {
     if (status != 0) {
         return status;
     }
+    assert(agent.self != NULL && agent.self->branch != NULL);
     Troth__V1__AgentBranchesReply *branches = agent_branches(&agent, cli->limit, &status, text);
     struct known *known = branches == NULL ? NULL : calloc(branches->n_branches + 1, sizeof *known);
     if (known == NULL) {

@@ -2,6 +2,7 @@
  *
  * What it does can't be undone and may break the transaction in two, so it shows first what Troth
  * knows, refuses what is against a known outcome, and asks two different questions. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -215,6 +216,7 @@ int cli_tx_resolve(struct cli *cli, int argc, char **argv) {
     }
     status = agent_open(cli, cli->agent, &r.agent);
     if (status == 0) {
+        assert(r.agent.self != NULL && r.agent.self->branch != NULL);
         status = check_gid(&r);
         if (status == 0 && !cli->json) {
             show_branch(&r);

@@ -27,7 +27,7 @@ struct node_log_heuristic {
 };
 
 /* *changed: this is new, or says more than what was known. TROTH_ERR_STORAGE. */
-int node_log_store_heuristic(struct node_log *log, const struct node_log_heuristic *heuristic,
+int node_log_store_heuristic(struct node_log *log, const struct node_log_heuristic *report,
                              bool *changed);
 /* Whether a report of this branch can be taken: it has a row, or there is room for one more. */
 bool node_log_has_room(struct node_log *log, struct troth_txid txid, const char *participant);
