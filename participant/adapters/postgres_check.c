@@ -41,7 +41,7 @@ int postgres_check(struct driver_connection *connection, char why[DRIVER_WHY_BYT
         return err;
     }
     struct postgres_driver *driver = connection->driver;
-    PGresult *result = postgres_query(connection, look, &err, NULL, why, DRIVER_WHY_BYTES);
+    PGresult *result = postgres_query(connection, look, &err, why, DRIVER_WHY_BYTES);
     if (result == NULL) {
         return err;
     }
@@ -81,7 +81,7 @@ void postgres_watch_fullness(struct driver_connection *connection) {
                                                            now_ms + POSTGRES_FULLNESS_MS)) {
         return;
     }
-    PGresult *result = postgres_query(connection, look, &err, NULL, why, sizeof why);
+    PGresult *result = postgres_query(connection, look, &err, why, sizeof why);
     if (result != NULL) {
         warn_if_nearly_full(driver, result);
     }

@@ -86,6 +86,7 @@ int postgres_driver_new(struct driver **out, const char *cluster, const char *pa
         return TROTH_ERR_NO_MEMORY;
     }
     driver->base.ops = &ops;
+    driver->call_ms = POSTGRES_CALL_MS;
     snprintf(driver->base.cluster, sizeof driver->base.cluster, "%s", cluster);
     snprintf(driver->base.participant, sizeof driver->base.participant, "%s", participant);
     atomic_init(&driver->warned_evidence, false);

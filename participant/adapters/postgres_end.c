@@ -64,8 +64,7 @@ static PGresult *ask(struct ending *ending, enum postgres_statement statement, i
     *err = TROTH_ERR_NO_MEMORY;
     if (gids != NULL && receipts != NULL) {
         const char *const values[] = {gids, receipts};
-        result =
-            postgres_run(ending->connection, statement, values, err, NULL, why, DRIVER_WHY_BYTES);
+        result = postgres_run(ending->connection, statement, values, err, why, DRIVER_WHY_BYTES);
     }
     free(gids);
     free(receipts);
@@ -148,6 +147,18 @@ static void on_noted(struct ending *ending, const PGresult *result) {
     }
 }
 
+/* For what an operator must change; else NULL. */
+static const char *remedy_of(const PGresult *result) {
+    if (strcmp(postgres_state(result), "42501") == 0) {
+        return "it was prepared by another user, and only that one or a superuser may end it: give "
+               "the participant's dsn the user that prepares";
+    }
+    if (strcmp(postgres_state(result), "0A000") == 0) { /* "belongs to another database" */
+        return "it was prepared in another database of the server: it can be ended only from there";
+    }
+    return NULL;
+}
+
 static void on_ended(struct ending *ending, size_t i, const PGresult *result) {
     char why[DRIVER_WHY_BYTES];
     if (PQresultStatus(result) == PGRES_COMMAND_OK) {
@@ -162,7 +173,8 @@ static void on_ended(struct ending *ending, size_t i, const PGresult *result) {
         ending->is_gone[i] = true;
     } else {
         int err = postgres_error(result, why, sizeof why);
-        set(ending, i, err, why);
+        const char *remedy = remedy_of(result);
+        set(ending, i, remedy != NULL ? TROTH_ERR_MISMATCH : err, remedy != NULL ? remedy : why);
     }
 }
 
@@ -298,8 +310,7 @@ static void unnote(struct ending *ending) {
                      : NULL;
     if (gids != NULL) {
         const char *const values[] = {gids};
-        PQclear(
-            postgres_run(ending->connection, POSTGRES_UNNOTE, values, &err, NULL, why, sizeof why));
+        PQclear(postgres_run(ending->connection, POSTGRES_UNNOTE, values, &err, why, sizeof why));
     }
     free(gids);
 }

@@ -36,6 +36,7 @@
 struct postgres_driver {
     struct driver base; /* must be the first */
     char *dsn;
+    int call_ms; /* POSTGRES_CALL_MS; tests shorten it */
     atomic_bool warned_evidence;
     atomic_bool warned_rights;
     _Atomic int64_t housekeeping_ms; /* when it is due, monotonic */
@@ -89,13 +90,11 @@ int postgres_session(struct driver_connection *connection, char why[DRIVER_WHY_B
 void postgres_hang_up(struct driver_connection *connection);
 
 /* Runs one statement, SQL or a prepared one. The result is to be cleared; NULL: an error, as
- * postgres_error has it; SQLSTATE goes to `state` (may be NULL). */
-PGresult *postgres_query(struct driver_connection *connection, const char *sql, int *err,
-                         char *state, char *why, size_t why_bytes);
+ * postgres_error has it. */
+PGresult *postgres_query(struct driver_connection *connection, const char *sql, int *err, char *why,
+                         size_t why_bytes);
 PGresult *postgres_run(struct driver_connection *connection, enum postgres_statement statement,
-                       const char *const *values, int *err, char *state, char *why,
-                       size_t why_bytes);
-#define POSTGRES_STATE_BYTES 6
+                       const char *const *values, int *err, char *why, size_t why_bytes);
 
 /* A pipeline: begin; sends, each with a Sync of its own; flush; as many results, in order; end. A
  * send's or flush's failure shows in the results. */

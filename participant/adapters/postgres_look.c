@@ -78,7 +78,7 @@ void postgres_vote(struct driver_connection *connection, struct driver_branch *b
     char *gids = postgres_gid_array(&connection->driver->base, branches, n, NULL);
     if (gids != NULL && (err = postgres_session(connection, why)) == 0) {
         const char *const values[] = {gids};
-        result = postgres_run(connection, POSTGRES_FIND, values, &err, NULL, why, sizeof why);
+        result = postgres_run(connection, POSTGRES_FIND, values, &err, why, sizeof why);
     }
     fail_all(branches, n, result == NULL ? err : DRIVER_NOT_PREPARED, result == NULL ? why : "");
     for (int row = 0; row < PQntuples(result); row++) {
@@ -98,7 +98,7 @@ static void roll_back_second_use(struct driver_connection *connection, const cha
     char why[DRIVER_WHY_BYTES] = "done";
     int err = 0;
     snprintf(sql, sizeof sql, "ROLLBACK PREPARED '%s'", gid);
-    PQclear(postgres_query(connection, sql, &err, NULL, why, sizeof why));
+    PQclear(postgres_query(connection, sql, &err, why, sizeof why));
     logline(
         LOGLINE_WARN,
         "%s: %s was prepared again after it was committed: a client has used a global id twice; "
@@ -122,7 +122,7 @@ static void tidy(struct driver_connection *connection, const char *before, const
     }
     snprintf(limit, sizeof limit, "%d", POSTGRES_EVIDENCE_AT_ONCE);
     const char *const values[] = {before, after, limit};
-    PGresult *result = postgres_run(connection, POSTGRES_TIDY, values, &err, NULL, why, sizeof why);
+    PGresult *result = postgres_run(connection, POSTGRES_TIDY, values, &err, why, sizeof why);
     if (result == NULL) {
         logline(LOGLINE_WARN, "%s: cannot delete old rows from troth.committed: %s",
                 driver->base.participant, why);
@@ -162,8 +162,7 @@ int postgres_list(struct driver_connection *connection, driver_each_fn *each, vo
         return err;
     }
     postgres_gid_ends(&connection->driver->base, before, after);
-    PGresult *result =
-        postgres_run(connection, POSTGRES_LIST, values, &err, NULL, why, DRIVER_WHY_BYTES);
+    PGresult *result = postgres_run(connection, POSTGRES_LIST, values, &err, why, DRIVER_WHY_BYTES);
     for (int row = 0; err == 0 && row < PQntuples(result); row++) {
         err = show(connection, result, row, each, arg);
     }

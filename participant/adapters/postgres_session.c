@@ -39,31 +39,80 @@ int postgres_error(const PGresult *result, char *why, size_t why_bytes) {
     if (strcmp(state, "55000") == 0) { /* "... is busy": another session is ending it now */
         return TROTH_ERR_FULL;
     }
-    if (strcmp(state, "42501") == 0) {
-        snprintf(why, why_bytes,
-                 "it was prepared by another user, and only that one or a superuser may end it: "
-                 "give the participant's dsn the user that prepares");
-        return TROTH_ERR_MISMATCH;
-    }
-    if (strcmp(state, "0A000") == 0) { /* "... belongs to another database" */
-        snprintf(why, why_bytes,
-                 "it was prepared in another database of the server: it can be ended only from "
-                 "there");
-        return TROTH_ERR_MISMATCH;
-    }
     return TROTH_ERR_STORAGE;
-}
-
-/* ---- Dialling -------------------------------------------------------------------------------- */
-
-static void ignore_notice(void *arg, const char *message) {
-    (void)arg;
-    (void)message;
 }
 
 void postgres_hang_up(struct driver_connection *connection) {
     PQfinish(connection->session);
     connection->session = NULL;
+}
+
+/* ---- Statements ------------------------------------------------------------------------------ */
+
+/* The next result; NULL at the end of a statement's, and when the session is lost. */
+static PGresult *next_result(struct driver_connection *connection) {
+    int64_t until = clock_monotonic_ms() + connection->driver->call_ms;
+    while (connection->session != NULL && PQisBusy(connection->session)) {
+        struct pollfd fd = {.fd = PQsocket(connection->session), .events = POLLIN};
+        int64_t left = until - clock_monotonic_ms();
+        if (left <= 0) {
+            postgres_hang_up(connection);
+        } else if (poll(&fd, 1, (int)left) > 0 && PQconsumeInput(connection->session) == 0) {
+            break; /* PQgetResult says so */
+        }
+    }
+    return connection->session == NULL ? NULL : PQgetResult(connection->session);
+}
+
+static PGresult *check(struct driver_connection *connection, PGresult *result, int *err, char *why,
+                       size_t why_bytes) {
+    if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK) {
+        *err = 0;
+        return result;
+    }
+    *err = postgres_error(result, why, why_bytes);
+    if (*err == TROTH_ERR_UNAVAILABLE) {
+        postgres_hang_up(connection);
+    }
+    PQclear(result);
+    return NULL;
+}
+
+/* The one statement that was sent. */
+static PGresult *only_result(struct driver_connection *connection) {
+    PGresult *first = next_result(connection);
+    for (PGresult *more = first; more != NULL;) {
+        more = next_result(connection);
+        PQclear(more);
+    }
+    return first;
+}
+
+PGresult *postgres_query(struct driver_connection *connection, const char *sql, int *err, char *why,
+                         size_t why_bytes) {
+    PGresult *result = NULL;
+    if (PQsendQueryParams(connection->session, sql, 0, NULL, NULL, NULL, NULL, 0) == 1) {
+        result = only_result(connection);
+    }
+    return check(connection, result, err, why, why_bytes);
+}
+
+PGresult *postgres_run(struct driver_connection *connection, enum postgres_statement statement,
+                       const char *const *values, int *err, char *why, size_t why_bytes) {
+    const struct postgres_sql *sql = &postgres_sql[statement];
+    PGresult *result = NULL;
+    if (PQsendQueryPrepared(connection->session, sql->name, sql->n_params, values, NULL, NULL, 0) ==
+        1) {
+        result = only_result(connection);
+    }
+    return check(connection, result, err, why, why_bytes);
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------ */
+
+static void ignore_notice(void *arg, const char *message) {
+    (void)arg;
+    (void)message;
 }
 
 /* A server that has gone since the last call is better noticed before the next one is sent: whether
@@ -91,24 +140,12 @@ static PGconn *connect_to(const struct postgres_driver *driver) {
     return PQconnectdbParams(keywords, values, 1);
 }
 
-static bool run_quietly(PGconn *session, const char *sql, char *why, size_t why_bytes) {
-    PGresult *result = PQexec(session, sql);
-    bool ok =
-        PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
-    if (!ok) {
-        one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), why, why_bytes);
-    }
-    PQclear(result);
-    return ok;
+/* The first value of an answer; "" for NULL and for no answer. */
+static bool answer_is(const PGresult *result, int column, const char *text) {
+    return PQntuples(result) > 0 && strcmp(PQgetvalue(result, 0, column), text) == 0;
 }
 
-static bool is_true(PGconn *session, const char *sql) {
-    PGresult *result = PQexec(session, sql);
-    bool is = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
-              strcmp(PQgetvalue(result, 0, 0), "t") == 0;
-    PQclear(result);
-    return is;
-}
+/* ---- Evidence -------------------------------------------------------------------------------- */
 
 static void warn_of_evidence(struct postgres_driver *driver, const char *why) {
     if (!atomic_exchange(&driver->warned_evidence, true)) {
@@ -120,49 +157,65 @@ static void warn_of_evidence(struct postgres_driver *driver, const char *why) {
     }
 }
 
-/* The table for evidence, made if it is not there and may be. The lock is for several sessions that
- * find it missing at once. */
-static bool have_evidence(struct postgres_driver *driver, PGconn *session) {
+/* The lock is for several sessions that find the table missing at once. */
+static int make_table(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
+    static const char *const steps[] = {
+        "BEGIN",
+        "SELECT pg_advisory_xact_lock(hashtext('troth.committed'))",
+        "CREATE SCHEMA IF NOT EXISTS troth",
+        "CREATE TABLE IF NOT EXISTS troth.committed (gid text COLLATE \"C\" PRIMARY KEY, "
+        "xid bigint NOT NULL, at timestamptz NOT NULL DEFAULT now())",
+        "COMMENT ON TABLE troth.committed IS 'Branches that Troth was about to commit, in the last "
+        "hour: how it tells its own commits from others after a restart'",
+        "COMMIT",
+    };
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < sizeof steps / sizeof *steps; i++) {
+        PQclear(postgres_query(connection, steps[i], &err, why, DRIVER_WHY_BYTES));
+    }
+    if (err != 0 && connection->session != NULL) {
+        int ignored;
+        char unread[DRIVER_WHY_BYTES];
+        PQclear(postgres_query(connection, "ROLLBACK", &ignored, unread, sizeof unread));
+    }
+    return err;
+}
+
+/* The table for evidence, made if it is not there and may be. */
+static bool have_evidence(struct driver_connection *connection) {
     static const char look[] =
         "SELECT bool_and(has_table_privilege(to_regclass('troth.committed'), p)) "
         "FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p";
-    static const char make[] =
-        "SELECT pg_advisory_xact_lock(hashtext('troth.committed')); "
-        "CREATE SCHEMA IF NOT EXISTS troth; "
-        "CREATE TABLE IF NOT EXISTS troth.committed (gid text COLLATE \"C\" PRIMARY KEY, "
-        "xid bigint NOT NULL, at timestamptz NOT NULL DEFAULT now()); "
-        "COMMENT ON TABLE troth.committed IS 'Branches that Troth was about to commit, in the last "
-        "hour: how it tells its own commits from others after a restart'";
-    char why[DRIVER_WHY_BYTES] = "no rights on the table troth.committed";
-    if (is_true(session, look)) {
-        return true;
+    char why[DRIVER_WHY_BYTES] = "no rights on it";
+    int err = 0;
+    PGresult *result = postgres_query(connection, look, &err, why, sizeof why);
+    bool have = answer_is(result, 0, "t");
+    bool is_there = have || answer_is(result, 0, "f");
+    PQclear(result);
+    if (err == 0 && !is_there) {
+        have = make_table(connection, why) == 0;
     }
-    bool is_there = is_true(session, "SELECT to_regclass('troth.committed') IS NOT NULL");
-    if (!is_there && run_quietly(session, make, why, sizeof why)) {
-        return true;
+    if (!have && connection->session != NULL) {
+        warn_of_evidence(connection->driver, why);
     }
-    warn_of_evidence(driver, why);
-    return false;
+    return have;
 }
 
-static bool prepare_all(struct driver_connection *connection, PGconn *session, char *why) {
-    for (unsigned i = 0; i < POSTGRES_STATEMENTS; i++) {
+/* ---- Dialling -------------------------------------------------------------------------------- */
+
+static int prepare_all(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < POSTGRES_STATEMENTS; i++) {
         const struct postgres_sql *sql = &postgres_sql[i];
         const char *text = connection->has_evidence ? sql->with_evidence : sql->without_evidence;
         if (text == NULL) {
             continue;
         }
-        PGresult *result = PQprepare(session, sql->name, text, 0, NULL);
-        bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
-        if (!ok) {
-            one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), why, DRIVER_WHY_BYTES);
-        }
-        PQclear(result);
-        if (!ok) {
-            return false;
-        }
+        int sent = PQsendPrepare(connection->session, sql->name, text, 0, NULL);
+        PQclear(check(connection, sent == 1 ? only_result(connection) : NULL, &err, why,
+                      DRIVER_WHY_BYTES));
     }
-    return true;
+    return err;
 }
 
 /* What the user's or database's own settings must not do to our sessions. */
@@ -174,47 +227,66 @@ static const char session_settings[] =
     "('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS v (name, value) "
     "ON s.name = v.name";
 
+/* A server that has no list of prepared transactions for us. */
+static int look_for_misfit(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
+    int err = 0;
+    if (PQserverVersion(connection->session) < POSTGRES_VERSION_MIN) {
+        snprintf(why, DRIVER_WHY_BYTES, "the server is PostgreSQL %s: upgrade it to 10 or newer",
+                 PQparameterStatus(connection->session, "server_version"));
+        return TROTH_ERR_MISMATCH;
+    }
+    /* A session with a standby never becomes one with a primary's list by itself. */
+    PGresult *result =
+        postgres_query(connection, "SELECT pg_is_in_recovery()", &err, why, DRIVER_WHY_BYTES);
+    if (answer_is(result, 0, "t")) {
+        snprintf(why, DRIVER_WHY_BYTES,
+                 "the server is a standby (pg_is_in_recovery), which can't end transactions: name "
+                 "the primary in the dsn, or all hosts with target_session_attrs=read-write");
+        err = TROTH_ERR_MISMATCH;
+    }
+    PQclear(result);
+    return err;
+}
+
+static int set_up(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
+    int err = look_for_misfit(connection, why);
+    if (err == 0) {
+        PQclear(postgres_query(connection, session_settings, &err, why, DRIVER_WHY_BYTES));
+    }
+    if (err != 0) {
+        return err;
+    }
+    connection->has_evidence = have_evidence(connection);
+    if (connection->has_evidence && prepare_all(connection, why) != 0) {
+        connection->has_evidence = false; /* a table of that name, and not ours */
+        if (connection->session != NULL) {
+            warn_of_evidence(connection->driver, why);
+            PQclear(postgres_query(connection, "DEALLOCATE ALL", &err, why, DRIVER_WHY_BYTES));
+        }
+    }
+    if (connection->session == NULL) {
+        return TROTH_ERR_UNAVAILABLE;
+    }
+    return err != 0 || connection->has_evidence ? err : prepare_all(connection, why);
+}
+
 static int dial(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
     PGconn *session = connect_to(connection->driver);
     int err = TROTH_ERR_UNAVAILABLE;
+    connection->session = session;
     if (session == NULL) {
+        snprintf(why, DRIVER_WHY_BYTES, "out of memory");
         return TROTH_ERR_NO_MEMORY;
     }
     PQsetNoticeProcessor(session, ignore_notice, NULL);
     if (PQstatus(session) != CONNECTION_OK) {
         one_line(PQerrorMessage(session), why, DRIVER_WHY_BYTES);
-        goto out;
+    } else {
+        err = set_up(connection, why);
     }
-    if (PQserverVersion(session) < POSTGRES_VERSION_MIN) {
-        snprintf(why, DRIVER_WHY_BYTES, "the server is PostgreSQL %s: upgrade it to 10 or newer",
-                 PQparameterStatus(session, "server_version"));
-        err = TROTH_ERR_MISMATCH;
-        goto out;
+    if (err != 0) {
+        postgres_hang_up(connection);
     }
-    /* A standby has no list; it can't become a primary's session without a new one. */
-    if (is_true(session, "SELECT pg_is_in_recovery()")) {
-        snprintf(why, DRIVER_WHY_BYTES,
-                 "the server is a standby (pg_is_in_recovery), which can't end transactions: name "
-                 "the primary in the dsn, or all hosts with target_session_attrs=read-write");
-        err = TROTH_ERR_MISMATCH;
-        goto out;
-    }
-    if (!run_quietly(session, session_settings, why, DRIVER_WHY_BYTES)) {
-        goto out;
-    }
-    connection->has_evidence = have_evidence(connection->driver, session);
-    if (connection->has_evidence && !prepare_all(connection, session, why)) {
-        connection->has_evidence = false; /* a table of that name, but not ours */
-        warn_of_evidence(connection->driver, why);
-        run_quietly(session, "DEALLOCATE ALL", why, DRIVER_WHY_BYTES);
-    }
-    if (!connection->has_evidence && !prepare_all(connection, session, why)) {
-        goto out;
-    }
-    connection->session = session;
-    return 0;
-out:
-    PQfinish(session);
     return err;
 }
 
@@ -224,71 +296,6 @@ int postgres_session(struct driver_connection *connection, char why[DRIVER_WHY_B
     }
     postgres_hang_up(connection);
     return dial(connection, why);
-}
-
-/* ---- Statements ------------------------------------------------------------------------------ */
-
-/* The next result; NULL at the end of a statement's, and when the session is lost. */
-static PGresult *next_result(struct driver_connection *connection) {
-    int64_t until = clock_monotonic_ms() + POSTGRES_CALL_MS;
-    while (connection->session != NULL && PQisBusy(connection->session)) {
-        struct pollfd fd = {.fd = PQsocket(connection->session), .events = POLLIN};
-        int64_t left = until - clock_monotonic_ms();
-        if (left <= 0) {
-            postgres_hang_up(connection);
-        } else if (poll(&fd, 1, (int)left) > 0 && PQconsumeInput(connection->session) == 0) {
-            break; /* PQgetResult says so */
-        }
-    }
-    return connection->session == NULL ? NULL : PQgetResult(connection->session);
-}
-
-static PGresult *check(struct driver_connection *connection, PGresult *result, int *err,
-                       char *state, char *why, size_t why_bytes) {
-    if (state != NULL) {
-        snprintf(state, POSTGRES_STATE_BYTES, "%s", postgres_state(result));
-    }
-    if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK) {
-        *err = 0;
-        return result;
-    }
-    *err = postgres_error(result, why, why_bytes);
-    if (*err == TROTH_ERR_UNAVAILABLE) {
-        postgres_hang_up(connection);
-    }
-    PQclear(result);
-    return NULL;
-}
-
-/* The one statement that was sent. */
-static PGresult *only_result(struct driver_connection *connection) {
-    PGresult *first = next_result(connection);
-    for (PGresult *more = first; more != NULL;) {
-        more = next_result(connection);
-        PQclear(more);
-    }
-    return first;
-}
-
-PGresult *postgres_query(struct driver_connection *connection, const char *sql, int *err,
-                         char *state, char *why, size_t why_bytes) {
-    PGresult *result = NULL;
-    if (PQsendQueryParams(connection->session, sql, 0, NULL, NULL, NULL, NULL, 0) == 1) {
-        result = only_result(connection);
-    }
-    return check(connection, result, err, state, why, why_bytes);
-}
-
-PGresult *postgres_run(struct driver_connection *connection, enum postgres_statement statement,
-                       const char *const *values, int *err, char *state, char *why,
-                       size_t why_bytes) {
-    const struct postgres_sql *sql = &postgres_sql[statement];
-    PGresult *result = NULL;
-    if (PQsendQueryPrepared(connection->session, sql->name, sql->n_params, values, NULL, NULL, 0) ==
-        1) {
-        result = only_result(connection);
-    }
-    return check(connection, result, err, state, why, why_bytes);
 }
 
 /* ---- Pipelines ------------------------------------------------------------------------------- */

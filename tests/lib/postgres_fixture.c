@@ -137,7 +137,7 @@ void postgres_driver_again(void) {
     ck_assert_ptr_nonnull(connection);
 }
 
-static void serve(void) {
+void postgres_start_again(void) {
     ck_assert_msg(database_server_restart(server, why) == 0, "%s", why);
     ck_assert_msg(database_server_ready(server, READY_MS, why) == 0, "%s", why);
     PQfinish(client);
@@ -146,13 +146,13 @@ static void serve(void) {
 
 void postgres_kill_and_restart(void) {
     ck_assert_int_eq(database_server_kill(server), 0);
-    serve();
+    postgres_start_again();
 }
 
 void postgres_restart_with(const char *setting) {
     ck_assert_int_eq(database_server_set(server, setting), 0);
     database_server_stop(server);
-    serve();
+    postgres_start_again();
 }
 
 void postgres_fixture_reset(void) {

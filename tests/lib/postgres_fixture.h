@@ -27,8 +27,10 @@ int postgres_fixture_run(const char *name, const TTest *const *tests);
 void postgres_fixture_reset(void);
 /* Another driver with a connection, as the participant's process after a restart has one. */
 void postgres_driver_again(void);
-/* The server is killed and comes back; `client` too is a new session. */
+/* The server that has ended comes back; `client` too is a new session. */
+void postgres_start_again(void);
 void postgres_kill_and_restart(void);
+/* In order, with "name=value" from now on. */
 void postgres_restart_with(const char *setting);
 PGconn *postgres_client(const char *user, const char *database);
 
