@@ -213,6 +213,8 @@ int tx_set_commit_return(COMMIT_RETURN when_return) {
     }
     if (when_return != TX_COMMIT_COMPLETED && when_return != TX_COMMIT_DECISION_LOGGED) {
         rc = refuse(thread, "commit_return", when_return);
+    } else if (when_return == TX_COMMIT_COMPLETED && !tx_process_completes(thread->process)) {
+        rc = TX_NOT_SUPPORTED;
     } else {
         thread->when_return = when_return;
     }

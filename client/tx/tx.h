@@ -93,7 +93,8 @@ int tx_rollback(void);
 /* 1 in a transaction, else 0; *info (NULL: not wanted) is filled in both cases. TX_PROTOCOL_ERROR,
  * TX_FAIL. */
 int tx_info(TXINFO *info);
-/* Each: TX_OK, TX_EINVAL, TX_PROTOCOL_ERROR (not opened), TX_FAIL. */
+/* Each: TX_OK, TX_EINVAL, TX_PROTOCOL_ERROR (not opened), TX_FAIL. The first also TX_NOT_SUPPORTED:
+ * TX_COMMIT_COMPLETED, where a resource has an agent; there it is the other from the start. */
 int tx_set_commit_return(COMMIT_RETURN when_return);
 int tx_set_transaction_control(TRANSACTION_CONTROL control);
 /* From the next transaction on. More than an hour counts as an hour, as 0 does. */

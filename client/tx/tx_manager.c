@@ -91,26 +91,35 @@ static int manager_abort(void *arg, struct troth_txid txid, char why[TX_WHY_BYTE
 struct settling {
     struct troth_database *database;
     struct troth_txid txid;
-    bool is_open;
+    enum listed_state state;
+    enum message_heuristic heuristic;
 };
-
-static int find_branch(void *arg, struct troth_txid txid, const char *state, uint64_t since_ms,
-                       const char *detail) {
-    struct settling *settling = arg;
-    (void)state;
-    (void)since_ms;
-    (void)detail;
-    settling->is_open = troth_txid_equal(txid, settling->txid);
-    return settling->is_open ? 1 : 0;
-}
 
 static bool is_ended(void *arg) {
     struct settling *settling = arg;
-    settling->is_open = false;
-    int err = troth_database_branches(settling->database, find_branch, settling);
-    return err >= 0 && !settling->is_open;
+    int err =
+        resource_state(settling->database, settling->txid, &settling->state, &settling->heuristic);
+    /* NONE: over, and every node knows it. */
+    return err == 0 && (settling->state == LISTED_NONE || settling->state >= LISTED_READ_ONLY);
 }
 
+static enum tx_fate fate_of(enum message_heuristic heuristic, enum troth_outcome outcome) {
+    switch (heuristic) {
+    case MESSAGE_HEURISTIC_COMMIT:
+        return TX_FATE_COMMITTED;
+    case MESSAGE_HEURISTIC_ABORT:
+        return TX_FATE_ROLLED_BACK;
+    case MESSAGE_HEURISTIC_MIXED:
+        return TX_FATE_MIXED;
+    case MESSAGE_HEURISTIC_HAZARD:
+        return TX_FATE_HAZARD;
+    case MESSAGE_HEURISTIC_NONE:
+        break;
+    }
+    return outcome == TROTH_COMMITTED ? TX_FATE_COMMITTED : TX_FATE_ROLLED_BACK;
+}
+
+/* An agent's branch is not waited for (tx_process_completes). */
 static enum tx_fate manager_settle(void *arg, struct tx_session *session,
                                    enum troth_outcome outcome, char why[TX_WHY_BYTES]) {
     struct tx_process *process = arg;
@@ -120,7 +129,13 @@ static enum tx_fate manager_settle(void *arg, struct tx_session *session,
         !tx_wait_until(is_ended, &settling, process->config.commit_timeout_ms)) {
         snprintf(why, TX_WHY_BYTES, "its branch is not ended yet; it will be");
     }
-    return outcome == TROTH_COMMITTED ? TX_FATE_COMMITTED : TX_FATE_ROLLED_BACK;
+    if (settling.heuristic != MESSAGE_HEURISTIC_NONE) {
+        char text[TROTH_TXID_TEXT];
+        snprintf(why, TX_WHY_BYTES, "its branch of %s has ended by itself: %s; see troth tx show",
+                 troth_txid_format(session->txid, text),
+                 message_heuristic_name(settling.heuristic));
+    }
+    return fate_of(settling.heuristic, outcome);
 }
 
 const struct tx_manager tx_process_manager = {

@@ -185,6 +185,15 @@ const struct tx_config *tx_process_config(const struct tx_process *process) {
     return &process->config;
 }
 
+bool tx_process_completes(const struct tx_process *process) {
+    for (size_t i = 0; i < process->config.n_resources; i++) {
+        if (process->agents[i] != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- Closing --------------------------------------------------------------------------------- */
 
 static int count_branch(void *arg, struct troth_txid txid, const char *state, uint64_t since_ms,

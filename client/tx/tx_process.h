@@ -17,6 +17,9 @@ int tx_process_hold(struct tx_process **out, char why[TX_WHY_BYTES]);
 void tx_process_release(struct tx_process *process);
 
 const struct tx_config *tx_process_config(const struct tx_process *process);
+/* Whether the ends of all branches can be waited for: no resource has an agent, which would not say
+ * when it is through. */
+bool tx_process_completes(const struct tx_process *process);
 /* Troth as a transaction sees it; the manager's `arg` is the process. */
 extern const struct tx_manager tx_process_manager;
 

@@ -94,7 +94,8 @@ int tx_thread_open(struct tx_thread *thread) {
                                     .arg = thread->process,
                                     .sessions = thread->sessions,
                                     .n = thread->n_sessions};
-    thread->when_return = TX_COMMIT_COMPLETED;
+    thread->when_return =
+        tx_process_completes(thread->process) ? TX_COMMIT_COMPLETED : TX_COMMIT_DECISION_LOGGED;
     thread->timeout_s = 0;
     return TX_OK;
 }

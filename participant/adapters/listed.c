@@ -273,6 +273,11 @@ enum listed_state listed_state(const struct listed *listed, struct troth_txid tx
     return branch == NULL ? LISTED_NONE : branch->state;
 }
 
+enum message_heuristic listed_heuristic(const struct listed *listed, struct troth_txid txid) {
+    const struct branch *branch = listed_find(listed, txid);
+    return branch == NULL ? MESSAGE_HEURISTIC_NONE : branch->heuristic;
+}
+
 void listed_each(const struct listed *listed,
                  void (*each)(void *arg, const struct listed_branch_view *view), void *arg) {
     const struct branch *branch;

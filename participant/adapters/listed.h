@@ -172,6 +172,8 @@ enum listed_state {
 /* "enlisting", "active", "voting", "in doubt", "found", ... */
 const char *listed_state_name(enum listed_state state);
 enum listed_state listed_state(const struct listed *listed, struct troth_txid txid);
+/* What the branch did by itself; NONE also for one that is not known. */
+enum message_heuristic listed_heuristic(const struct listed *listed, struct troth_txid txid);
 
 struct listed_branch_view {
     struct troth_txid txid;

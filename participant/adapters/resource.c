@@ -318,19 +318,36 @@ void troth_database_counters(struct troth_database *db, struct troth_database_co
     pthread_mutex_unlock(&db->mutex);
 }
 
+/* Asks the loop and waits. */
+static int look_into(struct troth_database *db, struct resource_look *look) {
+    pthread_mutex_init(&look->mutex, NULL);
+    pthread_cond_init(&look->changed, NULL);
+    int err = inbox_put(db->inbox, &(struct resource_item){.kind = RESOURCE_LOOK, .look = look});
+    if (err == 0) {
+        pthread_mutex_lock(&look->mutex);
+        while (!look->done) {
+            pthread_cond_wait(&look->changed, &look->mutex);
+        }
+        err = look->err;
+        pthread_mutex_unlock(&look->mutex);
+    }
+    pthread_cond_destroy(&look->changed);
+    pthread_mutex_destroy(&look->mutex);
+    return err;
+}
+
+int resource_state(struct troth_database *db, struct troth_txid txid, enum listed_state *state,
+                   enum message_heuristic *heuristic) {
+    struct resource_look look = {.txid = txid};
+    int err = look_into(db, &look);
+    *state = look.state;
+    *heuristic = look.heuristic;
+    return err;
+}
+
 int troth_database_branches(struct troth_database *db, troth_database_each_fn *each, void *arg) {
     struct resource_look look = {0};
-    pthread_mutex_init(&look.mutex, NULL);
-    pthread_cond_init(&look.changed, NULL);
-    int err = inbox_put(db->inbox, &(struct resource_item){.kind = RESOURCE_LOOK, .look = &look});
-    if (err == 0) {
-        pthread_mutex_lock(&look.mutex);
-        while (!look.done) {
-            pthread_cond_wait(&look.changed, &look.mutex);
-        }
-        err = look.err;
-        pthread_mutex_unlock(&look.mutex);
-    }
+    int err = look_into(db, &look);
     for (size_t i = 0; err == 0 && i < look.n; i++) {
         const struct resource_view *view = &look.views[i];
         if (each(arg, view->txid, view->state, view->since_ms, view->detail) != 0) {
@@ -338,7 +355,5 @@ int troth_database_branches(struct troth_database *db, troth_database_each_fn *e
         }
     }
     free(look.views);
-    pthread_cond_destroy(&look.changed);
-    pthread_mutex_destroy(&look.mutex);
     return err;
 }

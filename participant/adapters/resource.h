@@ -12,6 +12,7 @@
 #define ADAPTERS_RESOURCE_H
 
 #include "participant/adapters/driver.h"
+#include "participant/adapters/listed.h"
 #include "participant/adapters/troth_database.h"
 
 /* Opens over a driver, which it takes over, also on an error. As troth_postgres_open. */
@@ -28,6 +29,11 @@ uint64_t resource_incarnation(const struct troth_database *database);
 /* What troth_database_enlist returns, without binding anything. */
 void resource_branch(struct troth_database *database, struct troth_txid txid,
                      struct troth_database_branch *branch);
+
+/* How far the branch of one transaction is, and what it did by itself. LISTED_NONE: not known here,
+ * or over and forgotten. TROTH_ERR_CLOSED. Any thread. */
+int resource_state(struct troth_database *database, struct troth_txid txid,
+                   enum listed_state *state, enum message_heuristic *heuristic);
 
 /* As troth_database_enlist and _resolve, without waiting: `done` is called once, on the loop, if 0
  * is returned. TROTH_ERR_CLOSED, _NO_MEMORY. */

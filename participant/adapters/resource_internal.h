@@ -28,8 +28,11 @@ struct resource_row {
     uint64_t age_ms;
 };
 
-/* Somebody wants to see the branches. */
+/* Somebody wants to see the branches, or one. */
 struct resource_look {
+    struct troth_txid txid; /* zero: all that are not over */
+    enum listed_state state;
+    enum message_heuristic heuristic;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool done;

@@ -177,7 +177,12 @@ static void look_at(void *arg, const struct listed_branch_view *view) {
 
 static void take_look(struct troth_database *db, struct resource_look *look) {
     pthread_mutex_lock(&look->mutex);
-    listed_each(db->listed, look_at, (void *[]){db, look});
+    if (troth_txid_is_zero(look->txid)) {
+        listed_each(db->listed, look_at, (void *[]){db, look});
+    } else {
+        look->state = listed_state(db->listed, look->txid);
+        look->heuristic = listed_heuristic(db->listed, look->txid);
+    }
     look->done = true;
     pthread_cond_signal(&look->changed);
     pthread_mutex_unlock(&look->mutex);

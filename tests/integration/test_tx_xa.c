@@ -102,6 +102,19 @@ START_TEST(heuristics_of_a_rollback_are_told_and_forgotten) {
 }
 END_TEST
 
+START_TEST(heuristics_of_a_commit_are_told_to_who_waits_for_its_completion) {
+    two("commit=XA_HEURRB");
+    ends("commit", "TX_MIXED");
+    ck_assert_int_eq(strncmp(tx_crooked_states("second"), "committed", 9), 0);
+    two("commit=XA_HEURMIX");
+    ends("commit", "TX_MIXED");
+    two("commit=XA_HEURHAZ");
+    ends("commit", "TX_HAZARD");
+    two("commit=XA_HEURCOM");
+    ends("commit", "TX_OK");
+}
+END_TEST
+
 START_TEST(one_that_cannot_start_leaves_nothing_begun) {
     static const struct {
         const char *rules, *code;
@@ -177,6 +190,7 @@ int main(void) {
             S2_one_that_cannot_prepare_rolls_the_other_back,
             a_read_only_branch_leaves_the_others_to_commit,
             heuristics_of_a_rollback_are_told_and_forgotten,
+            heuristics_of_a_commit_are_told_to_who_waits_for_its_completion,
             one_that_cannot_start_leaves_nothing_begun,
             one_that_was_away_between_transactions_is_opened_again,
             one_that_cannot_be_opened_opens_none,
