@@ -17,9 +17,9 @@
  *
  * From then on the branch is this library's: it votes, learns the outcome and ends the prepared
  * transaction on connections of its own, also after any absence of anybody. The program's
- * connection is free for the next transaction; MariaDB's must be closed or handed over first
- * (troth_mariadb.h). A branch that was prepared and never committed, since its client died, is
- * found in the database's list and rolled back once its transaction is over.
+ * connection is free for the next transaction, MariaDB's too (troth_mariadb.h). A branch that was
+ * prepared and never committed, since its client died, is found in the database's list and rolled
+ * back once its transaction is over.
  *
  * One session's work is one branch: a second enlistment of a txid at a participant is refused.
  */

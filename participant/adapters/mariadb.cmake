@@ -1,0 +1,11 @@
+# MariaDB.
+troth_library(
+  troth_mariadb_driver
+  SOURCES mariadb_driver.c mariadb_session.c mariadb_dsn.c mariadb_rows.c mariadb_check.c
+          mariadb_look.c mariadb_end.c mariadb_link.c
+  LINKS troth_base troth_shell PkgConfig::MARIADB)
+troth_unit_test(test_mariadb_dsn LINKS troth_mariadb_driver)
+
+# For programs that link it.
+troth_library(troth_mariadb SOURCES mariadb.c LINKS troth_mariadb_driver troth_database)
+add_library(Troth::mariadb ALIAS troth_mariadb)

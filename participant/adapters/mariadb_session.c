@@ -1,0 +1,189 @@
+/* Sessions of the MariaDB driver. libmariadb sends with MSG_NOSIGNAL, so no SIGPIPE comes of it. */
+#include "participant/adapters/mariadb_internal.h"
+
+#include <errmsg.h>
+#include <mysqld_error.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Short enough waits that a call ends, since it is made again; no gap locks, so that no client's
+ * insert waits for us. sql_mode '': what is meant, whatever the server's default. */
+static const char first_sql[] =
+    "SET SESSION autocommit=1, sql_mode='', lock_wait_timeout=5, innodb_lock_wait_timeout=5, "
+    "tx_isolation='READ-COMMITTED'";
+
+unsigned mariadb_version(const char *text) {
+    unsigned major, minor, patch;
+    /* What a server says to replicas that take nothing above 9 (MDEV-4088). */
+    if (strncmp(text, "5.5.5-", 6) == 0) {
+        text += 6;
+    }
+    if (strstr(text, "MariaDB") == NULL ||
+        sscanf(text, "%3u.%3u.%3u", &major, &minor, &patch) != 3 || minor > 99 || patch > 99) {
+        return 0;
+    }
+    return major * 10000 + minor * 100 + patch;
+}
+
+bool mariadb_error_is_loss(unsigned error) {
+    return (error >= CR_MIN_ERROR && error <= CR_MAX_ERROR) || error == ER_SERVER_SHUTDOWN ||
+           error == ER_CONNECTION_KILLED || error == ER_NORMAL_SHUTDOWN;
+}
+
+bool mariadb_error_is_gone(unsigned error) {
+    return error == ER_XAER_NOTA || error == ER_XA_RBROLLBACK || error == ER_XA_RBTIMEOUT ||
+           error == ER_XA_RBDEADLOCK;
+}
+
+unsigned mariadb_errno(const struct driver_connection *connection) {
+    return connection->session == NULL ? 0 : mysql_errno(connection->session);
+}
+
+void mariadb_hang_up(struct driver_connection *connection) {
+    if (connection->session != NULL) {
+        mysql_close(connection->session);
+        connection->session = NULL;
+    }
+}
+
+/* ---- Dialling -------------------------------------------------------------------------------- */
+
+static const char *or_null(const char *text) {
+    return text[0] == '\0' ? NULL : text;
+}
+
+static void set_options(MYSQL *session, const struct mariadb_dsn *dsn) {
+    my_bool verify = dsn->ssl == MARIADB_SSL_VERIFY;
+    my_bool enforce = dsn->ssl != MARIADB_SSL_OFF;
+    my_bool reconnect = 0; /* a lost session must be seen */
+    mysql_options(session, MYSQL_OPT_CONNECT_TIMEOUT, &dsn->connect_timeout_s);
+    mysql_options(session, MYSQL_OPT_READ_TIMEOUT, &dsn->timeout_s);
+    mysql_options(session, MYSQL_OPT_WRITE_TIMEOUT, &dsn->timeout_s);
+    mysql_options(session, MYSQL_OPT_RECONNECT, &reconnect);
+    mysql_options(session, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    if (enforce) {
+        mysql_ssl_set(session, or_null(dsn->ssl_key), or_null(dsn->ssl_cert), or_null(dsn->ssl_ca),
+                      NULL, NULL);
+        mysql_options(session, MYSQL_OPT_SSL_ENFORCE, &enforce);
+        mysql_options(session, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
+    }
+}
+
+/* Where the server is, for people. */
+static const char *address(const struct mariadb_dsn *dsn, char text[MARIADB_DSN_BYTES + 16]) {
+    if (dsn->socket[0] != '\0') {
+        return dsn->socket;
+    }
+    snprintf(text, MARIADB_DSN_BYTES + 16, "%s:%u", dsn->host[0] == '\0' ? "127.0.0.1" : dsn->host,
+             dsn->port);
+    return text;
+}
+
+static int refused(MYSQL *session, const struct mariadb_dsn *dsn, char *why, size_t why_bytes) {
+    char where[MARIADB_DSN_BYTES + 16];
+    unsigned error = mysql_errno(session);
+    bool is_ours = error == ER_ACCESS_DENIED_ERROR || error == ER_DBACCESS_DENIED_ERROR ||
+                   error == ER_BAD_DB_ERROR || error == ER_ACCESS_DENIED_NO_PASSWORD_ERROR;
+    snprintf(why, why_bytes, "MariaDB at %s: %s%s", address(dsn, where), mysql_error(session),
+             is_ours ? " (the dsn's user, password and database)" : "");
+    return is_ours ? TROTH_ERR_MISMATCH : TROTH_ERR_UNAVAILABLE;
+}
+
+static int too_old(MYSQL *session, const struct mariadb_dsn *dsn, char *why, size_t why_bytes) {
+    char where[MARIADB_DSN_BYTES + 16];
+    const char *text = mysql_get_server_info(session);
+    unsigned version = mariadb_version(text);
+    if (version >= MARIADB_VERSION_MIN) {
+        return 0;
+    }
+    snprintf(why, why_bytes,
+             version == 0 ? "what answers at %s is no MariaDB server: its version is %.60s"
+                          : "the server at %s is MariaDB %.60s: before 10.5.2 a prepared XA branch "
+                            "is rolled back when its session ends; upgrade it",
+             address(dsn, where), text);
+    return TROTH_ERR_MISMATCH;
+}
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+/* Done by mysql_init, too, but not safely from several threads at once. It is never ended, as the
+ * program may use the library itself. */
+static void init_library(void) {
+    (void)mysql_library_init(0, NULL, NULL);
+}
+
+/* Whether the server has closed a session that lay idle (wait_timeout, a restart): otherwise it
+ * says nothing that it was not asked for. */
+static bool is_stale(MYSQL *session) {
+    struct pollfd fd = {.fd = mysql_get_socket(session), .events = POLLIN};
+    return poll(&fd, 1, 0) != 0;
+}
+
+int mariadb_session(struct driver_connection *connection, char *why, size_t why_bytes) {
+    const struct mariadb_dsn *dsn = &connection->driver->dsn;
+    if (connection->session != NULL && !is_stale(connection->session)) {
+        return 0;
+    }
+    mariadb_hang_up(connection);
+    pthread_once(&library_once, init_library);
+    MYSQL *session = mysql_init(NULL);
+    if (session == NULL) {
+        snprintf(why, why_bytes, "out of memory");
+        return TROTH_ERR_NO_MEMORY;
+    }
+    set_options(session, dsn);
+    const char *host = dsn->socket[0] != '\0' ? NULL : dsn->host;
+    host = host != NULL && host[0] == '\0' ? "127.0.0.1" : host;
+    int err = 0;
+    if (mysql_real_connect(session, host, or_null(dsn->user), dsn->password, or_null(dsn->database),
+                           dsn->port, or_null(dsn->socket), 0) == NULL) {
+        err = refused(session, dsn, why, why_bytes);
+    }
+    err = err != 0 ? err : too_old(session, dsn, why, why_bytes);
+    if (err == 0 && mysql_query(session, first_sql) != 0) {
+        err = refused(session, dsn, why, why_bytes);
+    }
+    if (err != 0) {
+        mysql_close(session);
+        return err;
+    }
+    connection->session = session;
+    return 0;
+}
+
+/* ---- Statements ------------------------------------------------------------------------------ */
+
+static int failed(struct driver_connection *connection, char *why, size_t why_bytes) {
+    unsigned error = mysql_errno(connection->session);
+    snprintf(why, why_bytes, "MariaDB error %u: %s", error, mysql_error(connection->session));
+    if (mariadb_error_is_loss(error)) {
+        mariadb_hang_up(connection);
+        return TROTH_ERR_UNAVAILABLE;
+    }
+    return TROTH_ERR_STORAGE;
+}
+
+int mariadb_run(struct driver_connection *connection, const char *sql, MYSQL_RES **result,
+                char *why, size_t why_bytes) {
+    int err = mariadb_session(connection, why, why_bytes);
+    if (err != 0) {
+        return err;
+    }
+    MYSQL *session = connection->session;
+    if (mysql_real_query(session, sql, strlen(sql)) != 0) {
+        return failed(connection, why, why_bytes);
+    }
+    MYSQL_RES *rows = mysql_store_result(session);
+    if (rows == NULL && mysql_errno(session) != 0) {
+        return failed(connection, why, why_bytes);
+    }
+    if (result != NULL) {
+        *result = rows;
+    } else if (rows != NULL) {
+        mysql_free_result(rows);
+    }
+    return 0;
+}
