@@ -237,6 +237,9 @@ void listed_on_end_result(struct listed *all, struct branch *branch,
     if (branch->request != 0) {
         on_resolve_result(all, branch, event);
     } else if (event->result == TROTH_OK || gone_is_fine(branch, event->result)) {
+        if (event->result == DRIVER_WAS_ABORTED && all->forgets) {
+            listed_call(all, branch, LISTED_CALL_FORGET); /* or it stays in the list for ever */
+        }
         finish(all, branch);
     } else if (event->result < 0) {
         end_failed(all, branch, event);

@@ -257,6 +257,7 @@ static void driver_free(struct driver *base) {
 
 static const struct driver_ops ops = {
     .kind = "xa",
+    .uses_xa_ids = true,
     .connection_new = connection_new,
     .connection_free = connection_free,
     .check = check,

@@ -57,12 +57,9 @@ static bool is_ours(const struct xa_driver *driver, const XID *xid, struct troth
 
 /* ---- The scan -------------------------------------------------------------------------------- */
 
-/* A page that the switch may leave partly unwritten: what it didn't write is the null XID. */
+/* What the switch leaves unwritten, whatever it counts, must be no branch. */
 static int recover(struct driver_connection *connection, long flags) {
     memset(connection->page, 0, sizeof connection->page);
-    for (size_t i = 0; i < XA_PAGE; i++) {
-        connection->page[i].formatID = -1;
-    }
     return connection->driver->xa->xa_recover_entry(connection->page, XA_PAGE, connection->rmid,
                                                     flags);
 }
@@ -82,7 +79,7 @@ static int scan_stopped(struct driver_connection *connection, int err) {
 
 int xa_scan(struct driver_connection *connection, driver_each_fn *each, void *arg,
             char why[DRIVER_WHY_BYTES]) {
-    XID first = {.formatID = -1};
+    XID first = {.formatID = 0};
     long flags = TMSTARTRSCAN;
     size_t seen = 0;
     int n;

@@ -143,6 +143,7 @@ START_TEST(two_resource_managers_commit_what_their_program_prepared) {
     struct tx tx;
     tx_begin(&tx, "", "");
     ck_assert_str_eq(tx.branches[0].begin_sql, "");
+    ck_assert_ptr_nonnull(strstr(tx.branches[0].gid, "','left-")); /* gtrid, bqual, formatID */
     tx_work(&tx, true);
     ck_assert_int_eq(tx_commit(&tx), TROTH_COMMITTED);
     tx_await(&tx, "committed", "committed");
@@ -195,6 +196,16 @@ START_TEST(a_heuristic_rollback_is_stored_by_all_nodes_and_then_forgotten) {
     /* xa_forget comes when the nodes have let go of the transaction; they keep the heuristic. */
     xa_manager_await(tx.managers[0], tx.branches[0].gid, "forgotten");
     await_heuristic(&tx, TROTH__V1__HEURISTIC__HEURISTIC_ABORT);
+    tx_end(&tx);
+}
+END_TEST
+
+START_TEST(a_rollback_that_had_happened_already_is_forgotten_too) {
+    struct tx tx;
+    tx_begin(&tx, "rollback=XA_HEURRB:1", "rollback=XA_HEURRB:1");
+    tx_work(&tx, true);
+    ck_assert_int_eq(troth_abort(tx.troth, tx.txid, 0, &(struct troth_result){0}), 0);
+    tx_await(&tx, "forgotten", "forgotten");
     tx_end(&tx);
 }
 END_TEST
@@ -309,6 +320,7 @@ int main(void) {
                                one_that_rolls_back_in_place_of_preparing_aborts_all,
                                ends_that_fail_or_whose_answers_are_lost_are_made_once,
                                a_heuristic_rollback_is_stored_by_all_nodes_and_then_forgotten,
+                               a_rollback_that_had_happened_already_is_forgotten_too,
                                a_branch_that_is_lost_is_a_hazard_and_no_success,
                                what_was_prepared_and_never_committed_is_rolled_back,
                                a_participant_that_comes_back_ends_what_it_finds_prepared,

@@ -200,7 +200,10 @@ START_TEST(what_a_code_says_stands_where_the_list_can_not_be_read) {
                  {"commit=XA_RBOTHER,recover=XAER_RMERR", true, DRIVER_WAS_ABORTED},
                  {"commit=77,recover=endless", true, DRIVER_HAZARD},
                  {"rollback=77,recover=beyond", false, DRIVER_HAZARD},
-                 {"rollback=XAER_RMERR,recover=XAER_RMFAIL", false, TROTH_ERR_UNAVAILABLE}};
+                 {"rollback=XAER_RMERR,recover=XAER_RMFAIL", false, TROTH_ERR_UNAVAILABLE},
+                 {"commit=XA_RETRY,recover=XAER_RMFAIL", true, TROTH_ERR_STATE},
+                 {"commit=XAER_PROTO,recover=XAER_RMFAIL", true, TROTH_ERR_STATE},
+                 {"commit=XAER_OUTSIDE,recover=XAER_RMFAIL", true, TROTH_ERR_STATE}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct xa_fixture *f = xa_fixture_new(cases[i].rules);
         struct troth_txid txid = xa_fixture_prepared(f);
