@@ -1,33 +1,38 @@
 # Installing the two libraries that others link: libtroth and libtroth-participant.
 #
-# troth_install_library(TARGET NAME name EXPORT name HEADERS ... DESCRIPTION text)
+# troth_install_library(TARGET NAME name EXPORT name HEADERS ... DESCRIPTION text [MAP file])
 #
 # makes from the static library TARGET a shared one, libNAME, that holds all of ours that it needs
 # and shows only the functions troth_*, and installs it with its headers, a pkg-config file
 # NAME.pc and the CMake target Troth::EXPORT (find_package(Troth)). The headers keep their folders
-# under include/troth, since they include each other as "base/txid.h".
+# under include/troth, since they include each other as "base/txid.h". MAP: a version script of its
+# own, which shows what it names.
 
 include(CMakePackageConfigHelpers)
 
 set(TROTH_VERSION_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/troth_public.map)
 
 function(troth_install_library target)
-  cmake_parse_arguments(arg "" "NAME;EXPORT;DESCRIPTION" "HEADERS" ${ARGN})
+  cmake_parse_arguments(arg "" "NAME;EXPORT;DESCRIPTION;MAP" "HEADERS" ${ARGN})
   set(shared ${target}_shared)
+  set(map ${TROTH_VERSION_SCRIPT})
+  if(arg_MAP)
+    set(map ${arg_MAP})
+  endif()
   get_target_property(sources ${target} SOURCES)
   get_target_property(links ${target} LINK_LIBRARIES)
   list(FILTER links EXCLUDE REGEX "LINK_ONLY")
   add_library(${shared} SHARED ${sources})
   target_link_libraries(${shared} PRIVATE ${links} troth_warnings)
   target_link_options(${shared} PRIVATE LINKER:--as-needed
-                      LINKER:--version-script=${TROTH_VERSION_SCRIPT})
+                      LINKER:--version-script=${map})
   set_target_properties(
     ${shared}
     PROPERTIES OUTPUT_NAME ${arg_NAME}
                EXPORT_NAME ${arg_EXPORT}
                VERSION ${PROJECT_VERSION}
                SOVERSION ${PROJECT_VERSION_MAJOR}
-               LINK_DEPENDS ${TROTH_VERSION_SCRIPT})
+               LINK_DEPENDS ${map})
   target_include_directories(${shared} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/troth>)
 
   install(TARGETS ${shared} EXPORT TrothTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -1,6 +1,9 @@
 /* X/Open TX over two PostgreSQL databases, and MariaDB: real programs, servers and nodes. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "tests/lib/program_run.h"
 #include "tests/lib/tx_fixture.h"
 
 #define ORDER "orders:INSERT INTO t VALUES (1)"
@@ -246,6 +249,29 @@ START_TEST(MariaDB_keeps_to_the_rules_too) {
         strstr(said, "rollback TX_OK\nbegin TX_OK\ngoods done\ncommit TX_OK\nclose TX_OK\n"));
     ck_assert_int_eq(tx_rows("orders"), 0);
     ck_assert_int_eq(tx_rows("goods"), 1);
+}
+END_TEST
+
+static int example(const char *amount) {
+    struct program_run run;
+    program_run(&run, EXAMPLE_TX, ARGS(amount));
+    int status = run.status;
+    program_run_release(&run);
+    return status;
+}
+
+START_TEST(the_example_moves_money_or_nothing) {
+    char giro[600], savings[600];
+    snprintf(giro, sizeof giro, "[resource giro]%s", strchr(tx_orders, '\n'));
+    snprintf(savings, sizeof savings, "[resource savings]%s", strchr(tx_stock, '\n'));
+    tx_reset("", ARGS(giro, savings));
+    setenv("TROTH_TX_CONFIG", tx_config(), 1);
+    ck_assert_int_eq(example("30"), 0);
+    ck_assert_int_eq(example("80"), 1); /* more than there is */
+    ck_assert_int_eq(example("nonsense"), 2);
+    unsetenv("TROTH_TX_CONFIG");
+    ck_assert_int_eq(tx_number("orders", "SELECT balance FROM account"), 70);
+    ck_assert_int_eq(tx_number("stock", "SELECT balance FROM account"), 130);
 }
 END_TEST
 

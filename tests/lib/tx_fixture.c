@@ -85,6 +85,10 @@ int tx_rows(const char *database) {
     return strcmp(database, "goods") == 0 ? mariadb_number(sql) : postgres_number(database, sql);
 }
 
+int tx_number(const char *database, const char *sql) {
+    return postgres_number(database, sql);
+}
+
 int tx_prepared(void) {
     return postgres_number("orders", "SELECT count(*) FROM pg_prepared_xacts");
 }
@@ -101,6 +105,10 @@ void tx_wait_for_nothing_prepared(void) {
 }
 
 /* ---- Configuration --------------------------------------------------------------------------- */
+
+const char *tx_config(void) {
+    return path_in_folder("tx.ini");
+}
 
 const char *tx_goods(void) {
     return goods_text;

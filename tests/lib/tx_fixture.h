@@ -47,6 +47,10 @@ void tx_wait_until_it_waits(void);
 void tx_go(void);
 const char *tx_finish(void);
 
+/* The path of the configuration. Static. */
+const char *tx_config(void);
+/* What a statement in a database of PostgreSQL gives. */
+int tx_number(const char *database, const char *sql);
 /* How many rows the table has in a database ("orders", "stock", "goods"). */
 int tx_rows(const char *database);
 /* How many transactions are prepared in PostgreSQL. */
