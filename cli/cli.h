@@ -105,6 +105,10 @@ const char *cli_outcome_name(enum troth_outcome outcome);
 /* The name of an AbortReason, as people say it. */
 const char *cli_reason_name(int reason);
 
+/* Which start of a participant this is; "-" of one that keeps no log, and so does not count them.
+ */
+char *cli_start_text(uint64_t incarnation, char text[16]);
+
 /* Prints and frees it. */
 void cli_print_json(struct json_object *object);
 /* Bytes as a string when they are UTF-8 without control characters, else "hex:...". */

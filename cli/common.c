@@ -1,4 +1,5 @@
 /* What the commands share once they run: opening, errors, printing. */
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "client/internal.h"
+#include "paxos/types.h"
 
 static int exit_code(int err) {
     switch (err) {
@@ -162,6 +164,14 @@ const char *cli_reason_name(int reason) {
     static const char *const names[] = {"",          "client",   "vote",     "deadline",
                                         "lost work", "takeover", "stopping", "conflict"};
     return reason >= 0 && (size_t)reason < sizeof names / sizeof *names ? names[reason] : "?";
+}
+
+char *cli_start_text(uint64_t incarnation, char text[16]) {
+    if ((incarnation & INCARNATION_TWO_PHASE_ONLY) != 0) {
+        return strcpy(text, "-");
+    }
+    snprintf(text, 16, "%" PRIu32, (uint32_t)incarnation);
+    return text;
 }
 
 void cli_print_json(struct json_object *object) {

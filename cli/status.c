@@ -225,7 +225,8 @@ static void participant_cells(void *arg, const struct status *status,
     struct table *table = arg;
     table_cell(table, TABLE_PLAIN, "%s", row->newest->participant);
     table_cell(table, TABLE_PLAIN, "%s", row->newest->endpoint);
-    table_cell(table, TABLE_PLAIN, "%" PRIu32, (uint32_t)row->newest->incarnation);
+    char start[16];
+    table_cell(table, TABLE_PLAIN, "%s", cli_start_text(row->newest->incarnation, start));
     table_cell(table,
                row->attached == status->ask->answered ? TABLE_GOOD
                : row->attached == 0                   ? TABLE_BAD
@@ -290,6 +291,15 @@ static void print_counters(const struct cli *cli, const struct status *status) {
     table_free(table);
 }
 
+static bool has_heuristics(const struct status *status) {
+    bool has = false;
+    for (size_t k = 0; k < status->n; k++) {
+        const Troth__V1__StatusReply *self = status->rows[k].self;
+        has = has || (self != NULL && self->counters != NULL && self->counters->heuristics > 0);
+    }
+    return has;
+}
+
 static void print_status(const struct cli *cli, const struct status *status) {
     for (uint32_t i = 0; i < status->ask->n; i++) {
         if (reply_at(status, i) != NULL) {
@@ -305,6 +315,9 @@ static void print_status(const struct cli *cli, const struct status *status) {
     if (status->in_doubt->n > 0) {
         printf("\n%zu in doubt, the oldest first:\n", status->in_doubt->n);
         look_list_print(cli, status->in_doubt, IN_DOUBT_SHOWN);
+    }
+    if (has_heuristics(status)) {
+        printf("\nBranches have ended by themselves, see: troth tx list --heuristic\n");
     }
 }
 

@@ -273,8 +273,9 @@ static void show_table(const struct cli *cli, const struct ask *ask) {
             table_cell(table, color_of(view), "%s", state_name((int)view->state));
             table_cell(table, TABLE_PLAIN, "%u", view->ballot);
             table_cell(table, TABLE_PLAIN, "%s", branch == NULL ? "-" : branch->participant);
-            table_cell(table, TABLE_PLAIN, "%" PRIu32,
-                       branch == NULL ? 0 : (uint32_t)branch->incarnation);
+            char start[16];
+            table_cell(table, TABLE_PLAIN, "%s",
+                       cli_start_text(branch == NULL ? 0 : branch->incarnation, start));
             table_cell(table, TABLE_PLAIN, "%s", state == NULL ? "-" : vote_name((int)state->vote));
             table_cell(table, TABLE_PLAIN, "%u", state == NULL ? 0 : state->ballot);
             table_cell(table, TABLE_PLAIN, "%s", state != NULL && state->acked ? "yes" : "no");

@@ -226,7 +226,7 @@ START_TEST(what_one_node_heard_of_is_listed_with_who_when_and_what_and_survives_
     json_object_put(list);
     scene_ends(DONE, WORDS("tx", "list", "--heuristic"),
                WORDS(txid, "orders", "commit", "aborted", "COMMIT PREPARED by bob", "SINCE"));
-    scene_ends(DONE, WORDS("status"), WORDS("HEURISTICS"));
+    scene_ends(DONE, WORDS("status"), WORDS("HEURISTICS", "see: troth tx list --heuristic"));
     forget_all(txid);
 }
 END_TEST
