@@ -301,5 +301,6 @@ int main(void) {
             a_configuration_that_is_wrong_is_fatal_and_says_where,
             PostgreSQL_and_MariaDB_commit_together,
             MariaDB_keeps_to_the_rules_too,
+            the_example_moves_money_or_nothing,
             NULL});
 }
