@@ -4,3 +4,4 @@ troth_library(
   SOURCES ${CMAKE_SOURCE_DIR}/tests/lib/foreign_tm.c ${CMAKE_SOURCE_DIR}/tests/lib/foreign_scene.c
   LINKS troth_cluster_fixture troth_shard_xa PkgConfig::SQLITE PkgConfig::CHECK)
 troth_integration_test(test_xa_switch LINKS troth_foreign_scene)
+troth_integration_test(test_xa_foreign LINKS troth_foreign_scene)

@@ -139,8 +139,16 @@ int scene_in_doubt(unsigned shard) {
     return n;
 }
 
+static bool answers(struct troth_kv *kv) {
+    struct troth_kv_value value = {.bytes = NULL};
+    int err = troth_kv_get(kv, NULL, "nobody's", 8, false, &value, NULL);
+    free(value.bytes);
+    return err == TROTH_ERR_NOT_FOUND;
+}
+
 void scene_reach(unsigned shard) {
     XID xid;
+    fixture_wait(&f, answers(kvs[shard]) && answers(impatient[shard]), "the shard is not reached");
     fixture_wait(&f, tm.xa->xa_recover_entry(&xid, 1, (int)shard, TMSTARTRSCAN | TMENDRSCAN) >= 0,
                  "the shard is not reached again: %s", troth_xa_why());
 }

@@ -11,13 +11,15 @@
  *     ... work ...
  *     int code = foreign_tm_commit(&tm, &tx);
  *
- * Functions return XA's codes. Each thread opens the resource managers for itself.
+ * Functions return XA's codes. What can't be ends the program, since it may not be a test. Each
+ * thread opens the resource managers for itself.
  */
 #ifndef TESTS_LIB_FOREIGN_TM_H
 #define TESTS_LIB_FOREIGN_TM_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "participant/adapters/xa.h"
 
@@ -44,6 +46,8 @@ int foreign_tm_open(struct foreign_tm *tm);
 int foreign_tm_close(struct foreign_tm *tm);
 /* A name that no transaction has had, in no process. */
 struct foreign_tx foreign_tm_name(struct foreign_tm *tm);
+/* The n-th name (from 1) that the manager gives in that process. */
+struct foreign_tx foreign_tm_named(const struct foreign_tm *tm, pid_t process, unsigned n);
 
 /* At all resource managers; the first code that is not XA_OK. */
 int foreign_tm_start(struct foreign_tm *tm, struct foreign_tx *tx);
