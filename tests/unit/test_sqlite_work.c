@@ -213,10 +213,11 @@ START_TEST(foreign_keys_act_once_and_are_checked_at_the_end_of_the_work) {
     begin_with(&base, FAMILY, true);
     refuses(&base, "INSERT INTO child VALUES(9, 9)", "foreign key");
     runs(&base, "INSERT INTO child VALUES(9, 9); INSERT INTO parent VALUES(9)");
-    runs(&base, "DELETE FROM parent WHERE id = 1");
-    ck_assert_int_eq(number(base.db, "SELECT count(*) FROM child"), 3);
     applies(&base);
-    ck_assert_int_eq(number(base.db, "SELECT count(*) FROM child"), 2);
+    runs(&base, "DELETE FROM parent WHERE id IN (1, 9)"); /* then its children */
+    ck_assert_int_eq(number(base.db, "SELECT count(*) FROM child"), 4);
+    applies(&base);
+    ck_assert_int_eq(number(base.db, "SELECT count(*) FROM child"), 1);
     ck_assert_int_eq(number(base.db, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
     ck_assert_int_eq(run_as(&base, SQLITE_MODE_LOCAL, "INSERT INTO child VALUES(10, 10)"),
                      TROTH_ERR_INVALID);
@@ -362,27 +363,43 @@ START_TEST(changes_that_do_not_fit_in_another_order_are_refused_before_the_vote)
 }
 END_TEST
 
-START_TEST(S4_a_rollback_of_the_whole_transaction_ends_the_process) {
+static int go_on_after_a_rollback(sqlite3 *db, void *arg) {
+    (void)sqlite3_exec(db, arg, NULL, NULL, NULL);
+    return sqlite3_exec(db, "DELETE FROM account", NULL, NULL, NULL); /* and has no transaction */
+}
+
+START_TEST(S4_a_rollback_of_the_whole_transaction_ends_the_process_before_more_is_done) {
     static const char *const statements[] = {
         "INSERT OR ROLLBACK INTO account VALUES(1, 'x', 0)",
         "UPDATE account SET id = 77 WHERE id = 2",
     };
     for (size_t i = 0; i < 2; i++) {
-        struct base base;
-        begin_with(&base,
-                   "CREATE TABLE account(id INTEGER PRIMARY KEY, name TEXT, money INT);"
-                   "CREATE TRIGGER no AFTER UPDATE ON account BEGIN"
-                   " SELECT RAISE(ROLLBACK, 'no'); END;"
-                   "INSERT INTO account VALUES(1, 'ann', 100), (2, 'bob', 100);",
-                   false);
-        pid_t child = fork();
+        struct base base = {0};
+        int fds[2];
+        int status;
+        ck_assert_int_eq(pipe(fds), 0);
+        pid_t child = fork(); /* before the database is open: it must not be shared */
         if (child == 0) {
-            (void)run(&base, statements[i]);
+            begin_with(&base,
+                       "CREATE TABLE account(id INTEGER PRIMARY KEY, name TEXT, money INT);"
+                       "CREATE TRIGGER no AFTER UPDATE ON account BEGIN"
+                       " SELECT RAISE(ROLLBACK, 'no'); END;"
+                       "INSERT INTO account VALUES(1, 'ann', 100), (2, 'bob', 100);",
+                       false);
+            ck_assert_int_eq(write(fds[1], &base, sizeof base), sizeof base);
+            (void)sqlite_work_run(base.work, SQLITE_MODE_WORK, &base.changes,
+                                  go_on_after_a_rollback, (void *)(uintptr_t)statements[i],
+                                  base.why);
             _exit(77);
         }
-        int status;
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE);
+        ck_assert_int_eq(read(fds[0], &base, sizeof base), sizeof base);
+        close(fds[0]);
+        close(fds[1]);
+        base.work = NULL; /* the child's */
+        ck_assert_int_eq(sqlite3_open(base.path, &base.db), SQLITE_OK);
+        ck_assert_int_eq(number(base.db, "SELECT count(*) FROM account"), 2);
         finish(&base);
     }
 }
@@ -457,25 +474,26 @@ START_TEST(while_a_branch_is_prepared_other_connections_can_not_write) {
 END_TEST
 
 int main(void) {
-    return suite_run("sqlite work",
-                     (const TTest *[]){
-                         S5_work_leaves_nothing_in_the_database_until_it_is_applied,
-                         later_work_of_a_branch_sees_its_earlier_work,
-                         what_a_failed_function_did_is_taken_back_and_the_rest_stays,
-                         changes_that_undo_each_other_are_none,
-                         S5_every_kind_of_change_is_recorded,
-                         a_trigger_works_once,
-                         foreign_keys_act_once_and_are_checked_at_the_end_of_the_work,
-                         S5_what_can_not_be_recorded_is_refused_by_name,
-                         S5_a_null_in_a_key_is_refused_when_it_is_there_before_or_after,
-                         a_transaction_and_the_schema_are_not_the_functions_to_change,
-                         what_is_refused_fails_the_work_also_if_the_function_goes_on,
-                         S5_a_statement_that_was_compiled_before_is_looked_at_again,
-                         changes_that_do_not_fit_in_another_order_are_refused_before_the_vote,
-                         S4_a_rollback_of_the_whole_transaction_ends_the_process,
-                         S5_a_conflict_applies_nothing_and_names_table_and_key,
-                         S5_a_table_that_is_gone_or_another_is_a_conflict,
-                         while_a_branch_is_prepared_other_connections_can_not_write,
-                         NULL,
-                     });
+    return suite_run(
+        "sqlite work",
+        (const TTest *[]){
+            S5_work_leaves_nothing_in_the_database_until_it_is_applied,
+            later_work_of_a_branch_sees_its_earlier_work,
+            what_a_failed_function_did_is_taken_back_and_the_rest_stays,
+            changes_that_undo_each_other_are_none,
+            S5_every_kind_of_change_is_recorded,
+            a_trigger_works_once,
+            foreign_keys_act_once_and_are_checked_at_the_end_of_the_work,
+            S5_what_can_not_be_recorded_is_refused_by_name,
+            S5_a_null_in_a_key_is_refused_when_it_is_there_before_or_after,
+            a_transaction_and_the_schema_are_not_the_functions_to_change,
+            what_is_refused_fails_the_work_also_if_the_function_goes_on,
+            S5_a_statement_that_was_compiled_before_is_looked_at_again,
+            changes_that_do_not_fit_in_another_order_are_refused_before_the_vote,
+            S4_a_rollback_of_the_whole_transaction_ends_the_process_before_more_is_done,
+            S5_a_conflict_applies_nothing_and_names_table_and_key,
+            S5_a_table_that_is_gone_or_another_is_a_conflict,
+            while_a_branch_is_prepared_other_connections_can_not_write,
+            NULL,
+        });
 }
