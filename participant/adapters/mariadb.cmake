@@ -4,7 +4,9 @@ troth_library(
   SOURCES mariadb_driver.c mariadb_session.c mariadb_dsn.c mariadb_rows.c mariadb_check.c
           mariadb_look.c mariadb_end.c mariadb_link.c
   LINKS troth_base troth_shell PkgConfig::MARIADB)
-troth_unit_test(test_mariadb_dsn LINKS troth_mariadb_driver)
+foreach(test test_mariadb_dsn test_mariadb_session)
+  troth_unit_test(${test} LINKS troth_mariadb_driver)
+endforeach()
 
 # For programs that link it.
 troth_library(troth_mariadb SOURCES mariadb.c LINKS troth_mariadb_driver troth_database)

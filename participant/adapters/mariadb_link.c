@@ -10,6 +10,7 @@
 
 static int run_one(MYSQL *connection, const char *sql, size_t bytes, char *why, size_t why_bytes) {
     if (mysql_real_query(connection, sql, bytes) == 0) {
+        mysql_free_result(mysql_store_result(connection)); /* NULL is let be */
         return 0;
     }
     unsigned error = mysql_errno(connection);
@@ -33,7 +34,7 @@ static int run_lines(MYSQL *connection, const char *sql, char *why, size_t why_b
  * and nowhere else, XA refuses this. */
 static bool is_in_branch(MYSQL *connection) {
     char why[TROTH_SQL_BYTES];
-    static const char sql[] = "SAVEPOINT troth";
+    static const char sql[] = "SELECT gid FROM troth.branches LIMIT 0";
     return run_one(connection, sql, strlen(sql), why, sizeof why) != 0 &&
            mysql_errno(connection) == ER_XAER_RMFAIL;
 }

@@ -12,8 +12,9 @@
 /* Short enough waits that a call ends, since it is made again; no gap locks, so that no client's
  * insert waits for us. sql_mode '': what is meant, whatever the server's default. */
 static const char first_sql[] =
-    "SET SESSION autocommit=1, sql_mode='', lock_wait_timeout=5, innodb_lock_wait_timeout=5, "
-    "tx_isolation='READ-COMMITTED'";
+    "SET SESSION autocommit=1, sql_mode='', lock_wait_timeout=5, tx_isolation='READ-COMMITTED'";
+/* Refused where InnoDB is off, which the check has a better text for. */
+static const char second_sql[] = "SET SESSION innodb_lock_wait_timeout=5";
 
 unsigned mariadb_version(const char *text) {
     unsigned major, minor, patch;
@@ -143,7 +144,9 @@ int mariadb_session(struct driver_connection *connection, char *why, size_t why_
         err = refused(session, dsn, why, why_bytes);
     }
     err = err != 0 ? err : too_old(session, dsn, why, why_bytes);
-    if (err == 0 && mysql_query(session, first_sql) != 0) {
+    if (err == 0 && (mysql_query(session, first_sql) != 0 ||
+                     (mysql_query(session, second_sql) != 0 &&
+                      mysql_errno(session) != ER_UNKNOWN_SYSTEM_VARIABLE))) {
         err = refused(session, dsn, why, why_bytes);
     }
     if (err != 0) {
