@@ -38,6 +38,7 @@ function(troth_install_library target)
   install(TARGETS ${shared} EXPORT TrothTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(FILES ${arg_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troth)
   install(FILES ${CMAKE_SOURCE_DIR}/base/troth_err.h ${CMAKE_SOURCE_DIR}/base/txid.h
+                ${CMAKE_SOURCE_DIR}/base/gid.h
           DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troth/base)
 
   set(NAME ${arg_NAME})

@@ -14,7 +14,7 @@
 
 #include <stddef.h>
 
-#include "participant/adapters/troth_database.h"
+#include "troth_database.h"
 
 struct st_mysql; /* libmariadb's MYSQL */
 

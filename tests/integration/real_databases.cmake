@@ -8,7 +8,7 @@ troth_library(troth_database_tx SOURCES ${CMAKE_SOURCE_DIR}/tests/lib/database_t
               LINKS troth_database_world PkgConfig::SQLITE PkgConfig::CHECK)
 
 if(TARGET troth-agent)
-  foreach(test test_database_faults)
+  foreach(test test_database_faults test_database_operator)
     troth_integration_test(${test} LINKS troth_database_tx)
     add_dependencies(${test} troth-agent)
   endforeach()
