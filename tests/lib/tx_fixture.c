@@ -24,7 +24,7 @@ static struct database_server *mariadb;
 static char folder[64];
 static char orders_text[600], stock_text[600], goods_text[600];
 const char *tx_orders = orders_text, *tx_stock = stock_text;
-static struct process program;
+static struct process program, second;
 static char output[16384];
 
 static const char *path_in_folder(const char *name) {
@@ -114,6 +114,13 @@ const char *tx_goods(void) {
     return goods_text;
 }
 
+const char *tx_agent(unsigned index) {
+    static char texts[2][100];
+    snprintf(texts[index], sizeof texts[0], "agent = %s\n",
+             cluster_address(cluster, CLUSTER_AGENT, index));
+    return texts[index];
+}
+
 const char *tx_crooked(const char *name, const char *symbol, const char *rules) {
     static char texts[4][800];
     static unsigned next;
@@ -159,37 +166,42 @@ void tx_reset(const char *troth_keys, const char *const *resources) {
 
 /* ---- Programs -------------------------------------------------------------------------------- */
 
-static void start(const char *const *args, const char *crash_point) {
+static void start(struct process *process, const char *log_name, const char *const *args,
+                  const char *crash_point) {
     char text[200];
-    const char *log = path_in_folder("log");
+    const char *log = path_in_folder(log_name);
     unlink(log);
-    unlink(path_in_folder("waits"));
-    unlink(path_in_folder("go"));
-    program = (struct process){.pid = 0};
-    snprintf(program.program, sizeof program.program, "%s", TX_PROGRAM);
-    snprintf(program.log, sizeof program.log, "%s", log);
+    *process = (struct process){.pid = 0};
+    snprintf(process->program, sizeof process->program, "%s", TX_PROGRAM);
+    snprintf(process->log, sizeof process->log, "%s", log);
     snprintf(text, sizeof text, "TROTH_TX_CONFIG=%s", path_in_folder("tx.ini"));
-    ck_assert_int_eq(process_add_env(&program, text), 0);
+    ck_assert_int_eq(process_add_env(process, text), 0);
     snprintf(text, sizeof text, "TX_PROGRAM_FOLDER=%s", folder);
-    ck_assert_int_eq(process_add_env(&program, text), 0);
-    ck_assert_int_eq(process_add_env(&program, "CROOKED_SWITCH=" CROOKED_SWITCH), 0);
+    ck_assert_int_eq(process_add_env(process, text), 0);
+    ck_assert_int_eq(process_add_env(process, "CROOKED_SWITCH=" CROOKED_SWITCH), 0);
     if (crash_point != NULL) {
         snprintf(text, sizeof text, "TROTH_CRASH_POINT=%s", crash_point);
-        ck_assert_int_eq(process_add_env(&program, text), 0);
+        ck_assert_int_eq(process_add_env(process, text), 0);
     }
     for (; *args != NULL; args++) {
-        ck_assert_int_eq(process_add_arg(&program, *args), 0);
+        ck_assert_int_eq(process_add_arg(process, *args), 0);
     }
-    ck_assert_int_eq(process_start(&program), 0);
+    ck_assert_int_eq(process_start(process), 0);
+}
+
+static void start_first(const char *const *args, const char *crash_point) {
+    unlink(path_in_folder("waits"));
+    unlink(path_in_folder("go"));
+    start(&program, "log", args, crash_point);
 }
 
 /* What the program said, without the lines of Troth's log. */
-static int finish(void) {
+static int finish(struct process *process, const char *log_name) {
     int status = 0;
-    int err = process_wait(&program, PATIENCE_MS, &status);
-    char *text = file_text(path_in_folder("log"));
+    int err = process_wait(process, PATIENCE_MS, &status);
+    char *text = file_text(path_in_folder(log_name));
     ck_assert_msg(err == 0, "it did not end by itself: %s", text);
-    process_release(&program);
+    process_release(process);
     output[0] = '\0';
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line != NULL;
@@ -205,13 +217,13 @@ static int finish(void) {
 }
 
 const char *tx_finish(void) {
-    int status = finish();
+    int status = finish(&program, "log");
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d: %s", status, output);
     return output;
 }
 
 const char *tx_run(const char *const *args) {
-    start(args, NULL);
+    start_first(args, NULL);
     return tx_finish();
 }
 
@@ -219,15 +231,22 @@ void tx_says(const char *wanted, const char *const *args) {
     ck_assert_str_eq(tx_run(args), wanted);
 }
 
+void tx_second_says(const char *wanted, const char *const *args) {
+    start(&second, "log2", args, NULL);
+    int status = finish(&second, "log2");
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d: %s", status, output);
+    ck_assert_str_eq(output, wanted);
+}
+
 void tx_dies_at(const char *crash_point, const char *const *args) {
-    start(args, crash_point);
-    int status = finish();
+    start_first(args, crash_point);
+    int status = finish(&program, "log");
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %d: %s", status,
                   output);
 }
 
 void tx_start(const char *const *args) {
-    start(args, NULL);
+    start_first(args, NULL);
 }
 
 void tx_wait_until_it_waits(void) {
@@ -276,27 +295,49 @@ static void make_mariadb(void) {
              database_server_port(mariadb));
 }
 
+static void make_cluster(bool has_agents) {
+    char why[CLUSTER_WHY_BYTES];
+    char dsn[2][600];
+    struct cluster_agent agents[2];
+    for (unsigned i = 0; i < 2 && has_agents; i++) {
+        const char *name = i == 0 ? "orders" : "stock";
+        snprintf(dsn[i], sizeof dsn[0], "%s dbname=%s", database_server_dsn(postgres), name);
+        agents[i] = (struct cluster_agent){.kind = "postgres", .name = name, .dsn = dsn[i]};
+    }
+    must(cluster_new(&cluster,
+                     &(struct cluster_options){
+                         .nodes = 3, .agents = agents, .n_agents = has_agents ? 2 : 0},
+                     why) == 0,
+         why);
+    for (unsigned i = 0; i < 2 && has_agents; i++) {
+        must(cluster_add_arg(cluster, CLUSTER_AGENT, i, "--patience-ms") == 0 &&
+                 cluster_add_arg(cluster, CLUSTER_AGENT, i, "1000") == 0,
+             "out of memory");
+    }
+    must(cluster_start_all(cluster, why) == 0, why);
+    must(cluster_wait_ready(cluster, READY_MS, why) == 0, why);
+}
+
 int tx_fixture_run(const char *name, const struct tx_fixture_options *options,
                    const TTest *const *tests) {
-    char why[CLUSTER_WHY_BYTES];
     setenv("CK_FORK", "no", 1); /* what is started dies with the process that started it */
     snprintf(folder, sizeof folder, "/tmp/troth-tx-XXXXXX");
     must(mkdtemp(folder) != NULL, folder);
-    must(cluster_new(&cluster, &(struct cluster_options){.nodes = 3}, why) == 0, why);
-    must(cluster_start_all(cluster, why) == 0, why);
-    must(cluster_wait_ready(cluster, READY_MS, why) == 0, why);
     if (options->has_postgres) {
         make_postgres();
     }
     if (options->has_mariadb) {
         make_mariadb();
     }
+    make_cluster(options->has_agents);
     int status = suite_run(name, tests);
     process_release(&program);
+    process_release(&second);
     cluster_free(cluster);
     database_server_free(postgres);
     database_server_free(mariadb);
-    static const char *const files[] = {"tx.ini", "log", "waits", "go", "crooked", "second"};
+    static const char *const files[] = {"tx.ini", "log",     "log2",  "waits",
+                                        "go",     "crooked", "second"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         unlink(path_in_folder(files[i]));
     }

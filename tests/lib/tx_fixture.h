@@ -16,6 +16,7 @@
 struct tx_fixture_options {
     bool has_postgres;
     bool has_mariadb;
+    bool has_agents; /* for PostgreSQL's two databases; they are patient for a second */
 };
 /* Starts all, runs the tests, stops all. Returns main's exit status. */
 int tx_fixture_run(const char *name, const struct tx_fixture_options *options,
@@ -29,6 +30,8 @@ void tx_reset(const char *troth_keys, const char *const *resources);
 /* Sections of the configuration. Static. */
 extern const char *tx_orders, *tx_stock; /* PostgreSQL's databases */
 const char *tx_goods(void);              /* MariaDB's */
+/* A key that goes behind tx_orders (0) and tx_stock (1). Static. */
+const char *tx_agent(unsigned index);
 /* A crooked switch (tests/lib/crooked_switch.h) named `name`, with rules; 4 are valid at a time. */
 const char *tx_crooked(const char *name, const char *symbol, const char *rules);
 /* The states of its branches, in their order: "committed aborted". Static. */
@@ -38,6 +41,8 @@ const char *tx_crooked_states(const char *name);
 const char *tx_run(const char *const *args);
 /* And it is this. */
 void tx_says(const char *output, const char *const *args);
+/* The same, while a program waits. */
+void tx_second_says(const char *output, const char *const *args);
 /* The program is killed by a crash point. */
 void tx_dies_at(const char *crash_point, const char *const *args);
 
