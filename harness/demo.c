@@ -239,7 +239,7 @@ static int run_classic(struct demo *demo) {
     return err;
 }
 
-/* The database's own client, on it. */
+/* The database's own client on it, and what its agent says. */
 static void tell_client(const struct stage *stage, unsigned i) {
     static const char sql[] = "select * from accounts order by name limit 5";
     if (stage->databases[i].kind == DATABASE_POSTGRES) {
@@ -248,6 +248,7 @@ static void tell_client(const struct stage *stage, unsigned i) {
         printf("  mariadb -h 127.0.0.1 -P %d -u root test -e '%s'\n",
                database_server_port(stage->servers[i]), sql);
     }
+    printf("  troth agent %s\n", stage->databases[i].agent);
 }
 
 static void stay_up(const struct stage *stage) {

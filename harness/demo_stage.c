@@ -13,6 +13,7 @@
 #define IN_DOUBT_END_MS  30000
 #define STOP_MS          20000
 #define NAME_BYTES       32
+#define PATIENCE_MS      "5000"
 #define CONNECTIONS      "max_connections=400" /* of the clients, and of the agent */
 
 /* "postgres-1": a server, and its agent. */
@@ -70,6 +71,8 @@ static int start_cluster(struct stage *stage, const char *folder, unsigned nodes
                           why);
     for (unsigned i = 0; err == 0 && i < stage->n_databases; i++) {
         stage->databases[i].agent = cluster_address(stage->cluster, CLUSTER_AGENT, i);
+        /* What a client gave up while the only node was dead, and so could tell nobody. */
+        err = cluster_add_arg(stage->cluster, CLUSTER_AGENT, i, "--patience-ms=" PATIENCE_MS);
     }
     if (err == 0) {
         err = cluster_start_all(stage->cluster, why);
