@@ -47,6 +47,9 @@ int xa_driver_again(struct driver_connection *connection, int code) {
     case XAER_RMERR:
         xa_connection_drop(connection);
         return TROTH_ERR_STORAGE;
+    case XAER_PROTO:
+        xa_connection_doubt(connection);
+        return TROTH_ERR_STATE;
     case XAER_INVAL:
         return TROTH_ERR_INVALID;
     default:
@@ -73,7 +76,7 @@ int xa_connection_open(struct driver_connection *connection, char why[DRIVER_WHY
     }
     char info[MAXINFOSIZE]; /* a copy: the switch may write into it */
     memcpy(info, driver->open_info, sizeof info);
-    int code = driver->xa->xa_open_entry(info, connection->rmid, TMNOFLAGS);
+    int code = driver->xa->xa_open_entry(info, driver->rmid, TMNOFLAGS);
     explicit_bzero(info, sizeof info);
     if (code == XA_OK) {
         connection->is_open = true;
@@ -92,19 +95,19 @@ void xa_connection_drop(struct driver_connection *connection) {
     char info[MAXINFOSIZE];
     memcpy(info, connection->driver->close_info, sizeof info);
     /* Whatever it says: there is nothing else to be done. */
-    connection->driver->xa->xa_close_entry(info, connection->rmid, TMNOFLAGS);
+    connection->driver->xa->xa_close_entry(info, connection->driver->rmid, TMNOFLAGS);
     explicit_bzero(info, sizeof info);
     connection->is_open = false;
 }
 
+void xa_connection_doubt(struct driver_connection *connection) {
+    connection->is_open = false;
+}
+
 static struct driver_connection *connection_new(struct driver *driver) {
-    /* Never given twice: in a thread where the first is open still, a second xa_open with its rmid
-     * would be no more than a repetition, whatever its open string. */
-    static atomic_int next = XA_RMID_FIRST;
     struct driver_connection *connection = calloc(1, sizeof *connection);
     if (connection != NULL) {
         connection->driver = (struct xa_driver *)driver;
-        connection->rmid = atomic_fetch_add(&next, 1);
     }
     return connection;
 }
@@ -156,7 +159,7 @@ static void vote_for(struct driver_connection *connection, struct driver_branch 
     struct xa_driver *driver = connection->driver;
     XID xid;
     xa_driver_xid(driver, branch->txid, &xid);
-    int code = driver->xa->xa_prepare_entry(&xid, connection->rmid, TMNOFLAGS);
+    int code = driver->xa->xa_prepare_entry(&xid, driver->rmid, TMNOFLAGS);
     if (code == XA_OK) {
         branch->result = DRIVER_PREPARED;
         return;
@@ -166,8 +169,10 @@ static void vote_for(struct driver_connection *connection, struct driver_branch 
         branch->detail[0] = '\0';
         branch->result = DRIVER_READ_ONLY;
     } else if (code == XAER_NOTA || code == XAER_PROTO) {
-        /* Not known, or in no state to be prepared; if its client prepared it, the list shows it.
-         */
+        /* Not known, or in no state to be prepared: its client may have prepared it. */
+        if (code == XAER_PROTO) {
+            xa_connection_doubt(connection);
+        }
         xa_look_mark(branch, DRIVER_NOT_PREPARED);
     } else if (xa_code_is_rollback(code) || code == XA_HEURCOM || code == XA_HEURRB ||
                code == XA_HEURMIX || code == XA_HEURHAZ) {
@@ -223,7 +228,7 @@ static void forget_one(struct driver_connection *connection, struct driver_branc
     struct xa_driver *driver = connection->driver;
     XID xid;
     xa_driver_xid(driver, branch->txid, &xid);
-    int code = driver->xa->xa_forget_entry(&xid, connection->rmid, TMNOFLAGS);
+    int code = driver->xa->xa_forget_entry(&xid, driver->rmid, TMNOFLAGS);
     if (code == XA_OK || code == XAER_NOTA) { /* it has forgotten it, now or before */
         branch->result = 0;
         return;
@@ -310,6 +315,9 @@ static int take_info(char info[MAXINFOSIZE], const char *text, const char *what,
 
 int xa_driver_new(struct driver **out, const char *cluster, const char *participant,
                   const struct xa_driver_options *options, char why[DRIVER_WHY_BYTES]) {
+    /* Never given twice: in a thread where the first is open still, a second xa_open with its rmid
+     * would be no more than a repetition, whatever its open string. */
+    static atomic_int next_rmid = XA_RMID_FIRST;
     why[0] = '\0';
     struct xa_driver *driver = calloc(1, sizeof *driver);
     if (driver == NULL) {
@@ -317,6 +325,7 @@ int xa_driver_new(struct driver **out, const char *cluster, const char *particip
         return TROTH_ERR_NO_MEMORY;
     }
     driver->base.ops = &ops;
+    driver->rmid = atomic_fetch_add(&next_rmid, 1);
     atomic_init(&driver->strange, 0);
     int err = check_names(cluster, participant, why);
     if (err == 0) {

@@ -12,10 +12,13 @@
  *     xa_register.c    ax_reg and ax_unreg
  *
  * Threads of control (X/Open C193, 2.2.8, 3.2): a resource manager is open in a thread, not in a
- * process. A connection is a resource manager instance of its own, with an rmid that no other ever
- * gets, and it remembers in which thread it is open; used in another, it is opened there, too. (The
- * first thread's stays open until that thread ends: nobody else can close it. resource.c's workers
- * keep their connections.) xa_close closes in the thread that calls it.
+ * process, and its rmid names it in each of them. So a driver has one rmid, which no other driver
+ * ever gets, and a connection remembers in which thread it has opened it; used in another, it opens
+ * it there, too. (The first thread's stays open until that thread ends: nobody else can close it.
+ * resource.c's workers keep their connections.) Some products take the process for the thread of
+ * control: there a second xa_open does nothing, and xa_close closes for all, who are told
+ * XAER_PROTO then. So after that code xa_open comes again, which elsewhere is a repetition without
+ * effect.
  *
  * No lock is held while the resource manager is called: by the specification it minds its threads
  * of control itself, and one call that never returns must not hold up others. So the library must
@@ -52,12 +55,12 @@ struct xa_driver {
     const struct xa_switch_t *xa;
     char open_info[MAXINFOSIZE]; /* may hold a password: it is never shown */
     char close_info[MAXINFOSIZE];
+    int rmid;
     atomic_uint strange; /* a bit for each xa_call that returned an unknown code: logged once */
 };
 
 struct driver_connection {
     struct xa_driver *driver;
-    int rmid;
     bool is_open;
     uint64_t thread; /* the one in which it is open */
     XID page[XA_PAGE];
@@ -68,6 +71,8 @@ struct driver_connection {
 int xa_connection_open(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]);
 /* Closes it, if it is open in this thread; the next call opens it again. */
 void xa_connection_drop(struct driver_connection *connection);
+/* A call was told XAER_PROTO: it may be closed. The next call opens it, in case. */
+void xa_connection_doubt(struct driver_connection *connection);
 
 /* The branch's XID. */
 void xa_driver_xid(const struct xa_driver *driver, struct troth_txid txid, XID *xid);

@@ -57,8 +57,8 @@ static void end_one(struct driver_connection *connection, struct driver_branch *
     enum xa_call call = branch->commit ? XA_CALL_COMMIT : XA_CALL_ROLLBACK;
     XID xid;
     xa_driver_xid(driver, branch->txid, &xid);
-    int code = branch->commit ? driver->xa->xa_commit_entry(&xid, connection->rmid, TMNOFLAGS)
-                              : driver->xa->xa_rollback_entry(&xid, connection->rmid, TMNOFLAGS);
+    int code = branch->commit ? driver->xa->xa_commit_entry(&xid, driver->rmid, TMNOFLAGS)
+                              : driver->xa->xa_rollback_entry(&xid, driver->rmid, TMNOFLAGS);
     bool is_rollback = xa_code_is_rollback(code);
     if (code == XA_OK || (is_rollback && !branch->commit)) {
         branch->result = 0;

@@ -60,8 +60,8 @@ static bool is_ours(const struct xa_driver *driver, const XID *xid, struct troth
 /* What the switch leaves unwritten, whatever it counts, must be no branch. */
 static int recover(struct driver_connection *connection, long flags) {
     memset(connection->page, 0, sizeof connection->page);
-    return connection->driver->xa->xa_recover_entry(connection->page, XA_PAGE, connection->rmid,
-                                                    flags);
+    return connection->driver->xa->xa_recover_entry(connection->page, XA_PAGE,
+                                                    connection->driver->rmid, flags);
 }
 
 static int scan_failed(struct driver_connection *connection, int code, char why[DRIVER_WHY_BYTES]) {

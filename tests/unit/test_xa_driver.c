@@ -317,17 +317,44 @@ START_TEST(a_connection_that_another_thread_uses_is_opened_there_too) {
 }
 END_TEST
 
-START_TEST(each_connection_is_an_instance_of_its_own_for_ever) {
+START_TEST(no_rmid_is_ever_given_to_another_resource_manager) {
     struct xa_fixture *f = xa_fixture_new("");
-    int last = f->connection->rmid;
+    int last = ((struct xa_driver *)f->driver)->rmid;
     ck_assert_int_ge(last, XA_RMID_FIRST);
     for (int i = 0; i < 5; i++) {
-        struct driver_connection *other = f->driver->ops->connection_new(f->driver);
-        ck_assert_int_gt(other->rmid, last);
-        last = other->rmid;
-        f->driver->ops->connection_free(other);
+        xa_fixture_restart(f, "");
+        int rmid = ((struct xa_driver *)f->driver)->rmid;
+        ck_assert_int_gt(rmid, last);
+        last = rmid;
     }
     f->driver->ops->connection_free(NULL);
+    xa_fixture_free(f);
+}
+END_TEST
+
+static void close_elsewhere(struct xa_fixture *f) {
+    struct xa_driver *driver = (struct xa_driver *)f->driver;
+    char info[MAXINFOSIZE] = "";
+    ck_assert_int_eq(driver->xa->xa_close_entry(info, driver->rmid, TMNOFLAGS), XA_OK);
+}
+
+START_TEST(what_another_thread_closed_is_opened_again) {
+    /* As it is where the process is the thread of control: xa_close closes for all. */
+    struct xa_fixture *f = xa_fixture_new("");
+    struct troth_txid idle = xa_fixture_branch(f, "idle");
+    struct troth_txid prepared = xa_fixture_prepared(f);
+    size_t n;
+    ck_assert_int_eq(xa_fixture_list(f, &n, why), 0);
+    close_elsewhere(f);
+    ck_assert_int_eq(xa_fixture_vote(f, idle).result, DRIVER_NOT_PREPARED); /* for now */
+    ck_assert_int_eq(xa_fixture_vote(f, idle).result, DRIVER_PREPARED);
+    close_elsewhere(f);
+    ck_assert_int_eq(xa_fixture_end(f, prepared, true).result, TROTH_ERR_STATE);
+    ck_assert_int_eq(xa_fixture_end(f, prepared, true).result, 0);
+    close_elsewhere(f);
+    ck_assert_int_ne(xa_fixture_list(f, &n, why), 0);
+    ck_assert_int_eq(xa_fixture_list(f, &n, why), 0);
+    ck_assert_uint_eq(n, 1);
     xa_fixture_free(f);
 }
 END_TEST
@@ -436,7 +463,8 @@ int main(void) {
                                a_resource_manager_that_is_down_at_first_is_opened_when_it_is_up,
                                what_was_prepared_is_there_after_a_restart,
                                a_connection_that_another_thread_uses_is_opened_there_too,
-                               each_connection_is_an_instance_of_its_own_for_ever,
+                               no_rmid_is_ever_given_to_another_resource_manager,
+                               what_another_thread_closed_is_opened_again,
                                several_connections_work_at_once,
                                a_call_that_never_returns_holds_up_no_other_connection,
                                NULL});
