@@ -26,6 +26,7 @@
 #include "troth_database.h"
 
 #define TRIES       5
+#define PAUSE_US    100000 /* before another */
 #define PATIENCE_MS 30000
 
 enum end {
@@ -162,7 +163,9 @@ static enum end give_up(struct shop *shop, const struct order *order, enum end e
     if (shop->stock_session != NULL) {
         close_stock(shop); /* the simplest way; troth_mariadb_rollback keeps the session */
     }
-    PQclear(PQexec(shop->orders_session, "ROLLBACK"));
+    if (PQtransactionStatus(shop->orders_session) != PQTRANS_IDLE) {
+        PQclear(PQexec(shop->orders_session, "ROLLBACK"));
+    }
     if (PQstatus(shop->orders_session) != CONNECTION_OK) {
         PQreset(shop->orders_session);
     }
@@ -201,6 +204,7 @@ static enum end place_order(struct shop *shop, struct order *order) {
     char txid[TROTH_TXID_TEXT];
     enum end end = TRY_AGAIN;
     for (int i = 0; end == TRY_AGAIN && i < TRIES; i++) {
+        usleep(i == 0 ? 0 : PAUSE_US);
         end = try_order(shop, order);
     }
     troth_txid_format(order->txid, txid);
