@@ -104,6 +104,7 @@ static void show_branch(const struct resolving *r) {
 static int judge(const struct resolving *r) {
     bool same = r->outcome == (r->cli->commit ? TROTH_COMMITTED : TROTH_ABORTED);
     if (r->outcome == TROTH_OUTCOME_NONE) {
+        fprintf(stderr, "\nIts outcome is not known: what you do may contradict it.\n");
         return 0;
     }
     if (same) {

@@ -74,9 +74,15 @@ static void prepare_again(struct listed *all, struct branch *branch, uint32_t no
     case LISTED_REFUSED:
         listed_send_branch_aborted(all, branch->txid, PAXOS_REASON_VOTE, branch->detail);
         return;
+    case LISTED_HEURISTIC:
+        if (branch->told == PAXOS_OUTCOME_NONE) { /* ended by hand: it can do only that */
+            listed_send_branch_aborted(all, branch->txid, PAXOS_REASON_VOTE, branch->detail);
+            return;
+        }
+        listed_send_ack(all, 1u << node, branch);
+        return;
     case LISTED_COMMITTED:
     case LISTED_ABORTED:
-    case LISTED_HEURISTIC:
         listed_send_ack(all, 1u << node, branch);
         return;
     case LISTED_VOTING: /* its vote is being made, and goes to whom is asked for now */

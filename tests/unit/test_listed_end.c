@@ -335,6 +335,8 @@ START_TEST(what_an_operator_ends_is_a_heuristic_that_all_nodes_are_told) {
     ck_assert_int_eq(world_message_sent(&world, MESSAGE_ACK)->heuristic, MESSAGE_HEURISTIC_ABORT);
     ck_assert_int_eq(world_message_sent(&world, MESSAGE_ACK)->outcome, PAXOS_OUTCOME_NONE);
     ck_assert_ptr_nonnull(strstr(world_message_sent(&world, MESSAGE_ACK)->detail, "ann"));
+    world_prepare(&world, world_txid(5)); /* its vote was not heard: L3, nobody waits for it */
+    ck_assert_ptr_nonnull(world_message_sent(&world, MESSAGE_BRANCH_ABORTED));
     world_decide(&world, 2, world_txid(5), COMMITTED); /* which must not run */
     ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
     ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), ALL_NODES); /* it contradicts: news */
