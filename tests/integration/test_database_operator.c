@@ -235,6 +235,8 @@ START_TEST(a_second_agent_of_one_name_waits_until_the_first_is_gone) {
     ck_assert_int_eq(database_tx_abort(&tx), TROTH_ABORTED);
     database_tx_free(&tx);
     ck_assert_msg(cluster_start(desk.world.cluster, CLUSTER_AGENT, POSTGRES, why) == 0, "%s", why);
+    char state[64];
+    database_tx_state(&tx, POSTGRES, state); /* it answers, so it can be stopped in order */
     database_desk_close(&desk);
 }
 END_TEST
