@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/troth_err.h"
 #include "tests/lib/mariadb_fixture.h"
@@ -194,6 +195,34 @@ START_TEST(what_was_never_prepared_is_gone_and_a_session_at_work_is_let_be) {
 }
 END_TEST
 
+START_TEST(a_prepare_that_lands_after_its_client_and_its_abort_is_listed_and_rolled_back) {
+    mariadb_fixture_reset();
+    MYSQL *session = mariadb_client("root");
+    begin(session, 1);
+    sql(session, "XA END %s", xid_of(1));
+    sql(client, "FLUSH TABLES WITH READ LOCK"); /* XA PREPARE waits for it */
+    char text[256];
+    unsigned long id = mysql_thread_id(session);
+    snprintf(text, sizeof text, "SET STATEMENT pseudo_slave_mode = 1 FOR XA PREPARE %s", xid_of(1));
+    ck_assert_int_eq(mysql_send_query(session, text, strlen(text)), 0);
+    sql_wait("SELECT COUNT(*) FROM information_schema.processlist WHERE id = %lu AND "
+             "state LIKE 'Waiting for%%lock'",
+             id);
+    shutdown(mysql_get_socket(session), SHUT_RDWR);
+    mysql_close(session);
+    struct driver_branch branch = unknown(1);
+    driver->ops->vote(connection, &branch, 1);
+    ck_assert_result(branch, DRIVER_NOT_PREPARED);
+    ck_assert_int_eq(listed(), 0);
+    sql(client, "UNLOCK TABLES");
+    sql_wait("SELECT COUNT(*) = 0 FROM information_schema.processlist WHERE id = %lu", id);
+    ck_assert_int_eq(listed(), 1);
+    ck_assert_int_eq(end_one(&branch, false), TROTH_OK);
+    ck_assert_int_eq(listed(), 0);
+    ck_assert(!has_row(1));
+}
+END_TEST
+
 /* ---- Ended by another ------------------------------------------------------------------------ */
 
 START_TEST(a_DBAs_own_end_of_a_branch_that_voted_is_told_for_what_it_was) {
@@ -266,9 +295,7 @@ START_TEST(a_killed_session_is_dialled_again) {
     struct driver_branch branch = voted(1);
     long id = sql_number(client, "SELECT MAX(id) FROM information_schema.processlist");
     sql(client, "KILL %ld", id);
-    while (sql_number(client, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %ld",
-                      id) > 0) {
-    }
+    sql_wait("SELECT COUNT(*) = 0 FROM information_schema.processlist WHERE id = %ld", id);
     ck_assert_int_eq(end_one(&branch, true), TROTH_OK);
 }
 END_TEST
@@ -353,6 +380,7 @@ int main(void) {
         a_rollback_is_durable_once_it_is_said_to_be_done,
         a_commit_is_durable_once_it_is_said_to_be_done,
         what_was_never_prepared_is_gone_and_a_session_at_work_is_let_be,
+        a_prepare_that_lands_after_its_client_and_its_abort_is_listed_and_rolled_back,
         a_DBAs_own_end_of_a_branch_that_voted_is_told_for_what_it_was,
         an_end_that_was_begun_is_proved_by_what_is_there,
         after_its_restart_a_participant_knows_what_it_committed_before,

@@ -113,17 +113,25 @@ MYSQL *mariadb_client(const char *user) {
     return session;
 }
 
-void close_session(MYSQL *session) {
-    unsigned long id = mysql_thread_id(session);
-    mysql_close(session);
+void sql_wait(const char *format, ...) {
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
     for (int i = 0; i < WAIT_MS / 5; i++) {
-        if (sql_number(client, "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %lu",
-                       id) == 0) {
+        if (sql_number(client, "%s", text) > 0) {
             return;
         }
         pause_ms(5);
     }
-    ck_abort_msg("session %lu does not end", id);
+    ck_abort_msg("waited in vain for %s", text);
+}
+
+void close_session(MYSQL *session) {
+    unsigned long id = mysql_thread_id(session);
+    mysql_close(session);
+    sql_wait("SELECT COUNT(*) = 0 FROM information_schema.processlist WHERE id = %lu", id);
 }
 
 /* ---- Branches -------------------------------------------------------------------------------- */

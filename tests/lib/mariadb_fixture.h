@@ -40,6 +40,8 @@ void sql_fails(MYSQL *session, unsigned error, const char *format, ...)
 unsigned sql_error(MYSQL *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The first value of a query; -1: no row. */
 long sql_number(MYSQL *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Waits until the query's number is not 0. */
+void sql_wait(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct troth_txid txid_of(unsigned number);
 /* The branch's global id as XA takes it, and as Troth's table has it. Static; 4 are valid at a
