@@ -30,6 +30,9 @@ static void help(FILE *out) {
         "  --rounds N      of each of the two, for each number of clients (5)\n"
         "  --seconds S     of each round (4)\n"
         "  --nodes N       of Troth (3)\n"
+        "  --apart         statements go to one server after the other, as in most programs; else "
+        "to\n"
+        "                  both at the same time\n"
         "  --data FOLDER   new or empty folder for all files; else one under $TMPDIR\n"
         "  --json FILE     write the figures there\n"
         "  --help          show this\n\n"
@@ -77,11 +80,15 @@ struct asked {
 
 /* False, with a message, when it is wrong. */
 static bool read_args(struct asked *asked, int argc, char *argv[]) {
-    static const struct option longs[] = {
-        {"clients", required_argument, NULL, 'c'}, {"rounds", required_argument, NULL, 'r'},
-        {"seconds", required_argument, NULL, 's'}, {"nodes", required_argument, NULL, 'n'},
-        {"data", required_argument, NULL, 'd'},    {"json", required_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"clients", required_argument, NULL, 'c'},
+                                          {"rounds", required_argument, NULL, 'r'},
+                                          {"seconds", required_argument, NULL, 's'},
+                                          {"nodes", required_argument, NULL, 'n'},
+                                          {"apart", no_argument, NULL, 'a'},
+                                          {"data", required_argument, NULL, 'd'},
+                                          {"json", required_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     struct bench_postgres_options *options = &asked->options;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         bool good = c != '?';
@@ -102,6 +109,9 @@ static bool read_args(struct asked *asked, int argc, char *argv[]) {
         case 'n':
             good = read_number(optarg, 31, &options->nodes) && options->nodes % 2 == 1;
             range = "--nodes takes an odd number from 1 to 31";
+            break;
+        case 'a':
+            options->apart = true;
             break;
         case 'd':
             options->data = optarg;

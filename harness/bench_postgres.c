@@ -130,6 +130,7 @@ static int stage_open(struct stage *stage, const struct bench_postgres_options *
     }
     if (err == 0) {
         stage->world.rows = ROWS;
+        stage->world.apart = options->apart;
         screen_say("%d PostgreSQL servers and %u nodes are ready after %lld ms; all files are in "
                    "%s",
                    BENCH_SERVERS, options->nodes, (long long)(clock_monotonic_ms() - began_ms),

@@ -10,6 +10,7 @@
 #ifndef HARNESS_BENCH_POSTGRES_H
 #define HARNESS_BENCH_POSTGRES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "harness/bench_way.h"
@@ -24,6 +25,7 @@ struct bench_postgres_options {
     unsigned rounds; /* of each way, for each number of clients: 1 to BENCH_ROUNDS_MAX */
     unsigned seconds;
     unsigned nodes;
+    bool apart;       /* bench_way.h */
     const char *data; /* a new or empty folder */
 };
 /* Of one way with one number of clients. */

@@ -76,6 +76,7 @@ int bench_report_json(const struct bench_postgres_options *options,
     }
     fprintf(out, "{\n  \"nodes\": %u,\n  \"servers\": %d,\n  \"rounds\": %u,\n  \"seconds\": %u,\n",
             options->nodes, BENCH_SERVERS, options->rounds, options->seconds);
+    fprintf(out, "  \"apart\": %s,\n", options->apart ? "true" : "false");
     fputs("  \"sizes\": [", out);
     for (unsigned i = 0; i < options->n_sizes; i++) {
         struct bench_spread ratio = bench_ratio(&sizes[i]);

@@ -5,13 +5,13 @@
  *     TROTH     enlisted, prepared by the client all the same, and committed by Troth, whose
  *               library in this process ends the prepared transactions
  *
- * Both do the same work in the same statements, on both servers at the same time. What is sent
- * together is sent together in both.
+ * Both do the same work in the same statements, and send them in the same manner: to both servers
+ * at the same time, or, as most programs do, to one server after the other (`apart`).
  */
 #ifndef HARNESS_BENCH_WAY_H
 #define HARNESS_BENCH_WAY_H
 
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "client/troth.h"
@@ -29,6 +29,7 @@ struct bench_world {
     struct troth *troth;
     struct troth_database *databases[BENCH_SERVERS];
     unsigned rows; /* at each server, numbered from 0 */
+    bool apart;
 };
 
 struct bench_client;
