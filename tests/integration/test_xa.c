@@ -26,6 +26,7 @@ struct tx {
 };
 
 static unsigned names; /* of participants, which no two tests share */
+static uint32_t patience_ms = 60000;
 
 static void open_database(struct tx *tx, int side, const char *name) {
     char why[600] = "";
@@ -33,7 +34,7 @@ static void open_database(struct tx *tx, int side, const char *name) {
                                              .nodes = cluster_nodes(scene_cluster()),
                                              .connections = 2,
                                              .scan_ms = 50,
-                                             .patience_ms = 500};
+                                             .patience_ms = patience_ms};
     int err = troth_xa_open(&tx->databases[side], &options, xa_manager_library(), "crooked_switch",
                             tx->managers[side]->open_info, NULL, why, sizeof why);
     ck_assert_msg(err == 0, "%s", why);
@@ -224,7 +225,9 @@ END_TEST
 
 START_TEST(what_was_prepared_and_never_committed_is_rolled_back) {
     struct tx tx;
+    patience_ms = 500;
     tx_begin(&tx, "", "");
+    patience_ms = 60000;
     tx_work(&tx, true);
     /* The program dies here. */
     tx_await(&tx, "aborted", "aborted");

@@ -19,6 +19,7 @@
 
 #define SIDES       2
 #define PATIENCE_MS 60000
+#define ORPHANS_MS  4000 /* longer than programs take from prepare to commit, also under load */
 
 /* Opened once, for all tests: main's. */
 static char folders[SIDES][64];
@@ -187,7 +188,7 @@ START_TEST(all_is_set_up) {
                                                  .nodes = cluster_nodes(scene_cluster()),
                                                  .connections = 2,
                                                  .scan_ms = 50,
-                                                 .patience_ms = 1000};
+                                                 .patience_ms = ORPHANS_MS};
         snprintf(folders[side], sizeof folders[side], "/tmp/troth-bdb-XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(folders[side]));
         int err = troth_xa_open(&databases[side], &options, BERKELEY_LIBRARY, "db_xa_switch",

@@ -6,6 +6,8 @@ target_compile_definitions(troth_xa_manager
                            PRIVATE CROOKED_SWITCH="$<TARGET_FILE:troth_crooked_switch>")
 add_dependencies(troth_xa_manager troth_crooked_switch)
 troth_integration_test(test_xa LINKS troth_scene troth_xa troth_xa_manager)
+troth_integration_test(test_xa_agent LINKS troth_scene troth_xa_manager)
+add_dependencies(test_xa_agent troth-agent)
 
 # A resource manager that others wrote. Its library is part of Debian's base system; its header is
 # not, so this test is left out where nobody has installed it (libdb5.3-dev).

@@ -56,7 +56,7 @@ static void read_gid(const char *text, XID *xid) {
 }
 
 void xa_manager_work(struct xa_manager *m, const char *gid, bool prepares) {
-    void *library = dlopen(CROOKED_SWITCH, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(CROOKED_SWITCH, RTLD_LAZY | RTLD_LOCAL);
     ck_assert_msg(library != NULL, "%s", dlerror());
     struct xa_switch_t *xa = dlsym(library, "crooked_switch");
     ck_assert_ptr_nonnull(xa);
