@@ -1,4 +1,5 @@
 /* tx_agent against an agent that is only a server: it answers as the test says. */
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,13 +13,34 @@ static struct rpc_server *server;
 static struct tx_agent *agent;
 static struct tx_resource resource;
 static char why[TX_WHY_BYTES];
-static struct {
+struct answers {
     const char *kind, *cluster, *name;
     const char *prepare; /* a second line of prepare_sql */
     int status;          /* not RPC_OK: it refuses */
-} says;
+};
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct answers answers;
 
-static Troth__V1__Branch branch_of(void) {
+static void say(struct answers next) {
+    pthread_mutex_lock(&mutex);
+    answers = next;
+    pthread_mutex_unlock(&mutex);
+}
+static struct answers what_it_says(void) {
+    pthread_mutex_lock(&mutex);
+    struct answers now = answers;
+    pthread_mutex_unlock(&mutex);
+    return now;
+}
+
+/* As it should be. */
+static const struct answers good = {.kind = "mariadb",
+                                    .cluster = "shop",
+                                    .name = "stock",
+                                    .prepare = "XA PREPARE x",
+                                    .status = RPC_OK};
+
+static Troth__V1__Branch branch_of(struct answers says) {
     Troth__V1__Branch branch = TROTH__V1__BRANCH__INIT;
     branch.participant = (char *)(uintptr_t)says.name;
     branch.incarnation = 77;
@@ -27,8 +49,9 @@ static Troth__V1__Branch branch_of(void) {
 
 static void on_describe(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
     (void)arg, (void)bytes, (void)n;
+    struct answers says = what_it_says();
     Troth__V1__AgentDescribeReply reply = TROTH__V1__AGENT_DESCRIBE_REPLY__INIT;
-    Troth__V1__Branch branch = branch_of();
+    Troth__V1__Branch branch = branch_of(says);
     reply.kind = (char *)(uintptr_t)says.kind;
     reply.cluster = (char *)(uintptr_t)says.cluster;
     reply.branch = says.name == NULL ? NULL : &branch;
@@ -37,6 +60,7 @@ static void on_describe(void *arg, struct rpc_call *call, const uint8_t *bytes, 
 
 static void on_enlist(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
     (void)arg;
+    struct answers says = what_it_says();
     Troth__V1__AgentEnlistRequest *request =
         troth__v1__agent_enlist_request__unpack(NULL, n, bytes);
     ck_assert_str_eq(request->txid, "00000001000000020000000000000003");
@@ -46,7 +70,7 @@ static void on_enlist(void *arg, struct rpc_call *call, const uint8_t *bytes, si
         return;
     }
     Troth__V1__AgentEnlistReply reply = TROTH__V1__AGENT_ENLIST_REPLY__INIT;
-    Troth__V1__Branch branch = branch_of();
+    Troth__V1__Branch branch = branch_of(says);
     char *begin[] = {(char[]){"BEGIN"}};
     char *prepare[] = {(char[]){"XA END x"}, (char *)(uintptr_t)says.prepare};
     reply.branch = &branch;
@@ -59,9 +83,7 @@ static void on_enlist(void *arg, struct rpc_call *call, const uint8_t *bytes, si
 }
 
 static void open_all(void) {
-    says.kind = "mariadb", says.cluster = "shop", says.name = "stock";
-    says.prepare = "XA PREPARE x";
-    says.status = RPC_OK;
+    say(good);
     ck_assert_int_eq(rpc_new(&rpc, &(struct rpc_options){.threads = 1}), 0);
     ck_assert_int_eq(rpc_server_new(&server, rpc, "127.0.0.1:0"), 0);
     ck_assert_int_eq(rpc_server_unary(server, "/troth.v1.Agent/Describe", on_describe, NULL), 0);
@@ -89,14 +111,21 @@ static void mismatches(const char *words) {
 
 START_TEST(the_agent_of_another_participant_kind_or_cluster_is_refused) {
     open_all();
+    struct answers next = good;
     ck_assert_int_eq(tx_agent_check(agent, "shop", why), 0);
-    says.name = "orders";
+    next.name = "orders";
+    say(next);
     mismatches("is the participant \"orders\"");
-    says.name = NULL;
+    next.name = NULL;
+    say(next);
     mismatches("is the participant \"\"");
-    says.name = "stock", says.kind = "postgres";
+    next = good;
+    next.kind = "postgres";
+    say(next);
     mismatches("is for postgres, and kind is mariadb");
-    says.kind = "mariadb", says.cluster = "bank";
+    next = good;
+    next.cluster = "bank";
+    say(next);
     mismatches("of the cluster \"bank\", not \"shop\"");
     close_all();
 }
@@ -124,13 +153,16 @@ START_TEST(a_refusal_and_what_cannot_be_used_are_errors) {
     struct troth_database_branch branch;
     struct troth_txid txid = troth_txid_make(0, 1, 2, 3);
     open_all();
-    says.status = RPC_FAILED_PRECONDITION;
+    struct answers next = good;
+    next.status = RPC_FAILED_PRECONDITION;
+    say(next);
     ck_assert_int_eq(tx_agent_enlist(agent, txid, &branch, why), TROTH_ERR_STATE);
     ck_assert_ptr_nonnull(strstr(why, "handed out before"));
-    says.status = RPC_OK;
     memset(long_line, 'x', sizeof long_line - 1);
     long_line[sizeof long_line - 1] = '\0';
-    says.prepare = long_line;
+    next = good;
+    next.prepare = long_line;
+    say(next);
     ck_assert_int_eq(tx_agent_enlist(agent, txid, &branch, why), TROTH_ERR_MISMATCH);
     close_all();
 }
