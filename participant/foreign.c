@@ -299,11 +299,13 @@ static void on_idle(struct foreign *all, struct foreign_branch *branch) {
 }
 
 int64_t foreign_deadline_ms(const struct foreign *all) {
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is removed is off the list
     return all->idle == NULL ? INT64_MAX : all->idle->active_ms + all->options.idle_timeout_ms;
 }
 
 static void on_tick(struct foreign *all) {
     for (int n = 0; n < BRANCHES_AT_ONCE && foreign_deadline_ms(all) <= all->now_ms; n++) {
+        assert(all->idle != NULL); /* or there is no deadline */
         on_idle(all, all->idle);
     }
 }

@@ -47,7 +47,7 @@ struct foreign;
 /* TROTH_ERR_NO_MEMORY. */
 int foreign_new(struct foreign **out, const struct foreign_options *options);
 /* NULL is let be. */
-void foreign_free(struct foreign *foreign);
+void foreign_free(struct foreign *all);
 
 /* What is kept of a branch over a restart. The numbers are never changed; the first ones are those
  * of troth_foreign_state. */
@@ -114,10 +114,10 @@ struct foreign_effects {
 void foreign_effects_release(struct foreign_effects *effects);
 
 /* One event. TROTH_ERR_NO_MEMORY: the process can't go on. */
-int foreign_step(struct foreign *foreign, const struct foreign_event *event,
+int foreign_step(struct foreign *all, const struct foreign_event *event,
                  struct foreign_effects *effects);
 /* When the next TICK is due; INT64_MAX when none is. */
-int64_t foreign_deadline_ms(const struct foreign *foreign);
+int64_t foreign_deadline_ms(const struct foreign *all);
 
 struct foreign_counters {
     uint32_t active;
@@ -126,7 +126,7 @@ struct foreign_counters {
     uint64_t committed; /* since the start */
     uint64_t rolled_back;
 };
-void foreign_counters(const struct foreign *foreign, struct foreign_counters *counters);
+void foreign_counters(const struct foreign *all, struct foreign_counters *counters);
 
 /* Whether it names anything: its lengths are in bounds and it is not XA's null XID. */
 bool foreign_xid_valid(const struct troth_xid *xid);

@@ -76,8 +76,8 @@ static XID xid_of(const char *text) {
     XID xid = {.formatID = TROTH_XA_FORMAT,
                .gtrid_length = (long)strlen(gtrid),
                .bqual_length = (long)strlen(bqual)};
-    memcpy(xid.data, gtrid, strlen(gtrid));
-    memcpy(xid.data + strlen(gtrid), bqual, strlen(bqual));
+    memcpy(xid.data, gtrid, (size_t)xid.gtrid_length);
+    memcpy(xid.data + xid.gtrid_length, bqual, (size_t)xid.bqual_length);
     return xid;
 }
 

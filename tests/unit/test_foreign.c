@@ -71,8 +71,8 @@ static void step(struct foreign_event event) {
 static struct troth_xid xid_of(const char *gtrid, const char *bqual) {
     struct troth_xid xid = {
         .format = 7, .gtrid_bytes = (uint8_t)strlen(gtrid), .bqual_bytes = (uint8_t)strlen(bqual)};
-    memcpy(xid.data, gtrid, strlen(gtrid));
-    memcpy(xid.data + strlen(gtrid), bqual, strlen(bqual));
+    memcpy(xid.data, gtrid, xid.gtrid_bytes);
+    memcpy(xid.data + xid.gtrid_bytes, bqual, xid.bqual_bytes);
     return xid;
 }
 
