@@ -25,9 +25,8 @@
 
 #define POSTGRES_VERSION_MIN      100000 /* txid_status */
 #define POSTGRES_CONNECT_S        "5"
-#define POSTGRES_CALL_MS          20000   /* without an answer; then the session is given up */
-#define POSTGRES_STATEMENT_MS     "15000" /* before that the server itself gives up */
-#define POSTGRES_LOCK_MS          "2000"  /* on our own table: then without evidence */
+#define POSTGRES_CALL_MS          20000  /* without an answer; then the session is given up */
+#define POSTGRES_LOCK_MS          "2000" /* on our own table: then without evidence */
 #define POSTGRES_HOUSEKEEPING_MS  600000
 #define POSTGRES_EVIDENCE_KEPT    "1 hour"
 #define POSTGRES_EVIDENCE_AT_ONCE 500000 /* rows that one statement deletes */

@@ -218,10 +218,11 @@ static int prepare_all(struct driver_connection *connection, char why[DRIVER_WHY
     return err;
 }
 
-/* What the user's or database's own settings must not do to our sessions. */
+/* What the user's or database's own settings must not do to our sessions. No statement is cut off
+ * by the server: a COMMIT PREPARED that waits for a standby would be told as done. */
 static const char session_settings[] =
     "SELECT set_config(s.name, v.value, false) FROM pg_settings s JOIN (VALUES "
-    "('statement_timeout', '" POSTGRES_STATEMENT_MS "'), ('lock_timeout', '" POSTGRES_LOCK_MS "'), "
+    "('statement_timeout', '0'), ('lock_timeout', '" POSTGRES_LOCK_MS "'), "
     "('idle_session_timeout', '0'), ('default_transaction_read_only', 'off'), "
     "('default_transaction_isolation', 'read committed'), "
     "('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS v (name, value) "

@@ -217,6 +217,28 @@ START_TEST(while_another_session_ends_it_the_branch_is_busy) {
 }
 END_TEST
 
+START_TEST(a_commit_is_not_done_before_the_standby_has_it) {
+    postgres_fixture_reset();
+    prepare(client, 1);
+    struct driver_branch branch = voted(1);
+    PGconn *waiter = postgres_client("postgres", "postgres");
+    standby_is_wanted(waiter);
+    ((struct postgres_driver *)driver)->call_ms = 200;
+    ck_assert_int_eq(end_one(&branch, true), TROTH_ERR_UNAVAILABLE);
+    branch.was_begun = true;
+    ((struct postgres_driver *)driver)->call_ms = POSTGRES_CALL_MS;
+    ck_assert_int_eq(end_one(&branch, true), TROTH_ERR_FULL); /* the first call is at it still */
+    ck_assert(is_prepared(1));
+    sql(client, "ALTER SYSTEM RESET synchronous_standby_names");
+    sql(client, "SELECT pg_reload_conf()");
+    finish(waiter);
+    while (end_one(&branch, true) == TROTH_ERR_FULL) {
+    }
+    ck_assert_msg(branch.result == 0, "%d %s", branch.result, branch.detail);
+    ck_assert(has_row(1));
+}
+END_TEST
+
 static int count(void *arg, struct troth_txid txid, uint64_t receipt, uint64_t age_ms) {
     (void)txid;
     ck_assert_uint_ne(receipt, 0);
@@ -360,6 +382,7 @@ int main(void) {
         of_a_batch_that_a_kill_interrupts_each_branch_ends_once,
         a_server_that_stands_still_is_given_up_and_the_end_is_made_later,
         while_another_session_ends_it_the_branch_is_busy,
+        a_commit_is_not_done_before_the_standby_has_it,
         a_full_list_is_told_and_emptied,
         old_evidence_goes_but_nobody_elses_and_not_at_first,
         sessions_that_come_at_once_make_the_table_once,
