@@ -8,9 +8,11 @@
 /* ---- Age ---------------------------------------------------------------------------------- */
 
 /* A foreign txid has in place of node and incarnation a hash of the global transaction, which is
- * the same at every shard, as the order must be; its sequence is this shard's own. The ages are
- * spread over those of a node's first million transactions, so that neither kind always loses to
- * the other. The sequence only tells branches of one global transaction apart. */
+ * the same at every shard, as the order must be; its sequence is this shard's own, and only tells
+ * branches of one global transaction apart. The ages are spread over those of a node's first
+ * million transactions: until that many were begun the foreign ones are rather younger, and give
+ * way, then older. (Beyond, each would make all singles that come after it wait behind Troth's.)
+ */
 static struct age foreign_age(struct troth_txid txid) {
     uint32_t hash = troth_txid_incarnation(txid);
     return (struct age){1 + hash % FOREIGN_AGES, troth_txid_node(txid),
