@@ -73,6 +73,42 @@ static void leave(struct tx_flow *flow) {
 
 /* ---- Rolling back ---------------------------------------------------------------------------- */
 
+/* What is not prepared, by its own session. *n: fates so far. */
+static void roll_back_work(struct tx_flow *flow, enum tx_fate *fates, size_t *n) {
+    char why[TX_WHY_BYTES];
+    for (size_t i = 0; i < flow->n; i++) {
+        struct tx_session *session = flow->sessions[i];
+        if (!session->joined || session->prepared) {
+            continue;
+        }
+        why[0] = '\0';
+        fates[*n] = session->ops->rollback(session, why);
+        if (fates[*n] != TX_FATE_ROLLED_BACK) {
+            explain(flow, session, why);
+        }
+        ++*n;
+    }
+}
+
+/* What is, by its participant, once Troth has aborted. */
+static void await_participants(struct tx_flow *flow, bool is_aborted, enum tx_fate *fates,
+                               size_t *n) {
+    char why[TX_WHY_BYTES];
+    for (size_t i = 0; i < flow->n; i++) {
+        struct tx_session *session = flow->sessions[i];
+        if (!session->prepared) {
+            continue;
+        }
+        why[0] = '\0';
+        fates[*n] = is_aborted ? flow->manager->settle(flow->arg, session, TROTH_ABORTED, why)
+                               : TX_FATE_ROLLED_BACK; /* which it will be */
+        if (fates[*n] != TX_FATE_ROLLED_BACK) {
+            explain(flow, session, why);
+        }
+        ++*n;
+    }
+}
+
 /* The work first, so that its locks go; Troth has not been asked to commit, so it can't. */
 static enum tx_fate roll_back(struct tx_flow *flow) {
     enum tx_fate fates[TX_RESOURCES_MAX + 1];
@@ -81,23 +117,20 @@ static enum tx_fate roll_back(struct tx_flow *flow) {
     if (flow->lost_branch) {
         fates[n++] = TX_FATE_ROLLED_BACK;
     }
+    roll_back_work(flow, fates, &n);
     for (size_t i = 0; i < flow->n; i++) {
-        struct tx_session *session = flow->sessions[i];
-        if (!session->joined) {
-            continue;
+        if (flow->sessions[i]->prepared) {
+            /* If it can't be done, the participant finds the branch by itself, only later. */
+            (void)flow->manager->hand_over(flow->arg, flow->sessions[i], why);
         }
-        why[0] = '\0';
-        fates[n] = session->ops->rollback(session, why);
-        if (fates[n] != TX_FATE_ROLLED_BACK) {
-            explain(flow, session, why);
-        }
-        n++;
     }
     /* A node that can't be reached aborts the transaction by itself when its time is over. */
     why[0] = '\0';
-    if (flow->manager->abort(flow->arg, flow->txid, why) != 0 && flow->why[0] == '\0') {
+    int err = flow->manager->abort(flow->arg, flow->txid, why);
+    if (err != 0 && flow->why[0] == '\0') {
         explain(flow, NULL, why);
     }
+    await_participants(flow, err == 0, fates, &n);
     return tx_fate_combine(fates, n);
 }
 

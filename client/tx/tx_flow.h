@@ -8,8 +8,8 @@
  *              back, Troth is told to abort. All can: Commit names them to Troth, which decides.
  *              A single one, if its kind can, is committed in one phase, without Troth.
  *
- * Invariant: Commit is asked for only after every branch was seen to be prepared; and what was
- * named to Commit is ended by nobody but its participant.
+ * Invariant: Commit is asked for only after every branch was seen to be prepared; and what is
+ * prepared is ended by nobody but its participant, which would take another's end for a heuristic.
  */
 #ifndef CLIENT_TX_FLOW_H
 #define CLIENT_TX_FLOW_H
@@ -26,12 +26,14 @@ struct tx_manager {
     int (*enlist)(void *arg, struct tx_session *session, char why[TX_WHY_BYTES]);
     /* It is prepared: what Commit is to name is in session->branch after this. */
     int (*prepared)(void *arg, struct tx_session *session, char why[TX_WHY_BYTES]);
+    /* It is prepared, and Commit will not be asked for: its participant is to hear of the abort. */
+    int (*hand_over)(void *arg, struct tx_session *session, char why[TX_WHY_BYTES]);
     /* 0: *outcome is committed or aborted. Else it is not known. */
     int (*commit)(void *arg, struct troth_txid txid, const struct troth_branch *branches, size_t n,
                   enum troth_outcome *outcome, char why[TX_WHY_BYTES]);
     /* Nothing was asked to commit. */
     int (*abort)(void *arg, struct troth_txid txid, char why[TX_WHY_BYTES]);
-    /* Waits until the branch, which was named to Commit, is ended, and tells how; for how long is
+    /* Waits until the prepared branch is ended by its participant, and tells how; for how long is
      * the manager's affair. `outcome` is what it will be if nobody interferes. */
     enum tx_fate (*settle)(void *arg, struct tx_session *session, enum troth_outcome outcome,
                            char why[TX_WHY_BYTES]);

@@ -59,6 +59,19 @@ static int manager_prepared(void *arg, struct tx_session *session, char why[TX_W
     return 0;
 }
 
+/* With SQL it was bound before its work. */
+static int manager_hand_over(void *arg, struct tx_session *session, char why[TX_WHY_BYTES]) {
+    struct tx_process *process = arg;
+    struct troth_database_branch branch;
+    struct tx_agent *agent = process->agents[session->index];
+    if (session->resource->kind != TX_KIND_XA) {
+        return 0;
+    }
+    return agent != NULL ? tx_agent_enlist(agent, session->txid, &branch, why)
+                         : troth_database_enlist(process->databases[session->index], session->txid,
+                                                 0, &branch, why, TX_WHY_BYTES);
+}
+
 /* ---- Ends ------------------------------------------------------------------------------------ */
 
 static int manager_commit(void *arg, struct troth_txid txid, const struct troth_branch *branches,
@@ -142,6 +155,7 @@ const struct tx_manager tx_process_manager = {
     .begin = manager_begin,
     .enlist = manager_enlist,
     .prepared = manager_prepared,
+    .hand_over = manager_hand_over,
     .commit = manager_commit,
     .abort = manager_abort,
     .settle = manager_settle,

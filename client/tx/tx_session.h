@@ -1,6 +1,6 @@
 /* tx_session: one thread's own way to one resource manager, and the branch that it works in.
  *
- *     idle --begin--> joined --prepare--> prepared --ended, or rollback--> idle
+ *     idle --begin--> joined --prepare--> prepared --ended by its participant--> idle
  *                       \--commit_one, rollback--> idle
  *
  * Each kind of resource manager fills in the functions (tx_session_xa.c, ...); tx_flow.h calls them
@@ -44,8 +44,7 @@ struct tx_session_ops {
     enum tx_vote (*prepare)(struct tx_session *session, char why[TX_WHY_BYTES]);
     /* Commits what is not prepared, in one phase. NULL: this kind's participant has to do it. */
     enum tx_fate (*commit_one)(struct tx_session *session, char why[TX_WHY_BYTES]);
-    /* `prepared` tells what it rolls back; a kind that leaves prepared branches to its participant
-     * answers ROLLED_BACK for them, which is what they will be. */
+    /* Of what was not seen to be prepared. */
     enum tx_fate (*rollback)(struct tx_session *session, char why[TX_WHY_BYTES]);
     /* The program's PGconn * or MYSQL *; NULL: it has none. `connection` itself is NULL for XA. */
     void *(*connection)(struct tx_session *session);

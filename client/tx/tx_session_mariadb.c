@@ -188,8 +188,8 @@ static enum tx_vote session_prepare(struct tx_session *session, char why[TX_WHY_
 static enum tx_fate session_rollback(struct tx_session *session, char why[TX_WHY_BYTES]) {
     struct session_mariadb *self = self_of(session);
     char sql[TROTH_GID_BYTES + 16];
-    if (session->prepared || self->connection == NULL) {
-        return TX_FATE_ROLLED_BACK; /* by its participant, or by the server with the session */
+    if (self->connection == NULL) {
+        return TX_FATE_ROLLED_BACK; /* by the server, with the session */
     }
     if (!self->was_ended) {
         drain(self->connection);

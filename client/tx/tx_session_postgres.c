@@ -133,9 +133,6 @@ static enum tx_vote session_prepare(struct tx_session *session, char why[TX_WHY_
 
 static enum tx_fate session_rollback(struct tx_session *session, char why[TX_WHY_BYTES]) {
     struct session_postgres *self = self_of(session);
-    if (session->prepared) {
-        return TX_FATE_ROLLED_BACK; /* by its participant, which will hear it */
-    }
     drain(self->connection);
     if (PQtransactionStatus(self->connection) == PQTRANS_IDLE) {
         snprintf(why, TX_WHY_BYTES,

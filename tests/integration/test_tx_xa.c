@@ -82,6 +82,21 @@ START_TEST(S2_one_that_cannot_prepare_rolls_the_other_back) {
 }
 END_TEST
 
+START_TEST(what_was_prepared_before_another_failed_is_rolled_back_by_its_participant_at_once) {
+    static const char *const rules[] = {"prepare=XA_RBINTEGRITY", "prepare=XAER_RMERR",
+                                        "prepare=XAER_NOTA+gone"};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        tx_reset("", ARGS(tx_crooked("second", "crooked_switch", ""),
+                          tx_crooked("crooked", "crooked_switch", rules[i])));
+        tx_start(ARGS("open", "begin", "commit", "wait", "close"));
+        tx_wait_until_it_waits();
+        ck_assert_str_eq(tx_crooked_states("second"), "aborted");
+        tx_go();
+        ck_assert_ptr_nonnull(strstr(tx_finish(), "commit TX_ROLLBACK\nclose TX_OK\n"));
+    }
+}
+END_TEST
+
 START_TEST(a_read_only_branch_leaves_the_others_to_commit) {
     two("prepare=XA_RDONLY");
     ends("commit", "TX_OK");
@@ -188,6 +203,7 @@ int main(void) {
             two_switches_commit_together, and_roll_back_together, one_switch_commits_in_one_phase,
             one_phase_tells_what_became_of_the_branch,
             S2_one_that_cannot_prepare_rolls_the_other_back,
+            what_was_prepared_before_another_failed_is_rolled_back_by_its_participant_at_once,
             a_read_only_branch_leaves_the_others_to_commit,
             heuristics_of_a_rollback_are_told_and_forgotten,
             heuristics_of_a_commit_are_told_to_who_waits_for_its_completion,

@@ -65,7 +65,8 @@ static enum tx_fate fake_commit_one(struct tx_session *session, char why[TX_WHY_
     return fake_of(session)->commits_one;
 }
 static enum tx_fate fake_rollback(struct tx_session *session, char why[TX_WHY_BYTES]) {
-    say(session->prepared ? "rollback-prepared" : "rollback", session->resource->name);
+    ck_assert(!session->prepared);
+    say("rollback", session->resource->name);
     snprintf(why, TX_WHY_BYTES, "can't roll back");
     return fake_of(session)->rolls_back;
 }
@@ -107,6 +108,13 @@ static int fake_prepared(void *arg, struct tx_session *session, char why[TX_WHY_
     snprintf(why, TX_WHY_BYTES, "its agent is gone");
     return fake_of(session)->is_prepared;
 }
+static int fake_hand_over(void *arg, struct tx_session *session, char why[TX_WHY_BYTES]) {
+    (void)arg;
+    ck_assert(session->prepared);
+    say("hand-over", session->resource->name);
+    snprintf(why, TX_WHY_BYTES, "its agent is gone");
+    return TROTH_ERR_UNAVAILABLE;
+}
 static int fake_commit(void *arg, struct troth_txid txid, const struct troth_branch *branches,
                        size_t n, enum troth_outcome *outcome, char why[TX_WHY_BYTES]) {
     char names[64] = "";
@@ -143,6 +151,7 @@ static enum tx_fate fake_settle(void *arg, struct tx_session *session, enum trot
 static const struct tx_manager manager = {.begin = fake_troth_begin,
                                           .enlist = fake_enlist,
                                           .prepared = fake_prepared,
+                                          .hand_over = fake_hand_over,
                                           .commit = fake_commit,
                                           .abort = fake_abort,
                                           .settle = fake_settle};
@@ -201,7 +210,7 @@ START_TEST(S2_one_that_cannot_prepare_rolls_all_back_and_commit_is_never_asked_f
     begun(3);
     fakes[1].votes = TX_VOTE_ROLLED_BACK;
     ck_assert_int_eq(commits(), TX_ROLLBACK);
-    ck_assert_str_eq(said, "prepare a; prepare b; rollback-prepared a; rollback c; abort");
+    ck_assert_str_eq(said, "prepare a; prepare b; rollback c; hand-over a; abort; settle a");
     ck_assert_str_eq(flow.why, "b: can't prepare");
     is_over();
 }
@@ -211,7 +220,24 @@ START_TEST(one_that_may_be_prepared_is_rolled_back_too) {
     begun(2);
     fakes[1].votes = TX_VOTE_FAILED;
     ck_assert_int_eq(commits(), TX_ROLLBACK);
-    ck_assert_str_eq(said, "prepare a; prepare b; rollback-prepared a; rollback b; abort");
+    ck_assert_str_eq(said, "prepare a; prepare b; rollback b; hand-over a; abort; settle a");
+}
+END_TEST
+
+START_TEST(without_a_node_nobody_waits_for_the_participants) {
+    begun(2);
+    fakes[1].votes = TX_VOTE_FAILED;
+    troth.abort = TROTH_ERR_UNKNOWN;
+    ck_assert_int_eq(commits(), TX_ROLLBACK);
+    ck_assert_str_eq(said, "prepare a; prepare b; rollback b; hand-over a; abort");
+}
+END_TEST
+
+START_TEST(a_heuristic_of_a_prepared_branch_is_told_when_the_others_are_rolled_back) {
+    begun(2);
+    fakes[1].votes = TX_VOTE_ROLLED_BACK;
+    fakes[0].settles = TX_FATE_COMMITTED;
+    ck_assert_int_eq(commits(), TX_MIXED);
 }
 END_TEST
 
@@ -219,7 +245,7 @@ START_TEST(a_prepared_branch_whose_participant_cannot_be_named_is_rolled_back) {
     begun(2);
     fakes[0].is_prepared = TROTH_ERR_UNAVAILABLE;
     ck_assert_int_eq(commits(), TX_ROLLBACK);
-    ck_assert_str_eq(said, "prepare a; rollback-prepared a; rollback b; abort");
+    ck_assert_str_eq(said, "prepare a; rollback b; hand-over a; abort; settle a");
     ck_assert_str_eq(flow.why, "a: its agent is gone");
 }
 END_TEST
@@ -462,6 +488,8 @@ int main(void) {
                        a_logged_decision_is_enough_if_the_program_says_so,
                        S2_one_that_cannot_prepare_rolls_all_back_and_commit_is_never_asked_for,
                        one_that_may_be_prepared_is_rolled_back_too,
+                       without_a_node_nobody_waits_for_the_participants,
+                       a_heuristic_of_a_prepared_branch_is_told_when_the_others_are_rolled_back,
                        a_prepared_branch_whose_participant_cannot_be_named_is_rolled_back,
                        a_read_only_branch_is_not_named_to_commit,
                        a_transaction_that_only_reads_commits_nothing,
