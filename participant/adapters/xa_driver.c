@@ -306,10 +306,7 @@ static int take_info(char info[MAXINFOSIZE], const char *text, const char *what,
                  n, MAXINFOSIZE - 1);
         return TROTH_ERR_INVALID;
     }
-    memset(info, 0, MAXINFOSIZE);
-    if (n > 0) {
-        memcpy(info, text, n);
-    }
+    snprintf(info, MAXINFOSIZE, "%s", text == NULL ? "" : text);
     return 0;
 }
 
