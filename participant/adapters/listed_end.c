@@ -56,8 +56,15 @@ void listed_on_decision(struct listed *all, uint32_t node, const struct message 
         }
         return;
     }
-    if (message->outcome == PAXOS_OUTCOME_NONE ||
-        (branch == NULL && listed_below_mark(all, message->txid))) {
+    if (message->outcome == PAXOS_OUTCOME_NONE) {
+        return;
+    }
+    if (branch == NULL && message->outcome == PAXOS_OUTCOME_COMMITTED &&
+        listed_below_mark(all, message->txid)) {
+        /* The mark passes a commit when all have carried it out; this node has not heard of that.
+         * An abort before any vote does not hold the mark back. */
+        listed_send_ack(all, 1u << node,
+                        &(struct branch){.txid = message->txid, .done = message->outcome});
         return;
     }
     if (branch == NULL) {

@@ -128,11 +128,19 @@ void listed_on_hint(struct listed *all, struct troth_txid txid) {
     }
 }
 
-/* Its client has taken long. If its coordinator is gone, or its decision was lost, nobody tells. */
+/* Whoever begins the commit of an active branch is its coordinator, in the start that gave out the
+ * txid. */
+static bool coordinator_is_gone(const struct listed *all, struct troth_txid txid) {
+    const struct node *node = &all->nodes[troth_txid_node(txid)];
+    return node->session == 0 || troth_txid_incarnation(txid) < node->incarnation;
+}
+
+/* Its client has taken long. If its coordinator is gone, or its decision was lost, nobody tells. A
+ * transaction that a node still coordinates has a deadline there. */
 void listed_on_active_due(struct listed *all, struct branch *branch) {
     if (branch->was_prepared) {
         listed_be_found(all, branch);
     } else if (!branch->asking) {
-        listed_ask(all, branch, false);
+        listed_ask(all, branch, coordinator_is_gone(all, branch->txid));
     }
 }

@@ -388,6 +388,16 @@ static void draw_faults(struct plan *plan, struct random *r) {
     }
 }
 
+/* From a stream of their own: all else of a seed's world stays as it was without them. */
+static void draw_listed(struct plan *plan, uint64_t seed) {
+    struct random r = {.state = random_mix(seed, 2)};
+    bool any = random_percent(&r, 40);
+    plan->patience_ms = (uint32_t)random_between(&r, 1500, 8000);
+    for (uint32_t i = 0; i < SIM_RMS_MAX; i++) {
+        plan->listed[i] = any && random_percent(&r, 50);
+    }
+}
+
 void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *options) {
     struct random r = {.state = random_mix(seed, 1)};
     memset(plan, 0, sizeof *plan);
@@ -399,6 +409,7 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *opti
     draw_network(plan, &r);
     draw_processes(plan, &r);
     draw_txs(plan, &r);
+    draw_listed(plan, seed);
     if (!options->no_faults) {
         draw_faults(plan, &r);
     } else {

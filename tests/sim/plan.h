@@ -120,6 +120,8 @@ struct plan {
     uint32_t slow_permille[SIM_RMS_MAX]; /* of its callbacks; they take slow_us */
     int64_t slow_us;
     bool separate_storage[SIM_RMS_MAX];
+    bool listed[SIM_RMS_MAX]; /* no branch log: the database lists what is prepared */
+    uint32_t patience_ms;     /* of those */
     uint32_t attempt_ms, client_timeout_ms, op_timeout_ms;
 
     int64_t heal_us;   /* no fault lasts longer */

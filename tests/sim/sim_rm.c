@@ -30,11 +30,11 @@ static void redial(struct sim_rm *rm, uint32_t node) {
                    random_between(&r, REDIAL_US, 10 * REDIAL_US));
 }
 
-static void refuse(struct sim_rm *rm, const struct branches_effect *effect) {
+void rm_refuse(struct sim_rm *rm, uint32_t node, uint64_t session) {
     struct world *world = rm->host.world;
-    if (net_conn(world, rm->host.self, effect->node)->id == effect->session) {
-        net_close(world, rm->host.self, effect->node, rm->host.self);
-        redial(rm, effect->node);
+    if (net_conn(world, rm->host.self, node)->id == session) {
+        net_close(world, rm->host.self, node, rm->host.self);
+        redial(rm, node);
     }
 }
 
@@ -99,7 +99,7 @@ static void carry_out(struct sim_rm *rm, struct branches_effect *effect) {
         rm_enlisted(rm, effect->request, effect->error);
         break;
     case BRANCHES_REFUSE:
-        refuse(rm, effect);
+        rm_refuse(rm, effect->node, effect->session);
         break;
     case BRANCHES_ALARM:
         alarm.tx = troth_txid_is_zero(effect->txid) ? 0 : world_tx(rm->host.world, effect->txid);
@@ -109,6 +109,10 @@ static void carry_out(struct sim_rm *rm, struct branches_effect *effect) {
 }
 
 static void step(struct sim_rm *rm, struct branches_event event) {
+    if (rm->listing != NULL) {
+        rm_listing_step(rm, &event);
+        return;
+    }
     event.now_ms = rm->now_ms;
     int err = branches_step(rm->branches, &event, &rm->effects);
     assert(err == 0);
@@ -173,7 +177,9 @@ static void on_message(struct sim_rm *rm, struct packet *packet) {
 
 static void handle(struct sim_rm *rm, struct packet *packet) {
     struct world *world = rm->host.world;
-    net_see(world, SIGHT_RECEIVE, packet);
+    if (!packet->refused) {
+        net_see(world, SIGHT_RECEIVE, packet);
+    }
     switch (packet->kind) {
     case PACKET_WELCOME:
         on_welcome(rm, packet);
@@ -191,13 +197,20 @@ static void handle(struct sim_rm *rm, struct packet *packet) {
         }
         assert(turn < RM_OPS_MAX);
         rm->ops[turn] = (struct rm_op){.state = OP_ENLISTING, .packet = packet};
+        if (rm->listing != NULL &&
+            rm->of[world_tx(world, packet->txid)].state == RM_BRANCH_WORKING) {
+            rm_enlisted(rm, turn + 1, 0); /* the session that has the branch works on */
+            return;
+        }
         step(rm, (struct branches_event){
                      .type = BRANCHES_ENLIST, .txid = packet->txid, .request = turn + 1});
         return; /* the packet is the work's now */
     }
+    case PACKET_REPLY: /* only those without a log ask */
+        rm_listing_on_reply(rm, packet);
+        break;
     case PACKET_HELLO:
     case PACKET_REQUEST:
-    case PACKET_REPLY:
     case PACKET_WORKED:
         assert(false); /* a participant gets no such packet */
     }
@@ -206,6 +219,10 @@ static void handle(struct sim_rm *rm, struct packet *packet) {
 
 /* ---- The loop -------------------------------------------------------------------------------- */
 
+static int64_t deadline_ms(const struct sim_rm *rm) {
+    return rm->listing != NULL ? rm_listing_deadline_ms(rm) : branches_deadline_ms(rm->branches);
+}
+
 static void batch_is_over(struct sim_rm *rm) {
     host_send_held(&rm->host);
     uint32_t n = rm->n_calls;
@@ -213,7 +230,7 @@ static void batch_is_over(struct sim_rm *rm) {
     for (uint32_t i = 0; i < n; i++) {
         rm_call(rm, rm->calls[i].txid, rm->calls[i].call, rm->calls[i].slow);
     }
-    host_wake(&rm->host, rm->n_local > 0 ? rm->now_ms : branches_deadline_ms(rm->branches));
+    host_wake(&rm->host, rm->n_local > 0 ? rm->now_ms : deadline_ms(rm));
 }
 
 void sim_rm_run(struct sim_rm *rm) {
@@ -226,7 +243,10 @@ void sim_rm_run(struct sim_rm *rm) {
         handle(rm, packet);
         run_local(rm);
     }
-    if (branches_deadline_ms(rm->branches) <= rm->now_ms) {
+    if (deadline_ms(rm) <= rm->now_ms) {
+        if (rm->listing != NULL) {
+            rm_listing_on_time(rm);
+        }
         step(rm, (struct branches_event){.type = BRANCHES_TICK});
         run_local(rm);
     }
@@ -253,6 +273,19 @@ void sim_rm_call_now(struct sim_rm *rm, struct troth_txid txid, enum branches_ca
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+static void start_branches(struct sim_rm *rm) {
+    struct branches_options options = {.name = rm->id.name,
+                                       .incarnation = rm->id.incarnation,
+                                       .seed = world_random(rm->host.world, &rm->host),
+                                       .idle_timeout_ms = 8000,
+                                       .separate_storage = rm->separate_storage};
+    int err = branches_new(&rm->branches, &options);
+    assert(err == 0);
+    (void)err;
+    rm_disk_load(rm);
+    rm_local(rm, (struct branches_event){.type = BRANCHES_START});
+}
+
 void sim_rm_start(struct sim_rm *rm) {
     struct world *world = rm->host.world;
     rm->disk.incarnation++;
@@ -260,18 +293,16 @@ void sim_rm_start(struct sim_rm *rm) {
     struct sight sight = {
         .kind = SIGHT_START, .who = rm->host.self, .incarnation = rm->disk.incarnation};
     world_see(world, &sight);
-    struct branches_options options = {.name = rm->id.name,
-                                       .incarnation = rm->id.incarnation,
-                                       .seed = world_random(world, &rm->host),
-                                       .idle_timeout_ms = 8000,
-                                       .separate_storage = rm->separate_storage};
-    int err = branches_new(&rm->branches, &options);
-    err = err != 0 ? err : lock_table_new(&rm->locks);
+    rm->now_ms = host_now_ms(&rm->host);
+    int err = lock_table_new(&rm->locks);
     assert(err == 0);
     (void)err;
-    rm->now_ms = host_now_ms(&rm->host);
-    rm_disk_load(rm);
-    rm_local(rm, (struct branches_event){.type = BRANCHES_START});
+    if (world->plan->listed[rm->host.self.index]) {
+        rm_disk_load(rm);
+        rm_listing_start(rm);
+    } else {
+        start_branches(rm);
+    }
     run_local(rm);
     for (uint32_t node = 1; node <= world->plan->nodes; node++) {
         net_dial_later(world, rm->host.self, node, 0);
@@ -289,6 +320,7 @@ void sim_rm_crash(struct sim_rm *rm) {
     rm_work_release(rm);
     branches_free(rm->branches);
     rm->branches = NULL;
+    rm_listing_crash(rm);
     lock_table_free(rm->locks);
     rm->locks = NULL;
     host_drop_held(&rm->host);

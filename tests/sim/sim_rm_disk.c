@@ -88,6 +88,13 @@ static void put_mark(struct sim_rm *rm, struct troth_txid mark) {
     }
 }
 
+/* Without a log, the database's list and its evidence stand for one. */
+static void list_as(struct sim_rm *rm, uint32_t tx, enum branches_record record) {
+    if (rm->host.world->plan->listed[rm->host.self.index]) {
+        put_log(rm, tx, record, NULL);
+    }
+}
+
 static void store(struct sim_rm *rm, struct rm_change *change) {
     switch (change->kind) {
     case RM_CHANGE_LOG:
@@ -108,12 +115,15 @@ static void store(struct sim_rm *rm, struct rm_change *change) {
     case RM_CHANGE_INTEND:
         rm->disk.intends[change->tx] = true;
         rm->disk.intents[change->tx] = change->writes;
+        list_as(rm, change->tx, BRANCHES_RECORD_PREPARED);
         break;
     case RM_CHANGE_APPLY:
         apply(rm, change);
+        list_as(rm, change->tx, BRANCHES_RECORD_COMMITTED);
         break;
     case RM_CHANGE_DROP:
         drop(rm, change);
+        list_as(rm, change->tx, 0);
         break;
     }
 }
@@ -157,6 +167,9 @@ static void load_data(struct sim_rm *rm) {
 void rm_disk_load(struct sim_rm *rm) {
     struct world *world = rm->host.world;
     load_data(rm);
+    if (world->plan->listed[rm->host.self.index]) {
+        return;
+    }
     for (uint32_t node = 1; node <= SIM_NODES_MAX; node++) {
         if (rm->disk.nodes[node].there) {
             rm_load_step(rm,

@@ -172,6 +172,9 @@ bool rm_lose_branch(struct sim_rm *rm) {
 static int prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r) {
     uint32_t tx = world_tx(rm->host.world, txid);
     struct rm_branch *branch = &rm->of[tx];
+    if (rm->listing != NULL && branch->state == RM_BRANCH_PREPARED) {
+        return TROTH_VOTE_PREPARED; /* it is in the list */
+    }
     if (branch->state != RM_BRANCH_WORKING) {
         return TROTH_VOTE_ABORTED; /* its work is lost */
     }
@@ -255,6 +258,9 @@ void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
         return;
     }
     bool fails = was_slow && !world->healed && random_percent(&r, 20);
+    /* The database may have done it before its connection broke. */
+    bool loses_answer = rm->listing != NULL && fails && random_percent(&r, 50);
+    fails = fails && !loses_answer;
     switch (call) {
     case BRANCHES_CALL_PREPARE:
         result = prepare(rm, txid, &r);
@@ -272,34 +278,42 @@ void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
     case BRANCHES_CALL_RECOVER:
         return;
     }
+    if (rm->listing != NULL) {
+        result = loses_answer ? TROTH_ERR_UNAVAILABLE : rm_listing_result(rm, txid, call, result);
+    }
     rm_local(rm, (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});
 }
 
 /* ---- Start and end --------------------------------------------------------------------------- */
 
-void rm_recover(struct sim_rm *rm, struct troth_txid txid) {
+void rm_retake(struct sim_rm *rm, struct troth_txid txid) {
     uint32_t tx = world_tx(rm->host.world, txid);
-    int result = rm->disk.intends[tx] ? 0 : TROTH_ERR_NOT_FOUND;
-    if (result == 0) {
-        const struct lock_effects *effects;
-        struct lock_request *request;
-        rm->of[tx].state = RM_BRANCH_PREPARED;
-        rm->of[tx].writes = rm->disk.intents[tx];
-        for (uint32_t i = 0; i < rm->of[tx].writes.n; i++) {
-            const uint32_t *key = &rm->of[tx].writes.items[i].key;
-            int rc = lock_table_acquire(
-                rm->locks, txid, LOCK_EXCLUSIVE,
-                &(struct lock_target){.from = (const uint8_t *)key, .from_n = sizeof *key}, NULL,
-                &request, &effects);
-            if (rc != LOCK_GRANTED) {
-                world_broken(rm->host.world,
-                             "S5: participant %u has two prepared branches on one key",
-                             rm->host.self.index);
-            }
+    const struct lock_effects *effects;
+    struct lock_request *request;
+    rm->of[tx].state = RM_BRANCH_PREPARED;
+    rm->of[tx].writes = rm->disk.intents[tx];
+    for (uint32_t i = 0; i < rm->of[tx].writes.n; i++) {
+        const uint32_t *key = &rm->of[tx].writes.items[i].key;
+        int rc = lock_table_acquire(
+            rm->locks, txid, LOCK_EXCLUSIVE,
+            &(struct lock_target){.from = (const uint8_t *)key, .from_n = sizeof *key}, NULL,
+            &request, &effects);
+        if (rc != LOCK_GRANTED) {
+            world_broken(rm->host.world, "S5: participant %u has two prepared branches on one key",
+                         rm->host.self.index);
         }
-        lock_table_vote(rm->locks, txid, &effects);
     }
-    rm_local(rm, (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});
+    lock_table_vote(rm->locks, txid, &effects);
+}
+
+void rm_recover(struct sim_rm *rm, struct troth_txid txid) {
+    bool there = rm->disk.intends[world_tx(rm->host.world, txid)];
+    if (there) {
+        rm_retake(rm, txid);
+    }
+    rm_local(rm, (struct branches_event){.type = BRANCHES_RESULT,
+                                         .txid = txid,
+                                         .result = there ? 0 : TROTH_ERR_NOT_FOUND});
 }
 
 void rm_work_release(struct sim_rm *rm) {

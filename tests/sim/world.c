@@ -189,6 +189,9 @@ static void end(struct world *world) {
         if (world->rms[i].branches != NULL) {
             branches_counters(world->rms[i].branches, &counters);
         }
+        if (world->rms[i].listing != NULL) {
+            counters.active = rm_listing_open(&world->rms[i]);
+        }
         if (counters.active > 0) {
             world_broken(world, "L3: participant %u still holds %u branches that nobody ends", i,
                          counters.active);
@@ -203,10 +206,14 @@ static void end(struct world *world) {
 
 static bool rm_is_over(const struct world *world, const struct sim_rm *rm) {
     struct branches_counters counters = {0};
-    if (rm->branches == NULL) {
+    if (rm->branches == NULL && rm->listing == NULL) {
         return true;
     }
-    branches_counters(rm->branches, &counters);
+    if (rm->listing != NULL) {
+        counters.active = rm_listing_open(rm);
+    } else {
+        branches_counters(rm->branches, &counters);
+    }
     bool open = counters.in_doubt > 0 || counters.active > 0 || rm->host.syncing;
     for (uint32_t tx = 1; !open && tx <= world->n_txs; tx++) {
         open = rm->disk.log[tx] == BRANCHES_RECORD_PREPARED ||
@@ -333,7 +340,7 @@ static void make(struct world *world) {
         snprintf(name, sizeof name, "rm%02u", i);
         host_init(&world->rms[i].host, world, (struct process){ROLE_RM, (uint8_t)i});
         paxos_participant_make(&world->rms[i].id, name, 0);
-        world->rms[i].separate_storage = plan->separate_storage[i];
+        world->rms[i].separate_storage = plan->separate_storage[i] || plan->listed[i];
         for (uint32_t key = 0; key < plan->accounts; key++) {
             world->rms[i].disk.balances[key] = PLAN_BALANCE_FIRST;
         }

@@ -8,7 +8,8 @@
  *     sim_node.c     a node's loop, as coordinator/node.c; sim_node_peers.c greetings and trust, as
  *                    coordinator/peers.c and sessions.c; sim_node_disk.c its database
  *     sim_rm.c       a participant's loop, as participant/participant_loop.c; sim_rm_work.c the
- *                    resource manager: work, locks, callbacks; sim_rm_disk.c its database
+ *                    resource manager: work, locks, callbacks; sim_rm_disk.c its database;
+ *                    sim_rm_listed.c a participant without a log
  *     sim_client.c   clients
  */
 #ifndef TESTS_SIM_WORLD_STATE_H
@@ -294,6 +295,7 @@ struct sim_rm {
     struct branches_effects effects;
     struct paxos_participant id;
     bool separate_storage;
+    struct rm_listing *listing; /* of a participant without a log; else NULL */
     int64_t now_ms;
     struct lock_table *locks;
     struct rm_branch of[WORLD_TXS_MAX];
@@ -498,6 +500,20 @@ void rm_hold_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call 
 void rm_local(struct sim_rm *rm, struct branches_event event);
 /* A step of the start-up. */
 void rm_load_step(struct sim_rm *rm, struct branches_event event);
+/* sim_rm_listed.c */
+void rm_listing_start(struct sim_rm *rm);
+void rm_listing_crash(struct sim_rm *rm);
+void rm_listing_step(struct sim_rm *rm, const struct branches_event *event);
+void rm_listing_on_time(struct sim_rm *rm);
+void rm_listing_on_reply(struct sim_rm *rm, const struct packet *packet);
+int64_t rm_listing_deadline_ms(const struct sim_rm *rm);
+/* The driver's word for a callback's result. */
+int rm_listing_result(const struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
+                      int result);
+uint32_t rm_listing_open(const struct sim_rm *rm);                  /* branches that nobody ended */
+void rm_refuse(struct sim_rm *rm, uint32_t node, uint64_t session); /* sim_rm.c */
+/* The locks of what is prepared on disk. */
+void rm_retake(struct sim_rm *rm, struct troth_txid txid);
 
 void rm_on_work(struct sim_rm *rm, struct packet *packet);
 void rm_enlisted(struct sim_rm *rm, uint64_t request, int error);

@@ -142,6 +142,21 @@ START_TEST(the_mark_lets_go_of_what_is_over_and_has_heuristics_forgotten) {
 }
 END_TEST
 
+START_TEST(L2_what_is_decided_below_the_mark_is_acknowledged_all_the_same) {
+    struct listed_world world;
+    world_open(&world);
+    world_mark(&world, 9);
+    world_decide(&world, 1, world_txid(5), ABORTED); /* of an enlistment before a restart */
+    world_result(&world, world_txid(5), DRIVER_GONE, 0);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 1);
+    world_decide(&world, 3, world_txid(6), COMMITTED); /* by a node that missed the acks */
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 3);
+    ck_assert_int_eq(world_message_sent(&world, MESSAGE_ACK)->heuristic, MESSAGE_HEURISTIC_NONE);
+    world_close(&world);
+}
+END_TEST
+
 /* ---- Late arrivals -----------------------------------------------------------------------------
  */
 
@@ -319,6 +334,18 @@ START_TEST(a_branch_that_is_handed_out_and_forgotten_by_its_client_ends_with_its
 }
 END_TEST
 
+START_TEST(a_branch_whose_coordinator_is_gone_is_proposed_to_abort) {
+    struct listed_world world;
+    world_open(&world);
+    world_enlist(&world, world_txid(5), 1);
+    world_enlisted(&world, world_txid(5), true, false);
+    world_detach(&world, 1);
+    world_wait(&world, 10000);
+    ck_assert(world_effect(&world, LISTED_ASK)->proposes_abort);
+    world_close(&world);
+}
+END_TEST
+
 /* ---- By hand -----------------------------------------------------------------------------------
  */
 
@@ -388,6 +415,7 @@ int main(void) {
             H7_gone_is_never_taken_for_success,
             what_was_never_prepared_may_be_gone_when_it_aborts,
             the_mark_lets_go_of_what_is_over_and_has_heuristics_forgotten,
+            L2_what_is_decided_below_the_mark_is_acknowledged_all_the_same,
             H8_a_prepare_that_lands_after_the_abort_is_rolled_back,
             H8_a_prepare_that_lands_after_it_was_refused_is_found_and_resolved,
             a_listing_that_began_before_the_end_proves_nothing,
@@ -400,6 +428,7 @@ int main(void) {
             S2_a_prepared_branch_that_commit_did_not_name_is_left_to_an_operator,
             S6_what_the_nodes_have_forgotten_is_left_to_an_operator,
             a_branch_that_is_handed_out_and_forgotten_by_its_client_ends_with_its_transaction,
+            a_branch_whose_coordinator_is_gone_is_proposed_to_abort,
             what_an_operator_ends_is_a_heuristic_that_all_nodes_are_told,
             an_end_by_hand_that_fails_leaves_the_branch_in_doubt,
             only_what_is_prepared_can_be_ended_by_hand,

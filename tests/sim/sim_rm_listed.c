@@ -1,0 +1,278 @@
+/* A participant without a log, as participant/adapters/resource_loop.c: the core for databases that
+ * list what is prepared, over the same resource manager as the others. Its intents on disk are that
+ * list; beside them it keeps, as PostgreSQL's driver does, evidence of what it has committed.
+ *
+ * Events come as those of branches.h and are told to this core as its own; its questions to nodes
+ * are asked as a client asks. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "participant/adapters/driver.h"
+#include "participant/adapters/listed.h"
+#include "participant/troth_participant.h"
+#include "tests/sim/world_state.h"
+
+#define QUESTIONS_MAX    64u
+#define QUESTION_MS      2000
+#define LIST_MS          1000
+#define STARTS_TOLD      0xfffu /* of the upper half of an incarnation: its lower bits */
+#define TIMEOUT_OF_A_GET 2000u
+
+struct question {
+    struct troth_txid txid;
+    uint32_t call; /* 0: none is asked */
+    bool proposes_abort;
+    int64_t due_ms;
+};
+struct rm_listing {
+    struct listed *core;
+    struct listed_effects effects;
+    struct question questions[QUESTIONS_MAX];
+    uint32_t calls;
+    int64_t list_ms; /* when the list is read next */
+};
+
+static void step(struct sim_rm *rm, struct listed_event event);
+
+/* ---- Questions ------------------------------------------------------------------------------- */
+
+static void ask_node(struct sim_rm *rm, struct question *question, enum session_request request) {
+    struct world *world = rm->host.world;
+    struct random r = {.state = world_random(world, &rm->host)};
+    struct process node = {ROLE_NODE, (uint8_t)(1 + random_below(&r, world->plan->nodes))};
+    struct packet *packet = packet_new(world, PACKET_REQUEST, rm->host.self, node);
+    question->call = ++rm->listing->calls;
+    question->due_ms = rm->now_ms + QUESTION_MS;
+    packet->call = question->call;
+    packet->request = request;
+    packet->txid = question->txid;
+    packet->timeout_ms = TIMEOUT_OF_A_GET;
+    net_send(world, packet);
+}
+
+static void answer(struct sim_rm *rm, struct question *question, int result,
+                   enum paxos_outcome outcome) {
+    question->call = 0;
+    step(rm, (struct listed_event){.type = LISTED_ANSWER,
+                                   .txid = question->txid,
+                                   .result = result,
+                                   .outcome = outcome,
+                                   .is_bound = true});
+}
+
+static void ask(struct sim_rm *rm, const struct listed_effect *effect) {
+    for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
+        struct question *question = &rm->listing->questions[i];
+        if (question->call == 0) {
+            *question =
+                (struct question){.txid = effect->txid, .proposes_abort = effect->proposes_abort};
+            ask_node(rm, question, SESSION_GET);
+            return;
+        }
+    }
+    assert(!"there are more questions than transactions");
+}
+
+void rm_listing_on_reply(struct sim_rm *rm, const struct packet *packet) {
+    for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
+        struct question *question = &rm->listing->questions[i];
+        if (question->call != packet->call) {
+            continue;
+        }
+        bool decided = packet->error == 0 && packet->outcome != PAXOS_OUTCOME_NONE;
+        if (packet->request == SESSION_GET && question->proposes_abort && !decided) {
+            ask_node(rm, question, SESSION_ABORT);
+        } else {
+            answer(rm, question, packet->error,
+                   packet->error == 0 ? packet->outcome : PAXOS_OUTCOME_NONE);
+        }
+        return;
+    }
+}
+
+/* ---- Effects --------------------------------------------------------------------------------- */
+
+static void send_message(struct sim_rm *rm, struct listed_effect *effect) {
+    struct world *world = rm->host.world;
+    const struct conn *conn = net_conn(world, rm->host.self, effect->node);
+    if (conn->id != effect->session || !conn->up_dialler) {
+        return;
+    }
+    if (effect->message.heuristic != MESSAGE_HEURISTIC_NONE) {
+        struct sight sight = {
+            .kind = SIGHT_HAZARD, .who = rm->host.self, .tx = world_tx(world, effect->txid)};
+        world_see(world, &sight);
+    }
+    struct packet *packet = packet_new(world, PACKET_MESSAGE, rm->host.self,
+                                       (struct process){ROLE_NODE, (uint8_t)effect->node});
+    packet->conn = conn->id;
+    packet->message = effect->message;
+    effect->message = (struct message){0};
+    host_send(&rm->host, packet, false);
+}
+
+static void carry_out(struct sim_rm *rm, struct listed_effect *effect) {
+    static const enum branches_call calls[] = {
+        [LISTED_CALL_NONE] = BRANCHES_CALL_NONE,     [LISTED_CALL_VOTE] = BRANCHES_CALL_PREPARE,
+        [LISTED_CALL_COMMIT] = BRANCHES_CALL_COMMIT, [LISTED_CALL_ABORT] = BRANCHES_CALL_ABORT,
+        [LISTED_CALL_FORGET] = BRANCHES_CALL_NONE,
+    };
+    struct sight alarm = {.kind = SIGHT_ALARM, .who = rm->host.self, .text = effect->detail};
+    switch (effect->type) {
+    case LISTED_SEND:
+        send_message(rm, effect);
+        break;
+    case LISTED_CALL:
+        rm_call(rm, effect->txid, calls[effect->call], false);
+        break;
+    case LISTED_ASK:
+        ask(rm, effect);
+        break;
+    case LISTED_ENLISTED:
+        rm_enlisted(rm, effect->request, effect->error);
+        break;
+    case LISTED_RESOLVED:
+        break;
+    case LISTED_REFUSE:
+        rm_refuse(rm, effect->node, effect->session);
+        break;
+    case LISTED_ALARM:
+        alarm.tx = troth_txid_is_zero(effect->txid) ? 0 : world_tx(rm->host.world, effect->txid);
+        world_see(rm->host.world, &alarm);
+        break;
+    }
+}
+
+static void step(struct sim_rm *rm, struct listed_event event) {
+    struct listed_effects *effects = &rm->listing->effects;
+    event.now_ms = rm->now_ms;
+    int err = listed_step(rm->listing->core, &event, effects);
+    assert(err == 0);
+    (void)err;
+    /* A question that can't be asked steps anew: each step has its own list. */
+    struct listed_effects own = *effects;
+    *effects = (struct listed_effects){0};
+    for (size_t i = 0; i < own.n; i++) {
+        carry_out(rm, &own.items[i]);
+    }
+    listed_effects_release(&own);
+}
+
+/* ---- Events ---------------------------------------------------------------------------------- */
+
+void rm_listing_step(struct sim_rm *rm, const struct branches_event *event) {
+    static const enum listed_event_type types[] = {
+        [BRANCHES_TICK] = LISTED_TICK,           [BRANCHES_NODE_UP] = LISTED_NODE_UP,
+        [BRANCHES_NODE_DOWN] = LISTED_NODE_DOWN, [BRANCHES_MESSAGE] = LISTED_MESSAGE,
+        [BRANCHES_ENLIST] = LISTED_ENLIST,       [BRANCHES_RESULT] = LISTED_RESULT,
+    };
+    if (event->type == BRANCHES_GIVE_UP) {
+        return; /* the database has; it will be seen when the branch is looked for */
+    }
+    assert(event->type == BRANCHES_TICK || event->type >= BRANCHES_NODE_UP);
+    step(rm, (struct listed_event){.type = types[event->type],
+                                   .txid = event->txid,
+                                   .session = event->session,
+                                   .request = event->request,
+                                   .node = event->node,
+                                   .incarnation = event->incarnation,
+                                   .disk = event->disk,
+                                   .message = event->message,
+                                   .result = event->result});
+}
+
+static void read_list(struct sim_rm *rm) {
+    const struct world *world = rm->host.world;
+    step(rm, (struct listed_event){.type = LISTED_LIST_BEGIN, .began_ms = rm->now_ms});
+    for (uint32_t tx = 1; tx <= world->n_txs; tx++) {
+        if (rm->disk.intends[tx]) {
+            step(rm, (struct listed_event){
+                         .type = LISTED_LIST_ITEM, .txid = world->txids[tx], .receipt = tx});
+        }
+    }
+    step(rm, (struct listed_event){.type = LISTED_LIST_END});
+    rm->listing->list_ms = rm->now_ms + LIST_MS;
+}
+
+void rm_listing_on_time(struct sim_rm *rm) {
+    if (rm->listing->list_ms <= rm->now_ms) {
+        read_list(rm);
+    }
+    for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
+        struct question *question = &rm->listing->questions[i];
+        if (question->call != 0 && question->due_ms <= rm->now_ms) {
+            answer(rm, question, TROTH_ERR_UNAVAILABLE, PAXOS_OUTCOME_NONE);
+        }
+    }
+}
+
+int64_t rm_listing_deadline_ms(const struct sim_rm *rm) {
+    int64_t due_ms = listed_deadline_ms(rm->listing->core);
+    due_ms = rm->listing->list_ms < due_ms ? rm->listing->list_ms : due_ms;
+    for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
+        const struct question *question = &rm->listing->questions[i];
+        if (question->call != 0 && question->due_ms < due_ms) {
+            due_ms = question->due_ms;
+        }
+    }
+    return due_ms;
+}
+
+static int vote_result(int vote) {
+    return vote == TROTH_VOTE_PREPARED    ? DRIVER_PREPARED
+           : vote == TROTH_VOTE_READ_ONLY ? DRIVER_READ_ONLY
+                                          : DRIVER_NOT_PREPARED;
+}
+
+int rm_listing_result(const struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
+                      int result) {
+    if (call == BRANCHES_CALL_PREPARE) {
+        return vote_result(result);
+    }
+    if (result != TROTH_ERR_NOT_FOUND) {
+        return result;
+    }
+    bool is_evident = rm->disk.log[world_tx(rm->host.world, txid)] == BRANCHES_RECORD_COMMITTED;
+    return call == BRANCHES_CALL_COMMIT && is_evident ? TROTH_OK : DRIVER_GONE;
+}
+
+/* ---- Start and end --------------------------------------------------------------------------- */
+
+void rm_listing_start(struct sim_rm *rm) {
+    struct world *world = rm->host.world;
+    rm->listing = calloc(1, sizeof *rm->listing);
+    /* Nobody remembers the one before: another disk, as far as anybody can tell. */
+    uint64_t upper =
+        (uint64_t)(rm->host.self.index + 1u) << 12 | (rm->disk.incarnation & STARTS_TOLD);
+    rm->id.incarnation = INCARNATION_TWO_PHASE_ONLY | upper << 32 | 1;
+    struct listed_options options = {.name = rm->id.name,
+                                     .incarnation = rm->id.incarnation,
+                                     .seed = world_random(world, &rm->host),
+                                     .patience_ms = world->plan->patience_ms};
+    int err = listed_new(&rm->listing->core, &options);
+    assert(err == 0);
+    (void)err;
+    for (uint32_t tx = 1; tx <= world->n_txs; tx++) {
+        if (rm->disk.intends[tx]) {
+            rm_retake(rm, world->txids[tx]);
+        }
+    }
+    read_list(rm);
+}
+
+void rm_listing_crash(struct sim_rm *rm) {
+    if (rm->listing != NULL) {
+        listed_free(rm->listing->core);
+        listed_effects_release(&rm->listing->effects);
+        free(rm->listing);
+        rm->listing = NULL;
+    }
+}
+
+uint32_t rm_listing_open(const struct sim_rm *rm) {
+    struct listed_counters counters;
+    listed_counters(rm->listing->core, &counters);
+    return counters.open;
+}
