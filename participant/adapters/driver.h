@@ -24,7 +24,9 @@
 #define DRIVER_WHY_BYTES    512
 
 /* What became of a call for one branch: 0 (TROTH_OK) it was done; one of these; or a negative
- * TROTH_ERR_*, after which the call is made again in a while (UNAVAILABLE: no connection). */
+ * TROTH_ERR_*, after which the call is made again in a while. With TROTH_ERR_STATE, _FULL and
+ * _MISMATCH nothing was done, for sure; with any other (UNAVAILABLE: the connection was lost) the
+ * database may have done it. */
 enum driver_result {
     /* Votes. */
     DRIVER_PREPARED = 1,  /* durable; both ends are possible */

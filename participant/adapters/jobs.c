@@ -21,6 +21,7 @@ struct jobs {
     bool stopping;
     size_t at_once_max;
     jobs_fn *fn;
+    jobs_leave_fn *leave;
     void *arg;
     uint32_t n_workers; /* those that run */
     struct worker *workers;
@@ -64,6 +65,9 @@ static void *work(void *arg) {
         pthread_mutex_lock(&jobs->mutex);
     }
     pthread_mutex_unlock(&jobs->mutex);
+    if (jobs->leave != NULL) {
+        jobs->leave(jobs->arg, worker->number);
+    }
     return NULL;
 }
 
@@ -71,7 +75,8 @@ static void drop_nothing(struct job *job) {
     (void)job;
 }
 
-int jobs_new(struct jobs **out, uint32_t threads, size_t at_once_max, jobs_fn *fn, void *arg) {
+int jobs_new(struct jobs **out, uint32_t threads, size_t at_once_max, jobs_fn *fn,
+             jobs_leave_fn *leave, void *arg) {
     struct jobs *jobs = calloc(1, sizeof *jobs);
     struct worker *workers = calloc(threads, sizeof *workers);
     if (jobs == NULL || workers == NULL) {
@@ -79,7 +84,8 @@ int jobs_new(struct jobs **out, uint32_t threads, size_t at_once_max, jobs_fn *f
         free(workers);
         return TROTH_ERR_NO_MEMORY;
     }
-    *jobs = (struct jobs){.at_once_max = at_once_max, .fn = fn, .arg = arg, .workers = workers};
+    *jobs = (struct jobs){
+        .at_once_max = at_once_max, .fn = fn, .leave = leave, .arg = arg, .workers = workers};
     jobs->last = &jobs->first;
     pthread_mutex_init(&jobs->mutex, NULL);
     pthread_cond_init(&jobs->changed, NULL);

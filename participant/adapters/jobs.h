@@ -18,9 +18,13 @@ struct job {
 /* Does the jobs of the list, which are of one kind, and then owns them. `thread` counts from 0. */
 typedef void jobs_fn(void *arg, uint32_t thread, struct job *list, size_t n);
 
+/* A thread does no more. */
+typedef void jobs_leave_fn(void *arg, uint32_t thread);
+
 struct jobs;
-/* TROTH_ERR_NO_MEMORY, TROTH_ERR_SYSTEM (no threads). */
-int jobs_new(struct jobs **out, uint32_t threads, size_t at_once_max, jobs_fn *fn, void *arg);
+/* `leave` may be NULL. TROTH_ERR_NO_MEMORY, TROTH_ERR_SYSTEM (no threads). */
+int jobs_new(struct jobs **out, uint32_t threads, size_t at_once_max, jobs_fn *fn,
+             jobs_leave_fn *leave, void *arg);
 /* Any thread. The queue owns the job until it is done. After jobs_stop it is refused: false. */
 bool jobs_put(struct jobs *jobs, struct job *job);
 /* Waits for those under way; the ones that wait go to `drop`, one by one. No jobs_put may follow.

@@ -92,11 +92,17 @@ void listed_on_decision(struct listed *all, uint32_t node, const struct message 
         listed_enlisting_ends(all, branch, TROTH_ERR_ABORTED, "the transaction is over");
         listed_end(all, branch, message->outcome);
         return;
+    case LISTED_FOUND:
+        if (branch->is_left) { /* its first one was committed */
+            listed_send_ack(all, 1u << node, branch);
+            return;
+        }
+        listed_end(all, branch, message->outcome);
+        return;
     case LISTED_NONE:
     case LISTED_ACTIVE:
     case LISTED_VOTING:
     case LISTED_PREPARED:
-    case LISTED_FOUND:
     case LISTED_READ_ONLY:
     case LISTED_REFUSED:
         listed_end(all, branch, message->outcome);
@@ -183,14 +189,26 @@ static bool gone_is_fine(const struct branch *branch, int result) {
     return result == DRIVER_WAS_ABORTED && !commits && branch->set == NULL;
 }
 
+/* Its answer was lost, and it may have been carried out. */
+static void note_begun(struct branch *branch, int result) {
+    if (result >= 0 || result == TROTH_ERR_STATE || result == TROTH_ERR_FULL ||
+        result == TROTH_ERR_MISMATCH) {
+        return;
+    }
+    if (branch->done == PAXOS_OUTCOME_COMMITTED) {
+        branch->commit_was_begun = true;
+    } else {
+        branch->abort_was_begun = true;
+    }
+}
+
 static void end_failed(struct listed *all, struct branch *branch,
                        const struct listed_event *event) {
     bool commits = branch->done == PAXOS_OUTCOME_COMMITTED;
     const char *detail = event->detail != NULL && event->detail[0] != '\0'
                              ? event->detail
                              : troth_err_text(event->result);
-    branch->commit_was_begun = branch->commit_was_begun || commits;
-    branch->abort_was_begun = branch->abort_was_begun || !commits;
+    note_begun(branch, event->result);
     listed_set_detail(all, branch, detail);
     if (!branch->alarmed && all->now_ms - branch->changed_ms >= ALARM_AFTER_MS) {
         branch->alarmed = true;
@@ -209,9 +227,7 @@ static void resolve_failed(struct listed *all, struct branch *branch,
                              : "it is not prepared in the database";
     listed_tell(all, LISTED_RESOLVED, branch->request, branch->txid, err, detail);
     branch->request = 0;
-    bool commits = branch->done == PAXOS_OUTCOME_COMMITTED;
-    branch->commit_was_begun = branch->commit_was_begun || (commits && event->result < 0);
-    branch->abort_was_begun = branch->abort_was_begun || (!commits && event->result < 0);
+    note_begun(branch, event->result);
     listed_move(all, branch, branch->set != NULL ? LISTED_PREPARED : LISTED_FOUND);
     listed_set_detail(all, branch, detail);
     listed_timer(all, branch, listed_jitter(all, LISTED_ASK_MS));

@@ -24,6 +24,7 @@ struct branch {
     bool commit_was_begun;      /* may have been carried out */
     bool abort_was_begun;       /* the same */
     bool alarmed;               /* the operator was told of what goes on now */
+    bool is_left;               /* prepared again after its commit: an operator's */
     bool is_lost;               /* prepared, voted, and not in the list any more */
     uint32_t asked;             /* how often an ASK said committed */
     uint32_t acceptors;         /* nodes that get the first vote; 0: all */

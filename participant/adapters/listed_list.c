@@ -42,7 +42,15 @@ static void on_return(struct listed *all, struct branch *branch, uint64_t receip
         return;
     case LISTED_COMMITTED:
         branch->told_by = 0;
-        if (receipt != 0 && receipt == before) {
+        if (receipt == 0) {
+            listed_be_found(all, branch);
+            branch->is_left = true;
+            listed_alarm(
+                all, branch->txid,
+                "prepared, though it was committed: the database has lost its commit, or a "
+                "client has used the global id twice. An operator must end it (troth tx "
+                "resolve)");
+        } else if (receipt == before) {
             listed_alarm(all, branch->txid, "the database has lost its commit; committing again");
             listed_end(all, branch, PAXOS_OUTCOME_COMMITTED);
         } else {
@@ -118,7 +126,7 @@ void listed_on_list_end(struct listed *all) {
 /* ---- What nobody has asked about ------------------------------------------------------------- */
 
 void listed_on_found_due(struct listed *all, struct branch *branch) {
-    if (!branch->asking) {
+    if (!branch->asking && !branch->is_left) {
         listed_ask(all, branch, all->now_ms - branch->found_ms >= all->patience_ms);
     }
 }

@@ -79,6 +79,13 @@ static void work(void *arg, uint32_t thread, struct job *list, size_t n) {
     }
 }
 
+/* A connection may be closed only where it was used: XA binds it to its thread of control. */
+static void leave(void *arg, uint32_t thread) {
+    struct troth_database *db = arg;
+    db->driver->ops->connection_free(db->worker_connections[thread]);
+    db->worker_connections[thread] = NULL;
+}
+
 /* ---- Questions to nodes ---------------------------------------------------------------------- */
 
 struct question {
@@ -200,6 +207,8 @@ static void *list_on(void *arg) {
         note(db, ok, was_ok, why);
         was_ok = ok;
         if (!wait_ms(db, ok ? db->scan_ms : LIST_RETRY_MS)) {
+            db->driver->ops->connection_free(db->lister_connection);
+            db->lister_connection = NULL;
             return NULL;
         }
     }
@@ -234,8 +243,8 @@ int resource_threads_start(struct troth_database *db, char *why, size_t why_byte
             snprintf(why, why_bytes, "%s", detail);
         }
     }
-    err = err != 0 ? err : jobs_new(&db->workers, db->connections, CALLS_AT_ONCE, work, db);
-    err = err != 0 ? err : jobs_new(&db->askers, ASKERS, 1, ask, db);
+    err = err != 0 ? err : jobs_new(&db->workers, db->connections, CALLS_AT_ONCE, work, leave, db);
+    err = err != 0 ? err : jobs_new(&db->askers, ASKERS, 1, ask, NULL, db);
     if (err == 0 && pthread_create(&db->lister, NULL, list_on, db) != 0) {
         err = TROTH_ERR_SYSTEM;
     }

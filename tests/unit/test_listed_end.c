@@ -218,6 +218,41 @@ START_TEST(S5_a_second_prepare_under_a_committed_gid_is_rolled_back) {
 }
 END_TEST
 
+START_TEST(S5_what_is_prepared_after_its_commit_and_cannot_be_told_apart_is_an_operators) {
+    struct listed_world world;
+    world_open(&world);
+    world_be_prepared(&world, world_txid(5), 0);
+    world_decide(&world, 1, world_txid(5), COMMITTED);
+    world_result(&world, world_txid(5), 0, 0);
+    world_wait(&world, 100);
+    world_list(&world, world_txid(5), 0, world.now_ms);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_ALARM));
+    world_wait(&world, 2 * LISTED_FORGOTTEN_MS);
+    ck_assert_ptr_null(world_effect(&world, LISTED_ASK));
+    world_decide(&world, 2, world_txid(5), COMMITTED); /* of the first one */
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 2);
+    world_resolve(&world, world_txid(5), ABORTED, 7);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_ABORT);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(H7_a_refusal_is_no_commit_whose_answer_was_lost) {
+    struct listed_world world;
+    world_open(&world);
+    world_be_prepared(&world, world_txid(5), 1);
+    world_decide(&world, 1, world_txid(5), COMMITTED);
+    world_result(&world, world_txid(5), TROTH_ERR_FULL, 0); /* busy: nothing was done */
+    world_wait(&world, 2 * LISTED_RETRY_MS);
+    ck_assert(!world_effect(&world, LISTED_CALL)->was_begun);
+    world_result(&world, world_txid(5), DRIVER_GONE, 0);
+    ck_assert_int_eq(listed_state(world.listed, world_txid(5)), LISTED_HEURISTIC);
+    world_close(&world);
+}
+END_TEST
+
 START_TEST(S4_a_commit_that_the_database_has_lost_is_carried_out_again) {
     struct listed_world world;
     world_open(&world);
@@ -420,6 +455,8 @@ int main(void) {
             H8_a_prepare_that_lands_after_it_was_refused_is_found_and_resolved,
             a_listing_that_began_before_the_end_proves_nothing,
             S5_a_second_prepare_under_a_committed_gid_is_rolled_back,
+            S5_what_is_prepared_after_its_commit_and_cannot_be_told_apart_is_an_operators,
+            H7_a_refusal_is_no_commit_whose_answer_was_lost,
             S4_a_commit_that_the_database_has_lost_is_carried_out_again,
             what_vanishes_while_in_doubt_is_alarmed_once_and_compared_with_the_outcome,
             an_orphan_is_asked_about_and_after_its_patience_proposed_to_abort,
