@@ -173,7 +173,8 @@ START_TEST(there_is_a_limit_and_nothing_is_dropped_for_it) {
     char fill[256];
     snprintf(fill, sizeof fill,
              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %u)"
-             " INSERT INTO heuristic SELECT randomblob(16), 'a', 1, 1, '', 0, 0 FROM n",
+             " INSERT INTO heuristic SELECT CAST(printf('%%016d', i) AS BLOB), 'a', 1, 1, '', 0, 0 "
+             "FROM n",
              NODE_LOG_HEURISTICS_MAX - 1);
     sql(fill);
     open_log();
