@@ -169,8 +169,8 @@ static void set_xid(const struct tx_thread *thread, XID *xid) {
     xid->formatID = TROTH_XA_FORMAT;
     xid->gtrid_length = (long)strlen(text);
     xid->bqual_length = (long)strlen(bqual);
-    memcpy(xid->data, text, strlen(text));
-    memcpy(xid->data + strlen(text), bqual, strlen(bqual));
+    memcpy(xid->data, text, (size_t)xid->gtrid_length);
+    memcpy(xid->data + xid->gtrid_length, bqual, (size_t)xid->bqual_length);
 }
 
 int tx_info(TXINFO *info) {

@@ -124,8 +124,8 @@ static void make_xid(struct session_xa *self) {
     self->xid.formatID = TROTH_XA_FORMAT;
     self->xid.gtrid_length = (long)strlen(gtrid);
     self->xid.bqual_length = (long)strlen(bqual);
-    memcpy(self->xid.data, gtrid, strlen(gtrid));
-    memcpy(self->xid.data + strlen(gtrid), bqual, strlen(bqual));
+    memcpy(self->xid.data, gtrid, (size_t)self->xid.gtrid_length);
+    memcpy(self->xid.data + self->xid.gtrid_length, bqual, (size_t)self->xid.bqual_length);
 }
 
 static int code_of_start(int code) {

@@ -40,9 +40,9 @@ const char *tx_crooked_states(const char *name);
 /* Runs the program, which must end in order; its standard output. Static. */
 const char *tx_run(const char *const *args);
 /* And it is this. */
-void tx_says(const char *output, const char *const *args);
+void tx_says(const char *wanted, const char *const *args);
 /* The same, while a program waits. */
-void tx_second_says(const char *output, const char *const *args);
+void tx_second_says(const char *wanted, const char *const *args);
 /* The program is killed by a crash point. */
 void tx_dies_at(const char *crash_point, const char *const *args);
 
