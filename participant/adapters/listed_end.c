@@ -180,12 +180,13 @@ static enum message_heuristic heuristic_of(int result) {
 /* Whether a branch that is gone is as it should be. */
 static bool gone_is_fine(const struct branch *branch, int result) {
     bool commits = branch->done == PAXOS_OUTCOME_COMMITTED;
+    /* What has not voted is its client's to roll back. */
+    bool is_clients = branch->is_handed_out && branch->set == NULL;
     if (result == DRIVER_GONE) {
         /* Ours, whose answer was lost; or it was never prepared, and there is nothing to undo. */
         return commits ? branch->commit_was_begun
-                       : branch->abort_was_begun || !branch->was_prepared;
+                       : branch->abort_was_begun || !branch->was_prepared || is_clients;
     }
-    /* What has not voted is its client's to roll back. */
     return result == DRIVER_WAS_ABORTED && !commits && branch->set == NULL;
 }
 

@@ -98,6 +98,7 @@ void listed_on_enlisted(struct listed *all, uint32_t node, const struct message 
     if (message->ok) {
         listed_tell(all, LISTED_ENLISTED, branch->request, branch->txid, 0, NULL);
         branch->request = 0;
+        branch->is_handed_out = true;
         listed_move(all, branch, LISTED_ACTIVE);
         listed_timer(all, branch, all->patience_ms);
         return;

@@ -19,6 +19,7 @@ struct branch {
     enum listed_state state;
     enum listed_call calling;   /* its RESULT is awaited */
     bool asking;                /* its ANSWER is awaited */
+    bool is_handed_out;         /* by this process, which so knows whether it has voted */
     bool is_hinted;             /* the client says that it has prepared */
     bool was_prepared;          /* seen in the list, or voted */
     bool commit_was_begun;      /* may have been carried out */

@@ -125,6 +125,20 @@ START_TEST(what_was_never_prepared_may_be_gone_when_it_aborts) {
 }
 END_TEST
 
+START_TEST(a_client_may_roll_its_own_prepared_branch_back_before_it_has_voted) {
+    struct listed_world world;
+    world_open(&world);
+    world_enlist(&world, world_txid(5), 1);
+    world_enlisted(&world, world_txid(5), true, false);
+    world_wait(&world, 100);
+    world_list(&world, world_txid(5), 0, world.now_ms); /* prepared; then it is rolled back */
+    world_decide(&world, 1, world_txid(5), ABORTED);
+    world_result(&world, world_txid(5), DRIVER_GONE, 0);
+    ck_assert_int_eq(listed_state(world.listed, world_txid(5)), LISTED_ABORTED);
+    world_close(&world);
+}
+END_TEST
+
 START_TEST(the_mark_lets_go_of_what_is_over_and_has_heuristics_forgotten) {
     struct listed_world world;
     world_open(&world);
@@ -449,6 +463,7 @@ int main(void) {
             a_commit_whose_answer_was_lost_is_tried_again_and_gone_is_then_success,
             H7_gone_is_never_taken_for_success,
             what_was_never_prepared_may_be_gone_when_it_aborts,
+            a_client_may_roll_its_own_prepared_branch_back_before_it_has_voted,
             the_mark_lets_go_of_what_is_over_and_has_heuristics_forgotten,
             L2_what_is_decided_below_the_mark_is_acknowledged_all_the_same,
             H8_a_prepare_that_lands_after_the_abort_is_rolled_back,
