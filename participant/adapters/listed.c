@@ -24,6 +24,7 @@ int listed_new(struct listed **out, const struct listed_options *options) {
     all->random = options->seed | 1; /* xorshift must not start at 0 */
     all->patience_ms = options->patience_ms != 0 ? options->patience_ms : LISTED_PATIENCE_MS;
     all->forgets = options->forgets;
+    all->held_max = options->held_max != 0 ? options->held_max : LISTED_HELD_MAX;
     *out = all;
     return 0;
 }
@@ -53,11 +54,14 @@ static void drop_session(struct listed *all, uint32_t node) {
 }
 
 static void refuse(struct listed *all, const struct listed_event *event, const char *detail) {
-    listed_tell(all, LISTED_REFUSE, 1, (struct troth_txid){0}, TROTH_ERR_AMNESIA, detail);
-    if (all->effects->n > 0) {
-        all->effects->items[all->effects->n - 1].session = event->session;
+    struct listed_effect *effect = listed_effect(all, LISTED_REFUSE);
+    if (effect != NULL) {
+        effect->session = event->session;
+        effect->node = event->node;
+        snprintf(effect->detail, sizeof effect->detail, "%s", detail);
     }
-    struct node *node = &all->nodes[event->node % (PAXOS_NODES_MAX + 1)];
+    /* Ids that are none share the first place, which is nobody's. */
+    struct node *node = &all->nodes[event->node <= PAXOS_NODES_MAX ? event->node : 0];
     if (!node->refused) { /* it will dial on: an operator needs to be told once */
         node->refused = true;
         listed_alarm(all, (struct troth_txid){0}, "%s", detail);

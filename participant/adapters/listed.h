@@ -58,6 +58,8 @@ struct listed_options {
     uint64_t seed;        /* for jitter only */
     uint32_t patience_ms; /* 0: the default. See troth_database.h */
     bool forgets;         /* the resource manager wants FORGET calls */
+    uint32_t held_max;    /* 0: LISTED_HELD_MAX. What comes beyond is refused, or let pass until it
+                           * comes again; an operator is told */
 };
 
 struct listed;
@@ -109,7 +111,7 @@ enum listed_effect_type {
     LISTED_ASK,      /* txid, proposes_abort: Get, or Abort, at any node */
     LISTED_ENLISTED, /* request, txid, error, detail */
     LISTED_RESOLVED, /* request, txid, error, detail */
-    LISTED_REFUSE,   /* session, detail: end the stream */
+    LISTED_REFUSE,   /* session, node, detail: end the stream */
     LISTED_ALARM,    /* txid (may be zero), detail: an operator must see it */
 };
 

@@ -26,6 +26,10 @@ void listed_end(struct listed *all, struct branch *branch, enum paxos_outcome ou
 }
 
 static void forgotten(struct listed *all, struct branch *branch) {
+    if (branch->is_lost) { /* an operator has ended it in the database: nobody can say more */
+        listed_remove(all, branch);
+        return;
+    }
     static const char detail[] =
         "the nodes have forgotten the transaction: an operator must say how "
         "it ends (troth tx resolve)";
@@ -255,11 +259,25 @@ static void on_resolve_result(struct listed *all, struct branch *branch,
                      told, detail);
 }
 
+/* What is told of the branch is the end of its first one. */
+static void second_is_gone(struct listed *all, struct branch *branch, int result) {
+    if (result != TROTH_OK && result != DRIVER_WAS_ABORTED) {
+        listed_alarm(all, branch->txid, "of what was prepared after the commit: %s",
+                     what_it_did(heuristic_of(result)));
+    }
+    branch->is_second = false;
+    branch->done = PAXOS_OUTCOME_COMMITTED;
+    listed_move(all, branch, LISTED_COMMITTED);
+    listed_send_ack(all, branch->told_by, branch);
+}
+
 void listed_on_end_result(struct listed *all, struct branch *branch,
                           const struct listed_event *event) {
     assert(branch->state == LISTED_COMMITTING || branch->state == LISTED_ABORTING);
     if (branch->request != 0) {
         on_resolve_result(all, branch, event);
+    } else if (branch->is_second && event->result >= 0) {
+        second_is_gone(all, branch, event->result);
     } else if (event->result == TROTH_OK || gone_is_fine(branch, event->result)) {
         if (event->result == DRIVER_WAS_ABORTED && all->forgets) {
             listed_call(all, branch, LISTED_CALL_FORGET); /* or it stays in the list for ever */
@@ -291,6 +309,9 @@ void listed_on_resolve(struct listed *all, const struct listed_event *event) {
         listed_tell(all, LISTED_RESOLVED, event->request, event->txid, TROTH_ERR_STATE,
                     "it is being ended already");
         return;
+    }
+    if (branch->state == LISTED_ENLISTING) { /* and yet prepared, before a restart */
+        listed_enlisting_ends(all, branch, TROTH_ERR_ABORTED, "an operator ends it by hand");
     }
     char detail[MESSAGE_DETAIL_BYTES];
     bool commits = event->outcome == PAXOS_OUTCOME_COMMITTED;

@@ -18,8 +18,10 @@ static void enlist_new(struct listed *all, const struct listed_event *event) {
         tell(all, event, TROTH_ERR_NOT_FOUND, "no node gives out this txid");
         return;
     }
-    if (all->n_open >= LISTED_OPEN_MAX || HASH_COUNT(all->table) >= LISTED_HELD_MAX) {
-        snprintf(detail, sizeof detail, "%u branches are open at %s", all->n_open, all->name);
+    if (all->n_open >= LISTED_OPEN_MAX || listed_is_full(all)) {
+        snprintf(detail, sizeof detail,
+                 "%s has too many branches: %u are open, of %u that it keeps", all->name,
+                 all->n_open, HASH_COUNT(all->table));
         tell(all, event, TROTH_ERR_TOO_MANY, detail);
         return;
     }
@@ -124,8 +126,12 @@ void listed_on_origin_down(struct listed *all, uint32_t node) {
 
 void listed_on_hint(struct listed *all, struct troth_txid txid) {
     struct branch *branch = listed_find(all, txid);
-    if (branch != NULL && !listed_state_is_over(branch->state)) {
-        branch->is_hinted = branch->was_prepared = true;
+    if (branch == NULL || listed_state_is_over(branch->state)) {
+        return;
+    }
+    branch->is_hinted = branch->was_prepared = true;
+    if (branch->state == LISTED_ACTIVE) {
+        branch->changed_ms = all->now_ms; /* a listing from before does not show it */
     }
 }
 

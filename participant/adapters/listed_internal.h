@@ -26,7 +26,8 @@ struct branch {
     bool abort_was_begun;       /* the same */
     bool alarmed;               /* the operator was told of what goes on now */
     bool is_left;               /* prepared again after its commit: an operator's */
-    bool is_lost;               /* prepared, voted, and not in the list any more */
+    bool is_second;             /* the same, told apart by its receipt and rolled back */
+    bool is_lost;               /* prepared, and not in the list any more */
     uint32_t asked;             /* how often an ASK said committed */
     uint32_t acceptors;         /* nodes that get the first vote; 0: all */
     uint32_t told_by;           /* nodes that told the outcome and get the ack */
@@ -43,7 +44,7 @@ struct branch {
     uint32_t wait_ms;   /* the current repetition or retry interval */
     int64_t since_ms;   /* heard of first */
     int64_t found_ms;   /* prepared since, as far as known */
-    int64_t changed_ms; /* the state */
+    int64_t changed_ms; /* the state, or, while ACTIVE, that it is prepared */
     struct paxos_set *set;
     char *detail; /* for humans: what it waits for; may be NULL */
 };
@@ -70,6 +71,8 @@ struct listed {
     uint64_t random;
     uint32_t patience_ms;
     bool forgets;
+    uint32_t held_max;
+    int64_t full_alarm_ms; /* before this an operator need not be told again */
     int64_t now_ms;
     struct branch *table;
     struct branch *open; /* utlist: all that are not over, the oldest first */
@@ -92,8 +95,10 @@ struct listed {
 /* ---- listed_table.c -------------------------------------------------------------------------- */
 
 struct branch *listed_find(const struct listed *all, struct troth_txid txid);
-/* A new one in state NONE; the caller moves it on at once. NULL: no_memory is set, or too many. */
+/* A new one in state NONE; the caller moves it on at once. NULL: no_memory is set, or there are too
+ * many: what it is for comes again, from a node or with the next listing. */
 struct branch *listed_add(struct listed *all, struct troth_txid txid);
+bool listed_is_full(const struct listed *all);
 void listed_remove(struct listed *all, struct branch *branch);
 /* Keeps lists and counters in step with the state; the branch's timer is stopped. */
 void listed_move(struct listed *all, struct branch *branch, enum listed_state to);

@@ -6,8 +6,9 @@
 #include "participant/adapters/listed_internal.h"
 
 #define COMMITTED_ANSWERS                                                                          \
-    2 /* a node says committed so often before its Decision is not awaited                         \
+    2 /* a node says so often committed before its Decision is not awaited                         \
        */
+#define AGE_MAX_MS (UINT64_C(1) << 53) /* what a database says beyond is nonsense */
 
 /* ---- Reading the list ------------------------------------------------------------------------ */
 
@@ -57,7 +58,7 @@ static void on_return(struct listed *all, struct branch *branch, uint64_t receip
             listed_alarm(all, branch->txid,
                          "prepared once more after it was committed; this second one is rolled "
                          "back: a client used the global id twice");
-            branch->was_prepared = true;
+            branch->was_prepared = branch->is_second = true;
             listed_end(all, branch, PAXOS_OUTCOME_ABORTED);
         }
         return;
@@ -74,6 +75,10 @@ static void on_return(struct listed *all, struct branch *branch, uint64_t receip
     }
 }
 
+static int64_t prepared_since(const struct listed *all, const struct listed_event *event) {
+    return all->now_ms - (int64_t)(event->age_ms < AGE_MAX_MS ? event->age_ms : AGE_MAX_MS);
+}
+
 void listed_on_list_item(struct listed *all, const struct listed_event *event) {
     struct branch *branch = listed_find(all, event->txid);
     if (branch == NULL) {
@@ -82,16 +87,17 @@ void listed_on_list_item(struct listed *all, const struct listed_event *event) {
             return;
         }
         listed_be_found(all, branch);
-        branch->found_ms = all->now_ms - (int64_t)event->age_ms;
+        branch->found_ms = prepared_since(all, event);
     }
     branch->listed_no = all->list_no;
     if (listed_state_is_over(branch->state)) {
         on_return(all, branch, event->receipt);
         return;
     }
-    if (!branch->was_prepared) {
+    /* What lands while it is looked for or ended is not what that call did not find. */
+    if (!branch->was_prepared && branch->calling == LISTED_CALL_NONE) {
         branch->was_prepared = true;
-        branch->found_ms = all->now_ms - (int64_t)event->age_ms;
+        branch->found_ms = prepared_since(all, event);
     }
     branch->is_lost = false;
     if (branch->receipt == 0) {
@@ -103,7 +109,8 @@ void listed_on_list_item(struct listed *all, const struct listed_event *event) {
 static bool is_missing(const struct listed *all, const struct branch *branch) {
     return branch->was_prepared && !branch->is_lost && branch->listed_no != all->list_no &&
            branch->changed_ms < all->list_ms && branch->calling == LISTED_CALL_NONE &&
-           (branch->state == LISTED_PREPARED || branch->state == LISTED_FOUND);
+           (branch->state == LISTED_ACTIVE || branch->state == LISTED_PREPARED ||
+            branch->state == LISTED_FOUND);
 }
 
 void listed_on_list_end(struct listed *all) {
@@ -113,7 +120,11 @@ void listed_on_list_end(struct listed *all) {
             continue;
         }
         branch->is_lost = true;
-        if (branch->state == LISTED_PREPARED) {
+        if (branch->is_left) { /* an operator has ended the second one */
+            branch->is_left = false;
+            branch->done = PAXOS_OUTCOME_COMMITTED;
+            listed_move(all, branch, LISTED_COMMITTED);
+        } else if (branch->state == LISTED_PREPARED) {
             static const char detail[] = "in doubt, and not in the database's list any more: "
                                          "somebody else has ended it. When "
                                          "the outcome is known it will be compared";
@@ -132,6 +143,10 @@ void listed_on_found_due(struct listed *all, struct branch *branch) {
 }
 
 static void needs_operator(struct listed *all, struct branch *branch, const char *detail) {
+    if (branch->is_lost) { /* one has ended it, in the database */
+        listed_remove(all, branch);
+        return;
+    }
     if (!branch->alarmed) {
         branch->alarmed = true;
         listed_set_detail(all, branch, detail);

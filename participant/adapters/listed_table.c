@@ -7,6 +7,8 @@
 
 #include "participant/adapters/listed_internal.h"
 
+#define FULL_ALARM_MS 60000
+
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct branch *listed_find(const struct listed *all, struct troth_txid txid) {
     struct branch *branch;
@@ -14,10 +16,28 @@ struct branch *listed_find(const struct listed *all, struct troth_txid txid) {
     return branch;
 }
 
+bool listed_is_full(const struct listed *all) {
+    return HASH_COUNT(all->table) >= all->held_max;
+}
+
+/* Whoever keeps the marks down keeps branches here: the process must outlive that. */
+static void alarm_full(struct listed *all) {
+    if (all->now_ms >= all->full_alarm_ms) {
+        all->full_alarm_ms = all->now_ms + FULL_ALARM_MS;
+        listed_alarm(all, (struct troth_txid){0},
+                     "%u branches are kept, and no more are taken: until all participants of their "
+                     "transactions have ended them, the nodes do not let go of them (troth status)",
+                     HASH_COUNT(all->table));
+    }
+}
+
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct branch *listed_add(struct listed *all, struct troth_txid txid) {
-    struct branch *branch =
-        HASH_COUNT(all->table) < LISTED_HELD_MAX ? calloc(1, sizeof *branch) : NULL;
+    if (listed_is_full(all)) {
+        alarm_full(all);
+        return NULL;
+    }
+    struct branch *branch = calloc(1, sizeof *branch);
     if (branch != NULL) {
         branch->txid = txid;
         branch->since_ms = branch->changed_ms = branch->found_ms = all->now_ms;

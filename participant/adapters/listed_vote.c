@@ -19,10 +19,25 @@ static uint32_t first_voters(const struct listed *all, const struct branch *bran
 
 static void vote_prepared(struct listed *all, struct branch *branch) {
     branch->was_prepared = true;
+    branch->is_lost = false;
     listed_move(all, branch, LISTED_PREPARED);
     listed_set_detail(all, branch, NULL);
     listed_send_vote(all, first_voters(all, branch), branch);
     listed_timer(all, branch, listed_jitter(all, LISTED_REPEAT_MS));
+}
+
+static void vote_read_only(struct listed *all, struct branch *branch) {
+    struct paxos_set *set = paxos_set_hold(branch->set);
+    listed_move(all, branch, LISTED_READ_ONLY);
+    branch->set = set;
+    listed_send_vote(all, first_voters(all, branch), branch);
+    paxos_set_release(set);
+    branch->set = NULL;
+}
+
+/* Its client has said that it prepared, and no listing has missed it since. */
+static bool is_vouched_for(const struct branch *branch) {
+    return branch->is_hinted && !branch->is_lost;
 }
 
 static void refuse(struct listed *all, struct branch *branch, const char *detail) {
@@ -36,7 +51,7 @@ static void prepare(struct listed *all, struct branch *branch, struct message *m
     branch->set = message->set;
     branch->acceptors = message->acceptors;
     message->set = NULL;
-    if (branch->is_hinted) {
+    if (is_vouched_for(branch)) {
         vote_prepared(all, branch);
         return;
     }
@@ -57,9 +72,15 @@ static void prepare_again(struct listed *all, struct branch *branch, uint32_t no
         branch->request = 0;
         prepare(all, branch, message);
         return;
+    case LISTED_FOUND:
+        if (branch->is_left) { /* asked of its first one, which was committed */
+            listed_send_ack(all, 1u << node, branch);
+            return;
+        }
+        prepare(all, branch, message);
+        return;
     case LISTED_NONE:
     case LISTED_ACTIVE:
-    case LISTED_FOUND:
         prepare(all, branch, message);
         return;
     case LISTED_PREPARED:
@@ -107,7 +128,10 @@ void listed_on_prepare(struct listed *all, uint32_t node, struct message *messag
     if (branch == NULL) {
         branch = listed_add(all, message->txid);
     }
-    if (branch != NULL) {
+    if (branch == NULL) {
+        listed_send_branch_aborted(all, message->txid, PAXOS_REASON_VOTE,
+                                   "its participant keeps too many branches to take one more");
+    } else {
         prepare_again(all, branch, node, message);
     }
 }
@@ -116,22 +140,16 @@ void listed_on_vote_result(struct listed *all, struct branch *branch,
                            const struct listed_event *event) {
     branch->receipt = event->receipt != 0 ? event->receipt : branch->receipt;
     branch->was_prepared = branch->was_prepared || event->result == DRIVER_PREPARED;
+    assert(branch->state == LISTED_VOTING);
+    if (event->result == DRIVER_READ_ONLY) {
+        vote_read_only(all, branch);
+    }
     if (branch->pending != PAXOS_OUTCOME_NONE) {
         listed_end(all, branch, branch->pending);
-        return;
-    }
-    if (branch->state != LISTED_VOTING) {
-        return;
-    }
-    if (event->result == DRIVER_PREPARED || branch->is_hinted) {
-        vote_prepared(all, branch);
     } else if (event->result == DRIVER_READ_ONLY) {
-        struct paxos_set *set = paxos_set_hold(branch->set);
-        listed_move(all, branch, LISTED_READ_ONLY);
-        branch->set = set;
-        listed_send_vote(all, first_voters(all, branch), branch);
-        paxos_set_release(set);
-        branch->set = NULL;
+        return;
+    } else if (event->result == DRIVER_PREPARED || is_vouched_for(branch)) {
+        vote_prepared(all, branch);
     } else if (event->result < 0) {
         /* It can't be known now. The coordinator has a deadline. */
         listed_set_detail(all, branch, event->detail);

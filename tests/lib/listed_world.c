@@ -10,13 +10,14 @@ static void step(struct listed_world *world, struct listed_event *event) {
     ck_assert_int_eq(listed_step(world->listed, event, &world->effects), 0);
 }
 
-static void start(struct listed_world *world) {
+static void start(struct listed_world *world, uint32_t held_max) {
     ck_assert_int_eq(
         listed_new(&world->listed,
                    &(struct listed_options){.name = NAME,
                                             .incarnation = INCARNATION_TWO_PHASE_ONLY | 1,
                                             .seed = 7,
                                             .patience_ms = 10000,
+                                            .held_max = held_max,
                                             .forgets = true}),
         0);
     for (uint32_t node = 1; node <= WORLD_NODES; node++) {
@@ -25,8 +26,12 @@ static void start(struct listed_world *world) {
 }
 
 void world_open(struct listed_world *world) {
+    world_open_small(world, 0);
+}
+
+void world_open_small(struct listed_world *world, uint32_t held_max) {
     *world = (struct listed_world){.now_ms = 1000};
-    start(world);
+    start(world, held_max);
 }
 
 void world_close(struct listed_world *world) {
@@ -37,7 +42,7 @@ void world_close(struct listed_world *world) {
 void world_restart(struct listed_world *world) {
     listed_free(world->listed);
     memset(world->session, 0, sizeof world->session);
-    start(world);
+    start(world, 0);
 }
 
 struct troth_txid world_txid(uint64_t sequence) {

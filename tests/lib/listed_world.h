@@ -18,6 +18,8 @@ struct listed_world {
 
 /* Opened, with the nodes attached; patience 10,000 ms, FORGET wanted. */
 void world_open(struct listed_world *world);
+/* The same; keeps so many branches at most. */
+void world_open_small(struct listed_world *world, uint32_t held_max);
 void world_close(struct listed_world *world);
 /* What a restart leaves: nothing. */
 void world_restart(struct listed_world *world);

@@ -1,0 +1,290 @@
+/* Participants without a log: what comes at a bad moment, twice, or in too great a number. */
+#include <check.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "tests/lib/listed_world.h"
+#include "tests/lib/suite.h"
+
+#define ALL_NODES (1u << 1 | 1u << 2 | 1u << 3)
+#define COMMITTED PAXOS_OUTCOME_COMMITTED
+#define ABORTED   PAXOS_OUTCOME_ABORTED
+
+static const struct troth_txid none;
+
+static enum listed_state state(const struct listed_world *world) {
+    return listed_state(world->listed, world_txid(5));
+}
+
+static void be_active(struct listed_world *world) {
+    world_open(world);
+    world_enlist(world, world_txid(5), 1);
+    world_enlisted(world, world_txid(5), true, false);
+}
+
+/* ---- Too many -------------------------------------------------------------------------------- */
+
+START_TEST(too_many_branches_are_refused_and_the_process_lives) {
+    struct listed_world world;
+    world_open_small(&world, 1);
+    world_be_prepared(&world, world_txid(5), 1);
+    world_enlist(&world, world_txid(6), 1);
+    ck_assert_int_eq(world_effect(&world, LISTED_ENLISTED)->error, TROTH_ERR_TOO_MANY);
+    world_list(&world, world_txid(7), 1, world.now_ms);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_ALARM));
+    world_decide(&world, 1, world_txid(8), COMMITTED); /* is told again */
+    ck_assert_uint_eq(world.effects.n, 0);             /* nor is the operator told again so soon */
+    world_prepare(&world, world_txid(9));              /* nobody waits for it */
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_BRANCH_ABORTED), 1u << 1);
+    world_decide(&world, 1, world_txid(5), COMMITTED); /* who is in goes on */
+    world_result(&world, world_txid(5), 0, 0);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 1);
+    world_mark(&world, 6);
+    world_list(&world, world_txid(7), 1, world.now_ms);
+    ck_assert_int_eq(listed_state(world.listed, world_txid(7)), LISTED_FOUND);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(a_node_with_an_id_that_is_none_is_refused_for_itself) {
+    struct listed_world world;
+    world_open(&world);
+    uint8_t disk[LISTED_DISK_BYTES] = {9};
+    struct listed_event event = {.type = LISTED_NODE_UP,
+                                 .now_ms = world.now_ms,
+                                 .node = PAXOS_NODES_MAX + 2,
+                                 .session = 70,
+                                 .disk = disk};
+    ck_assert_int_eq(listed_step(world.listed, &event, &world.effects), 0);
+    ck_assert_uint_eq(world_effect(&world, LISTED_REFUSE)->session, 70);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_ALARM));
+    event.node = 1; /* and the operator hears of another one, too */
+    ck_assert_int_eq(listed_step(world.listed, &event, &world.effects), 0);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_ALARM));
+    ck_assert_int_eq(listed_step(world.listed, &event, &world.effects), 0);
+    ck_assert_ptr_null(world_effect(&world, LISTED_ALARM)); /* once */
+    world_close(&world);
+}
+END_TEST
+
+/* ---- Votes ----------------------------------------------------------------------------------- */
+
+START_TEST(the_hint_of_a_client_counts_no_more_once_a_listing_has_missed_the_branch) {
+    struct listed_world world;
+    be_active(&world);
+    world_hint(&world, world_txid(5));
+    world_list(&world, none, 0, world.now_ms - 10); /* from before */
+    world_wait(&world, 100);
+    world_list(&world, none, 0, world.now_ms); /* somebody has rolled it back */
+    world_prepare(&world, world_txid(5));
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), 0);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_VOTE);
+    world_result(&world, world_txid(5), DRIVER_NOT_PREPARED, 0);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_BRANCH_ABORTED), 1u << 1);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(a_listing_from_before_the_hint_does_not_take_it_back) {
+    struct listed_world world;
+    be_active(&world);
+    world_wait(&world, 100);
+    world_hint(&world, world_txid(5));
+    world_list(&world, none, 0, world.now_ms - 50);
+    world_prepare(&world, world_txid(5));
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), ALL_NODES);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(a_hint_that_comes_during_the_look_is_believed) {
+    struct listed_world world;
+    be_active(&world);
+    world_prepare(&world, world_txid(5));
+    world_hint(&world, world_txid(5));
+    world_result(&world, world_txid(5), DRIVER_NOT_PREPARED, 0);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), ALL_NODES);
+    ck_assert_int_eq(world_message_sent(&world, MESSAGE_VOTE)->vote, PAXOS_VOTE_PREPARED);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(H7_what_was_read_only_has_no_end_also_when_the_outcome_came_during_the_vote) {
+    struct listed_world world;
+    world_open(&world);
+    world_prepare(&world, world_txid(5));
+    world_decide(&world, 2, world_txid(5), COMMITTED);
+    world_result(&world, world_txid(5), DRIVER_READ_ONLY, 0);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 2);
+    ck_assert_int_eq(state(&world), LISTED_READ_ONLY);
+    world_close(&world);
+}
+END_TEST
+
+/* ---- Ends ------------------------------------------------------------------------------------ */
+
+START_TEST(what_lands_while_it_is_rolled_back_is_no_heuristic_but_rolled_back_too) {
+    struct listed_world world;
+    world_open(&world);
+    world_decide(&world, 1, world_txid(5), ABORTED);
+    world_list(&world, world_txid(5), 9, world.now_ms); /* after the call has looked */
+    world_result(&world, world_txid(5), DRIVER_GONE, 0);
+    ck_assert_int_eq(state(&world), LISTED_ABORTED);
+    world_wait(&world, 100);
+    world_list(&world, world_txid(5), 9, world.now_ms);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_ABORT);
+    world_close(&world);
+}
+END_TEST
+
+static void prepare_a_second_one(struct listed_world *world, uint64_t first, uint64_t second) {
+    world_open(world);
+    world_be_prepared(world, world_txid(5), first);
+    world_decide(world, 1, world_txid(5), COMMITTED);
+    world_result(world, world_txid(5), 0, 0);
+    world_wait(world, 100);
+    world_list(world, world_txid(5), second, world->now_ms);
+}
+
+START_TEST(whatever_becomes_of_a_second_prepare_the_first_stays_committed) {
+    static const int results[] = {TROTH_OK, DRIVER_WAS_ABORTED, DRIVER_GONE, DRIVER_WAS_COMMITTED,
+                                  DRIVER_HAZARD};
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+        struct listed_world world;
+        prepare_a_second_one(&world, 1, 2);
+        ck_assert_int_eq(world_call(&world), LISTED_CALL_ABORT);
+        world_result(&world, world_txid(5), TROTH_ERR_FULL, 0);
+        world_wait(&world, 2 * LISTED_RETRY_MS);
+        world_decide(&world, 3, world_txid(5), COMMITTED); /* told again meanwhile */
+        world_result(&world, world_txid(5), results[i], 0);
+        ck_assert_int_eq(state(&world), LISTED_COMMITTED);
+        ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 3);
+        ck_assert_int_eq(world_message_sent(&world, MESSAGE_ACK)->outcome, COMMITTED);
+        ck_assert_int_eq(world_message_sent(&world, MESSAGE_ACK)->heuristic,
+                         MESSAGE_HEURISTIC_NONE);
+        ck_assert_int_eq(world_effect(&world, LISTED_ALARM) != NULL, i > 1);
+        world_close(&world);
+    }
+}
+END_TEST
+
+START_TEST(S5_a_late_prepare_does_not_make_a_second_branch_vote) {
+    struct listed_world world;
+    prepare_a_second_one(&world, 0, 0);
+    world_prepare(&world, world_txid(5)); /* of the first */
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), 0);
+    ck_assert_int_eq(world_message_sent(&world, MESSAGE_ACK)->outcome, COMMITTED);
+    world_wait(&world, 100);
+    world_list(&world, none, 0, world.now_ms); /* an operator has ended it */
+    ck_assert_int_eq(state(&world), LISTED_COMMITTED);
+    world_close(&world);
+}
+END_TEST
+
+/* ---- What only an operator can end ----------------------------------------------------------- */
+
+START_TEST(what_was_left_to_an_operator_is_let_go_of_once_it_is_gone) {
+    struct listed_world world;
+    world_open(&world);
+    world_list(&world, world_txid(5), 9, world.now_ms);
+    world_wait(&world, 2 * LISTED_ASK_MS);
+    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, true);
+    world_list(&world, none, 0, world.now_ms);
+    world_wait(&world, 2 * LISTED_FORGOTTEN_MS);
+    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, true);
+    ck_assert_int_eq(state(&world), LISTED_NONE);
+    struct listed_counters counters;
+    listed_counters(world.listed, &counters);
+    ck_assert_uint_eq(counters.found, 0);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(what_is_in_doubt_gone_and_forgotten_is_let_go_of) {
+    struct listed_world world;
+    world_open(&world);
+    world_be_prepared(&world, world_txid(5), 1);
+    world_forgotten(&world, world_txid(5));
+    ck_assert_int_eq(state(&world), LISTED_PREPARED); /* it is there */
+    world_wait(&world, 100);
+    world_list(&world, none, 0, world.now_ms);
+    world_forgotten(&world, world_txid(5));
+    ck_assert_int_eq(state(&world), LISTED_NONE);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(who_waits_for_an_enlistment_is_told_when_an_operator_ends_the_branch) {
+    struct listed_world world;
+    world_open(&world);
+    world_enlist(&world, world_txid(5), 1);
+    world_list(&world, world_txid(5), 9, world.now_ms); /* of a session before a restart */
+    world_resolve(&world, world_txid(5), ABORTED, 2);
+    ck_assert_uint_eq(world_effect(&world, LISTED_ENLISTED)->request, 1);
+    ck_assert_int_eq(world_effect(&world, LISTED_ENLISTED)->error, TROTH_ERR_ABORTED);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_ABORT);
+    world_result(&world, world_txid(5), 0, 0);
+    ck_assert_uint_eq(world_effect(&world, LISTED_RESOLVED)->request, 2);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(an_age_that_is_nonsense_makes_an_orphan_old_and_nothing_worse) {
+    struct listed_world world;
+    world_open(&world);
+    struct listed_event event = {.type = LISTED_LIST_ITEM,
+                                 .now_ms = world.now_ms,
+                                 .txid = world_txid(5),
+                                 .age_ms = UINT64_MAX};
+    ck_assert_int_eq(listed_step(world.listed, &event, &world.effects), 0);
+    world_wait(&world, 2 * LISTED_ASK_MS);
+    ck_assert(world_effect(&world, LISTED_ASK)->proposes_abort);
+    world_close(&world);
+}
+END_TEST
+
+/* ---- Not ours -------------------------------------------------------------------------------- */
+
+START_TEST(what_comes_twice_late_or_from_a_session_that_is_over_changes_nothing) {
+    struct listed_world world;
+    be_active(&world);
+    world_result(&world, world_txid(5), DRIVER_PREPARED, 1); /* of no call */
+    world_answer(&world, world_txid(5), 0, ABORTED, true);   /* of no question */
+    world_result(&world, world_txid(6), 0, 0);
+    world_answer(&world, world_txid(6), 0, COMMITTED, true);
+    world_hint(&world, world_txid(6));
+    world_enlisted(&world, world_txid(5), false, false); /* once more, and otherwise */
+    ck_assert_int_eq(state(&world), LISTED_ACTIVE);
+    uint64_t session = world.session[2];
+    world_detach(&world, 2);
+    world.session[2] = session;
+    world_decide(&world, 2, world_txid(5), ABORTED);
+    ck_assert_int_eq(state(&world), LISTED_ACTIVE);
+    world_message(&world, 1, /* a set without us */
+                  &(struct message){.type = MESSAGE_PREPARE, .txid = world_txid(5)});
+    ck_assert_int_eq(state(&world), LISTED_ACTIVE);
+    world_close(&world);
+}
+END_TEST
+
+int main(void) {
+    return suite_run(
+        "listed_faults",
+        (const TTest *[]){
+            too_many_branches_are_refused_and_the_process_lives,
+            a_node_with_an_id_that_is_none_is_refused_for_itself,
+            the_hint_of_a_client_counts_no_more_once_a_listing_has_missed_the_branch,
+            a_listing_from_before_the_hint_does_not_take_it_back,
+            a_hint_that_comes_during_the_look_is_believed,
+            H7_what_was_read_only_has_no_end_also_when_the_outcome_came_during_the_vote,
+            what_lands_while_it_is_rolled_back_is_no_heuristic_but_rolled_back_too,
+            whatever_becomes_of_a_second_prepare_the_first_stays_committed,
+            S5_a_late_prepare_does_not_make_a_second_branch_vote,
+            what_was_left_to_an_operator_is_let_go_of_once_it_is_gone,
+            what_is_in_doubt_gone_and_forgotten_is_let_go_of,
+            who_waits_for_an_enlistment_is_told_when_an_operator_ends_the_branch,
+            an_age_that_is_nonsense_makes_an_orphan_old_and_nothing_worse,
+            what_comes_twice_late_or_from_a_session_that_is_over_changes_nothing, NULL});
+}
