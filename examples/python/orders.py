@@ -59,15 +59,20 @@ def compile_protos(root):
 
 def parse_dsn(dsn):
     """"host=127.0.0.1 port=3306 user=shop" as PyMySQL's arguments."""
-    words = dict(word.split("=", 1) for word in dsn.split())
+    values = dict(word.split("=", 1) for word in dsn.split())
     return {
-        "host": words.get("host", "127.0.0.1"),
-        "port": int(words.get("port", "3306")),
-        "user": words.get("user"),
-        "password": words.get("password", ""),
-        "database": words.get("database"),
+        "host": values.get("host", "127.0.0.1"),
+        "port": int(values.get("port", "3306")),
+        "user": values.get("user"),
+        "password": values.get("password", ""),
+        "database": values.get("database"),
         "autocommit": True,  # the agent's statements begin and prepare the branch
     }
+
+
+def words(error):
+    """What a person should read of an error; gRPC's own text is a page."""
+    return f"{error.code().name}: {error.details()}" if isinstance(error, grpc.RpcError) else str(error).strip()
 
 
 class Shop:
@@ -141,7 +146,7 @@ class Shop:
                     cursor.execute(statement)
             return [in_orders.branch, in_stock.branch]
         except (psycopg2.Error, pymysql.Error, grpc.RpcError) as error:
-            raise NotDone(str(error)) from error
+            raise NotDone(words(error)) from error
         finally:
             # What was not prepared the servers roll back now; what was, the agents end.
             orders.close()
@@ -158,12 +163,12 @@ class Shop:
             except grpc.RpcError:
                 pass  # does no harm: only a commit could commit it, and nobody will ask for one
             kind = Refused if isinstance(error, Refused) else NotDone
-            raise kind(f"{txid}: {error}") from error
+            raise kind(f"{txid}: {words(error)}") from error
         try:
             reply = self.ask_any("Commit", self.tx.CommitRequest(txid=txid, branches=branches))
         except grpc.RpcError as error:
             # An error is no abort: it may have committed.
-            raise Unknown(f"{txid}: {error.details()}; `troth tx get {txid}` will tell") from error
+            raise Unknown(f"{txid}: {words(error)}; `troth tx get {txid}` will tell") from error
         if reply.outcome != self.types.OUTCOME_COMMITTED:
             raise NotDone(f"{txid}: {self.types.AbortReason.Name(reply.reason)} {reply.detail}")
         return txid
@@ -207,5 +212,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (grpc.RpcError, psycopg2.Error, pymysql.Error) as error:
-        print(f"orders.py: {error}", file=sys.stderr)
+        print(f"orders.py: {words(error)}", file=sys.stderr)
         sys.exit(3)
