@@ -142,17 +142,13 @@ static int run_by_hand(struct bench_client *client, char why[BENCH_WHY_BYTES]) {
     return err;
 }
 
-static int enlist(struct bench_client *client, struct troth_txid txid,
-                  struct troth_database_branch branches[BENCH_SERVERS], char why[BENCH_WHY_BYTES]) {
-    int err = 0;
-    for (int i = 0; err == 0 && i < BENCH_SERVERS; i++) {
-        err = troth_database_enlist(client->world->databases[i], txid, 0, &branches[i], why,
-                                    BENCH_WHY_BYTES);
-        if (err == 0) {
-            write_work(client, i, branches[i].begin_sql);
-        }
+/* Commit names them, so they need not be bound before. */
+static void write_branches(struct bench_client *client, struct troth_txid txid,
+                           struct troth_database_branch branches[BENCH_SERVERS]) {
+    for (int i = 0; i < BENCH_SERVERS; i++) {
+        troth_database_branch(client->world->databases[i], txid, &branches[i]);
+        write_work(client, i, branches[i].begin_sql);
     }
-    return err;
 }
 
 static int prepare(struct bench_client *client, struct troth_txid txid,
@@ -178,10 +174,8 @@ static int run_troth(struct bench_client *client, char why[BENCH_WHY_BYTES]) {
         snprintf(why, BENCH_WHY_BYTES, "begin: %s", result.detail);
         return err;
     }
-    err = enlist(client, txid, branches, why);
-    if (err == 0) {
-        err = run(client, why);
-    }
+    write_branches(client, txid, branches);
+    err = run(client, why);
     if (err == 0) {
         err = prepare(client, txid, branches, why);
     }

@@ -78,7 +78,7 @@ static void enlisted(void *arg, struct troth_txid txid, int err, const char *det
     struct troth_database_branch branch;
     char *begin[SQL_LINES];
     char *prepare[SQL_LINES];
-    resource_branch(waiting->database, txid, &branch);
+    troth_database_branch(waiting->database, txid, &branch);
     Troth__V1__Branch wire_branch = TROTH__V1__BRANCH__INIT;
     wire_branch.participant = branch.participant;
     wire_branch.incarnation = branch.incarnation;
@@ -202,7 +202,7 @@ static int add_line(void *arg, struct troth_txid txid, const char *state, uint64
     }
     struct line *line = &lines->items[lines->n];
     troth__v1__agent_branches_reply__item__init(&line->item);
-    resource_branch(lines->database, txid, &line->branch);
+    troth_database_branch(lines->database, txid, &line->branch);
     snprintf(line->detail, sizeof line->detail, "%s", detail);
     line->item.txid = troth_txid_format(txid, line->txid);
     line->item.gid = line->branch.gid;

@@ -124,8 +124,19 @@ void listed_on_origin_down(struct listed *all, uint32_t node) {
     }
 }
 
+/* It may be one that was never enlisted: its client will name it to Commit. */
 void listed_on_hint(struct listed *all, struct troth_txid txid) {
     struct branch *branch = listed_find(all, txid);
+    if (branch == NULL && all->n_open < LISTED_OPEN_MAX && !listed_below_mark(all, txid) &&
+        troth_txid_node(txid) <= PAXOS_NODES_MAX) {
+        branch = listed_add(all, txid);
+        if (branch == NULL) {
+            return;
+        }
+        branch->is_handed_out = true;
+        listed_move(all, branch, LISTED_ACTIVE);
+        listed_timer(all, branch, all->patience_ms);
+    }
     if (branch == NULL || listed_state_is_over(branch->state)) {
         return;
     }

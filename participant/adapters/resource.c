@@ -157,7 +157,7 @@ uint64_t resource_incarnation(const struct troth_database *db) {
     return db->incarnation;
 }
 
-void resource_branch(struct troth_database *db, struct troth_txid txid,
+void troth_database_branch(struct troth_database *db, struct troth_txid txid,
                      struct troth_database_branch *branch) {
     struct troth_gid gid = {.txid = txid};
     *branch = (struct troth_database_branch){.incarnation = db->incarnation};
@@ -288,7 +288,7 @@ int troth_database_enlist(struct troth_database *db, struct troth_txid txid, uin
         snprintf(why, why_bytes, "%s", troth_err_text(err));
         return err;
     }
-    resource_branch(db, txid, branch);
+    troth_database_branch(db, txid, branch);
     return wait_until(wait,
                       clock_monotonic_ms() + (timeout_ms != 0 ? timeout_ms : ENLIST_TIMEOUT_MS),
                       why, why_bytes);

@@ -26,9 +26,6 @@ const char *resource_kind(const struct troth_database *database);
 const char *resource_cluster(const struct troth_database *database);
 const char *resource_name(const struct troth_database *database);
 uint64_t resource_incarnation(const struct troth_database *database);
-/* What troth_database_enlist returns, without binding anything. */
-void resource_branch(struct troth_database *database, struct troth_txid txid,
-                     struct troth_database_branch *branch);
 
 /* How far the branch of one transaction is, and what it did by itself. LISTED_NONE: not known here,
  * or over and forgotten. TROTH_ERR_CLOSED. Any thread. */

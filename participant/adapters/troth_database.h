@@ -78,6 +78,11 @@ struct troth_database_branch {
 int troth_database_enlist(struct troth_database *database, struct troth_txid txid,
                           uint32_t timeout_ms, struct troth_database_branch *branch, char *why,
                           size_t why_bytes);
+/* The same without binding it, and without waiting for anybody: for a program that is sure to name
+ * every branch that it prepares to Commit. One that it does not name is no part of the transaction:
+ * if that commits, the branch stays prepared until an operator ends it. Any thread. */
+void troth_database_branch(struct troth_database *database, struct troth_txid txid,
+                           struct troth_database_branch *branch);
 /* The program has seen its prepare succeed: spares the library from looking for it. Any thread. */
 int troth_database_prepared(struct troth_database *database, struct troth_txid txid);
 

@@ -60,6 +60,20 @@ START_TEST(the_hint_of_a_client_spares_the_look) {
 }
 END_TEST
 
+START_TEST(a_branch_that_only_commit_names_votes_by_its_hint) {
+    struct listed_world world;
+    world_open(&world);
+    world_hint(&world, world_txid(5));
+    world_prepare(&world, world_txid(5));
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), ALL_NODES);
+    world_hint(&world, world_txid(6)); /* its client dies before Commit */
+    world_wait(&world, 10000);
+    ck_assert_int_eq(listed_state(world.listed, world_txid(6)), LISTED_FOUND);
+    world_close(&world);
+}
+END_TEST
+
 START_TEST(a_database_that_cannot_be_asked_is_asked_again) {
     struct listed_world world;
     world_open(&world);
@@ -199,7 +213,8 @@ int main(void) {
             what_is_prepared_votes_so_to_all_nodes_with_the_set,
             S1_what_is_not_prepared_never_votes_but_says_branch_aborted,
             S1_a_restarted_participant_gives_the_same_vote_since_it_looks_again,
-            the_hint_of_a_client_spares_the_look, a_database_that_cannot_be_asked_is_asked_again,
+            the_hint_of_a_client_spares_the_look, a_branch_that_only_commit_names_votes_by_its_hint,
+            a_database_that_cannot_be_asked_is_asked_again,
             a_vote_is_repeated_until_the_outcome_comes_and_at_each_new_session,
             read_only_is_voted_and_leaves_nothing_to_end, S5_a_branch_is_handed_out_once,
             S5_after_a_restart_a_second_enlistment_is_lost_work,
