@@ -118,21 +118,23 @@ void listed_move(struct listed *all, struct branch *branch, enum listed_state to
     if (was_over == is_over) {
         return;
     }
-    struct origin *origin = origin_of(all, branch->txid.hi);
-    if (origin == NULL) {
-        return; /* no_memory: the process ends */
-    }
     if (is_over) {
         DL_DELETE(all->open, branch);
         all->n_open--;
         paxos_set_release(branch->set);
         branch->set = NULL;
-        int err = min_heap_set(&origin->finished, &branch->finished, (int64_t)branch->txid.lo);
-        all->no_memory = all->no_memory || err != 0;
     } else {
         DL_APPEND(all->open, branch);
         all->n_open++;
+    }
+    struct origin *origin = origin_of(all, branch->txid.hi);
+    if (origin == NULL) {
+        return; /* no_memory: the process ends */
+    }
+    if (!is_over) {
         min_heap_remove(&origin->finished, &branch->finished);
+    } else if (min_heap_set(&origin->finished, &branch->finished, (int64_t)branch->txid.lo) != 0) {
+        all->no_memory = true;
     }
 }
 

@@ -1,0 +1,185 @@
+/* jobs: a queue with threads. */
+#include "participant/adapters/jobs.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "tests/lib/suite.h"
+
+#define AT_ONCE 4
+
+/* One batch that was done. */
+struct batch {
+    int kind;
+    size_t n;
+    int first; /* number */
+};
+
+struct numbered {
+    struct job job; /* first */
+    int number;
+};
+
+struct scene {
+    struct jobs *jobs;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool holds; /* whoever has taken jobs waits */
+    unsigned taken, left;
+    size_t done;
+    struct batch batches[128];
+};
+
+static unsigned dropped;
+
+static void do_jobs(void *arg, uint32_t thread, struct job *list, size_t n) {
+    struct scene *scene = arg;
+    (void)thread;
+    pthread_mutex_lock(&scene->mutex);
+    struct numbered *first = (struct numbered *)list;
+    ck_assert_uint_lt(scene->taken, 128);
+    scene->batches[scene->taken++] =
+        (struct batch){.kind = list->kind, .n = n, .first = first->number};
+    pthread_cond_broadcast(&scene->changed);
+    while (scene->holds) {
+        pthread_cond_wait(&scene->changed, &scene->mutex);
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct job *job = list;
+        list = list->next;
+        free(job);
+    }
+    ck_assert_ptr_null(list);
+    scene->done += n;
+    pthread_cond_broadcast(&scene->changed);
+    pthread_mutex_unlock(&scene->mutex);
+}
+
+static void leave(void *arg, uint32_t thread) {
+    struct scene *scene = arg;
+    (void)thread;
+    pthread_mutex_lock(&scene->mutex);
+    scene->left++;
+    pthread_mutex_unlock(&scene->mutex);
+}
+
+static void drop(struct job *job) {
+    dropped++;
+    free(job);
+}
+
+static void open_scene(struct scene *scene, uint32_t threads) {
+    *scene = (struct scene){.holds = true};
+    dropped = 0;
+    pthread_mutex_init(&scene->mutex, NULL);
+    pthread_cond_init(&scene->changed, NULL);
+    ck_assert_int_eq(jobs_new(&scene->jobs, threads, AT_ONCE, do_jobs, leave, scene), 0);
+}
+
+static void close_scene(struct scene *scene) {
+    jobs_free(scene->jobs, drop);
+    pthread_cond_destroy(&scene->changed);
+    pthread_mutex_destroy(&scene->mutex);
+}
+
+static void put(struct scene *scene, int kind, int number) {
+    struct numbered *job = calloc(1, sizeof *job);
+    *job = (struct numbered){.job.kind = kind, .number = number};
+    ck_assert(jobs_put(scene->jobs, &job->job));
+}
+
+static void let_go(struct scene *scene) {
+    pthread_mutex_lock(&scene->mutex);
+    scene->holds = false;
+    pthread_cond_broadcast(&scene->changed);
+    pthread_mutex_unlock(&scene->mutex);
+}
+
+static void wait_taken(struct scene *scene, unsigned batches) {
+    pthread_mutex_lock(&scene->mutex);
+    while (scene->taken < batches) {
+        pthread_cond_wait(&scene->changed, &scene->mutex);
+    }
+    pthread_mutex_unlock(&scene->mutex);
+}
+
+static void wait_done(struct scene *scene, size_t jobs) {
+    pthread_mutex_lock(&scene->mutex);
+    while (scene->done < jobs) {
+        pthread_cond_wait(&scene->changed, &scene->mutex);
+    }
+    pthread_mutex_unlock(&scene->mutex);
+}
+
+START_TEST(what_waits_is_done_in_order_together_by_kind_and_not_too_much_at_once) {
+    static const struct batch expected[] = {{1, 1, 0}, {2, 4, 1}, {2, 1, 5}, {3, 1, 6}, {2, 1, 7}};
+    struct scene scene;
+    open_scene(&scene, 1);
+    put(&scene, 1, 0); /* is taken at once, and holds the thread */
+    wait_taken(&scene, 1);
+    for (int i = 1; i <= 5; i++) {
+        put(&scene, 2, i);
+    }
+    put(&scene, 3, 6);
+    put(&scene, 2, 7);
+    let_go(&scene);
+    wait_done(&scene, 8);
+    ck_assert_uint_eq(scene.taken, 5);
+    for (size_t i = 0; i < 5; i++) {
+        ck_assert_int_eq(scene.batches[i].kind, expected[i].kind);
+        ck_assert_uint_eq(scene.batches[i].n, expected[i].n);
+        ck_assert_int_eq(scene.batches[i].first, expected[i].first);
+    }
+    close_scene(&scene);
+    ck_assert_uint_eq(dropped, 0);
+}
+END_TEST
+
+START_TEST(one_that_is_stuck_holds_back_no_other) {
+    struct scene scene;
+    open_scene(&scene, 2);
+    put(&scene, 1, 0);
+    wait_taken(&scene, 1);
+    put(&scene, 1, 1);
+    wait_taken(&scene, 2); /* while the first is still at it */
+    ck_assert_uint_eq(scene.done, 0);
+    let_go(&scene);
+    wait_done(&scene, 2);
+    close_scene(&scene);
+}
+END_TEST
+
+static void *let_go_later(void *arg) {
+    struct scene *scene = arg;
+    wait_taken(scene, 1);
+    let_go(scene);
+    return NULL;
+}
+
+START_TEST(at_the_end_what_is_under_way_is_waited_for_and_what_waits_is_dropped) {
+    struct scene scene;
+    pthread_t thread;
+    open_scene(&scene, 1);
+    put(&scene, 1, 0);
+    wait_taken(&scene, 1);
+    put(&scene, 2, 1);
+    put(&scene, 3, 2);
+    ck_assert_int_eq(pthread_create(&thread, NULL, let_go_later, &scene), 0);
+    jobs_free(scene.jobs, drop);
+    scene.jobs = NULL;
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(scene.left, 1);
+    ck_assert_uint_ge(scene.done, 1);
+    ck_assert_uint_eq(scene.done + dropped, 3);
+    close_scene(&scene); /* of nothing */
+}
+END_TEST
+
+int main(void) {
+    return suite_run(
+        "jobs", (const TTest *[]){
+                    what_waits_is_done_in_order_together_by_kind_and_not_too_much_at_once,
+                    one_that_is_stuck_holds_back_no_other,
+                    at_the_end_what_is_under_way_is_waited_for_and_what_waits_is_dropped, NULL});
+}
