@@ -63,7 +63,7 @@ void listed_on_decision(struct listed *all, uint32_t node, const struct message 
     if (message->outcome == PAXOS_OUTCOME_NONE) {
         return;
     }
-    if (branch == NULL && message->outcome == PAXOS_OUTCOME_COMMITTED &&
+    if ((branch == NULL || branch->is_doubtful) && message->outcome == PAXOS_OUTCOME_COMMITTED &&
         listed_below_mark(all, message->txid)) {
         /* The mark passes a commit when all have carried it out; this node has not heard of that.
          * An abort before any vote does not hold the mark back. */

@@ -17,22 +17,23 @@ struct branch {
     struct branch *next, *prev; /* in the list of those that are open, or of those in doubt */
     struct troth_txid txid;
     enum listed_state state;
-    enum listed_call calling;   /* its RESULT is awaited */
-    bool asking;                /* its ANSWER is awaited */
-    bool is_handed_out;         /* by this process, which so knows whether it has voted */
-    bool is_hinted;             /* the client says that it has prepared */
-    bool was_prepared;          /* seen in the list, or voted */
-    bool commit_was_begun;      /* may have been carried out */
-    bool abort_was_begun;       /* the same */
-    bool alarmed;               /* the operator was told of what goes on now */
-    bool is_left;               /* prepared again after its commit: an operator's */
-    bool is_second;             /* the same, told apart by its receipt and rolled back */
-    bool is_lost;               /* prepared, and not in the list any more */
-    uint32_t asked;             /* how often an ASK said committed */
-    uint32_t acceptors;         /* nodes that get the first vote; 0: all */
-    uint32_t told_by;           /* nodes that told the outcome and get the ack */
-    uint32_t accepted_by;       /* nodes that hold everyone's vote to commit */
-    uint32_t majority;          /* of the cluster's nodes, as the most of them say */
+    enum listed_call calling; /* its RESULT is awaited */
+    bool asking;              /* its ANSWER is awaited */
+    bool is_handed_out;       /* by this process, which so knows whether it has voted */
+    bool is_hinted;           /* the client says that it has prepared */
+    bool was_prepared;        /* seen in the list, or voted */
+    bool commit_was_begun;    /* may have been carried out */
+    bool abort_was_begun;     /* the same */
+    bool alarmed;             /* the operator was told of what goes on now */
+    bool is_left;             /* prepared again after its commit: an operator's */
+    bool is_second;           /* the same, told apart by its receipt and rolled back */
+    bool is_lost;             /* prepared, and not in the list any more */
+    bool is_doubtful;         /* FOUND: maybe the list is older than its end; the next one tells */
+    uint32_t asked;           /* how often an ASK said committed */
+    uint32_t acceptors;       /* nodes that get the first vote; 0: all */
+    uint32_t told_by;         /* nodes that told the outcome and get the ack */
+    uint32_t accepted_by;     /* nodes that hold everyone's vote to commit */
+    uint32_t majority;        /* of the cluster's nodes, as the most of them say */
     enum paxos_outcome pending; /* a decision that came during a call */
     enum message_heuristic heuristic;
     enum paxos_outcome done; /* what was carried out, or tried */

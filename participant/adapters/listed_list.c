@@ -88,6 +88,11 @@ void listed_on_list_item(struct listed *all, const struct listed_event *event) {
         }
         listed_be_found(all, branch);
         branch->found_ms = prepared_since(all, event);
+        /* Below the mark it may have been ended, and let go of, since the list was asked for. */
+        branch->is_doubtful = listed_below_mark(all, branch->txid);
+        branch->was_prepared = !branch->is_doubtful;
+    } else if (branch->is_doubtful && branch->changed_ms < all->list_ms) {
+        branch->is_doubtful = false;
     }
     branch->listed_no = all->list_no;
     if (listed_state_is_over(branch->state)) {
@@ -95,7 +100,7 @@ void listed_on_list_item(struct listed *all, const struct listed_event *event) {
         return;
     }
     /* What lands while it is looked for or ended is not what that call did not find. */
-    if (!branch->was_prepared && branch->calling == LISTED_CALL_NONE) {
+    if (!branch->was_prepared && !branch->is_doubtful && branch->calling == LISTED_CALL_NONE) {
         branch->was_prepared = true;
         branch->found_ms = prepared_since(all, event);
     }
@@ -116,6 +121,11 @@ static bool is_missing(const struct listed *all, const struct branch *branch) {
 void listed_on_list_end(struct listed *all) {
     struct branch *branch, *next;
     DL_FOREACH_SAFE(all->open, branch, next) {
+        if (branch->state == LISTED_FOUND && branch->is_doubtful &&
+            branch->listed_no != all->list_no && branch->changed_ms < all->list_ms) {
+            listed_remove(all, branch); /* it was over when it was found */
+            continue;
+        }
         if (!is_missing(all, branch)) {
             continue;
         }
@@ -137,7 +147,9 @@ void listed_on_list_end(struct listed *all) {
 /* ---- What nobody has asked about ------------------------------------------------------------- */
 
 void listed_on_found_due(struct listed *all, struct branch *branch) {
-    if (!branch->asking && !branch->is_left) {
+    if (branch->is_doubtful) {
+        listed_timer(all, branch, listed_jitter(all, LISTED_ASK_MS));
+    } else if (!branch->asking && !branch->is_left) {
         listed_ask(all, branch, all->now_ms - branch->found_ms >= all->patience_ms);
     }
 }

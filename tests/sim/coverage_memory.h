@@ -41,6 +41,9 @@ struct cover_tx {
     uint16_t one_phase_got;
     uint16_t told_commit; /* participants */
     uint16_t decided_to;
+    uint16_t late; /* participants whose database prepared late */
+    uint16_t was_late;
+    uint16_t answer_lost;
     uint32_t ballot[SIM_NODES_MAX + 1];
     uint8_t sent_1a[SIM_NODES_MAX + 1]; /* in that ballot, to whom */
     uint8_t sent_2a[SIM_NODES_MAX + 1];

@@ -60,6 +60,13 @@
     X(FORGOTTEN_RM, "the end", "forgotten, to a participant")                                      \
     X(FORGOTTEN_NODE, "the end", "forgotten, to a node")                                           \
     X(FORGOTTEN_CLIENT, "the end", "forgotten, to a client")                                       \
+    X(FOUND_ASKED, "without a log", "found prepared, and asked for")                               \
+    X(FOUND_ABORTED, "without a log", "found prepared, and proposed to abort")                     \
+    X(LATE_PREPARED, "without a log", "prepared late, after its vote or its session")              \
+    X(LATE_UNDONE, "without a log", "prepared late, and rolled back")                              \
+    X(LATE_COMMITTED, "without a log", "prepared late, and committed: a restart voted for it")     \
+    X(BY_HAND, "without a log", "prepared late, forgotten, ended by hand and reported")            \
+    X(ANSWER_LOST, "without a log", "ended, the database's answer lost, ended again")              \
     X(CLIENT_OTHER_NODE, "clients", "asks a second node")                                          \
     X(CLIENT_AGAIN, "clients", "commit asked twice")                                               \
     X(CLIENT_UNKNOWN, "clients", "not told an outcome")                                            \

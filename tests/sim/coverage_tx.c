@@ -294,7 +294,15 @@ void cover_sent(struct coverage_watch *watch, struct cover_tx *tx, const struct 
         } else if (speech->kind == SAY_WORKED) {
             cover_if(watch, COVER_WORK_REFUSED, !speech->ok);
         } else if (speech->kind == SAY_ACK) {
-            cover_if(watch, COVER_HAZARD, speech->hazard);
+            bool late = has(tx->was_late, who);
+            cover_if(watch, COVER_HAZARD, speech->hazard && !late);
+            cover_if(watch, COVER_BY_HAND, speech->hazard && late);
+            cover_if(watch, COVER_ANSWER_LOST, has(tx->answer_lost, who));
+            tx->answer_lost &= (uint16_t) ~(1u << who);
+        } else if (speech->kind == SAY_GET) {
+            cover(watch, COVER_FOUND_ASKED);
+        } else if (speech->kind == SAY_ABORT) {
+            cover(watch, COVER_FOUND_ABORTED);
         }
     } else if (sight->who.role == ROLE_CLIENT && to_node &&
                (speech->kind == SAY_COMMIT || speech->kind == SAY_ABORT)) {
@@ -414,6 +422,19 @@ static void told(struct coverage_watch *watch, const struct cover_tx *tx, enum o
              outcome == OUTCOME_ABORTED && tx->wish == OUTCOME_COMMITTED);
 }
 
+static void rm_is_late(struct coverage_watch *watch, struct cover_tx *tx,
+                       const struct sight *sight) {
+    uint16_t bit = (uint16_t)(1u << sight->who.index);
+    if (sight->late) {
+        tx->late |= bit;
+        tx->was_late |= bit;
+        cover(watch, COVER_LATE_PREPARED);
+    } else if ((tx->late & bit) != 0) {
+        tx->late &= (uint16_t)~bit;
+        cover(watch, sight->log == LOG_COMMITTED ? COVER_LATE_COMMITTED : COVER_LATE_UNDONE);
+    }
+}
+
 void cover_happened(struct coverage_watch *watch, struct cover_tx *tx, const struct sight *sight) {
     uint32_t who = sight->who.index;
     if (sight->kind == SIGHT_NODE_STORED) {
@@ -422,12 +443,15 @@ void cover_happened(struct coverage_watch *watch, struct cover_tx *tx, const str
         cover(watch, COVER_RECORD_DELETED);
     } else if (sight->kind == SIGHT_RM_STORED && sight->who.role == ROLE_RM) {
         tx->log[who] = (uint8_t)sight->log;
+        rm_is_late(watch, tx, sight);
         if (sight->log == LOG_COMMITTING || sight->log == LOG_COMMITTED) {
             outcome_seen(watch, tx, OUTCOME_COMMITTED);
         }
         if (sight->log == LOG_COMMITTED) {
             tx->one_phase_got &= (uint16_t) ~(1u << who);
         }
+    } else if (sight->kind == SIGHT_FAULT && sight->who.role == ROLE_RM) {
+        tx->answer_lost |= (uint16_t)(1u << who);
     } else if (sight->kind == SIGHT_BORN) {
         tx->origin = sight->origin;
     } else if (sight->kind == SIGHT_ASKS) {

@@ -282,8 +282,10 @@ void coverage_see(void *arg, const struct sight *sight) {
         cover(watch, COVER_MARK_MOVED);
     } else if (sight->kind == SIGHT_FAULT || sight->kind == SIGHT_ALARM) {
         cover_if(watch, COVER_AMNESIA, tells_amnesia(sight));
-    } else if (sight->kind == SIGHT_HAZARD) {
-        cover(watch, COVER_HAZARD);
+        struct cover_tx *tx = sight->kind == SIGHT_FAULT ? tx_of(watch->memory, sight->tx) : NULL;
+        if (tx != NULL) { /* the only fault of one transaction */
+            cover_happened(watch, tx, sight);
+        }
     } else {
         struct cover_tx *tx = tx_of(watch->memory, sight->tx);
         bool who_counts = sight->who.role == ROLE_NONE || in_range(sight->who);

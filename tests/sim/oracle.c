@@ -225,6 +225,10 @@ static void on_told(struct oracle *oracle, const struct sight *sight) {
  * means that Troth lost it (H7), or asked whom it must not ask: who voted read-only is through. */
 static void on_hazard(struct oracle *oracle, const struct sight *sight) {
     const struct tx_seen *tx = tx_get(oracle, sight->tx);
+    const struct branch_seen *branch = &tx->branches[sight->who.index];
+    if (branch->late && branch->undone && branch->vote != VOTE_PREPARED) {
+        return; /* nobody voted for it, its transaction was forgotten, and it was ended by hand */
+    }
     oracle_break(oracle, "S5", tx, "rm%u reports a heuristic hazard (outcome: %s, vote: %s)",
                  sight->who.index, outcome_name(tx->outcome),
                  vote_name((enum vote)tx->branches[sight->who.index].vote));

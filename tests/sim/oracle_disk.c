@@ -207,12 +207,13 @@ void disk_rm_stored(struct oracle *oracle, const struct sight *sight) {
     branch->log = (uint8_t)sight->log;
     switch (sight->log) {
     case LOG_PREPARED:
-        branch->was_prepared = true;
+        branch->was_prepared = !sight->late; /* nobody has voted for what lands late */
+        branch->late = sight->late;
         if (old == LOG_COMMITTED || old == LOG_HAZARD) {
             oracle_break(oracle, "S4", tx, "rm%u: the log has gone back from %s to prepared",
                          sight->who.index, branch_log_name(old));
         }
-        if (tx->passed) {
+        if (tx->passed && !sight->late) {
             oracle_break(oracle, "S6", tx, "rm%u prepares what is below its origin's mark",
                          sight->who.index);
         }
@@ -288,7 +289,8 @@ void disk_rm_sends(struct oracle *oracle, struct tx_seen *tx, uint32_t rm,
         if (tx->outcome != OUTCOME_NONE) {
             outcome_told(oracle, tx, speech->outcome, who, "ack");
         }
-        if (speech->outcome == OUTCOME_ABORTED && branch->log == LOG_PREPARED) {
+        bool is_late = branch->late && branch->vote != VOTE_PREPARED; /* it can't know yet */
+        if (speech->outcome == OUTCOME_ABORTED && branch->log == LOG_PREPARED && !is_late) {
             oracle_break(oracle, "S4", tx, "rm%u acknowledges aborted, and its log says prepared",
                          rm);
         }

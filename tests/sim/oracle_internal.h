@@ -41,6 +41,7 @@ struct branch_seen {
     uint8_t log;       /* enum branch_log, on disk now */
     uint8_t vote;      /* of ballot 0, as it was sent */
     bool was_prepared; /* ever on disk */
+    bool late;         /* prepared, after its participant was told that it is not */
     bool decided;      /* committing, committed or hazard was ever on disk */
     bool done;         /* committed or hazard was */
     bool applied;

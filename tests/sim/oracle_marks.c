@@ -45,7 +45,8 @@ static void check_passed_branch(struct oracle *oracle, const struct tx_seen *tx,
     enum vote vote = (enum vote)tx->chosen[rm];
     bool must_commit = tx->outcome == OUTCOME_COMMITTED && (tx->set & 1u << rm) != 0 &&
                        (vote == VOTE_PREPARED || vote == VOTE_DELEGATED);
-    if (branch->log == LOG_PREPARED) {
+    bool is_late = branch->late && branch->vote != VOTE_PREPARED;
+    if (branch->log == LOG_PREPARED && !is_late) {
         oracle_break(oracle, "S6", tx,
                      "%s's mark passes it, and rm%u has it prepared on disk (outcome: %s)", who, rm,
                      outcome_name(tx->outcome));

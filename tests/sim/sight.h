@@ -130,7 +130,8 @@ enum sight_kind {
     SIGHT_NODE_DELETED, /* who: a node; tx: it has no record any more */
     SIGHT_NODE_MARK,  /* who: a node; origin, origin_incarnation, sequence: its mark of that origin:
                        * all sequences below it are finished, as far as this node knows */
-    SIGHT_RM_STORED,  /* who: a participant; tx; log: what its branch log says of it now */
+    SIGHT_RM_STORED,  /* who: a participant; tx; log: what its branch log says of it now; late: its
+                       * database has done that by itself, after its participant was asked */
     SIGHT_RM_APPLIED, /* who: a participant; tx: the branch's writes, `ops`, are in the data now */
     SIGHT_RM_UNDONE,  /* who: a participant; tx: a prepared branch's writes are dropped for good */
     /* Transactions. */
@@ -188,6 +189,7 @@ struct sight {
     uint32_t ops_n;
     enum outcome outcome;
     bool ok;
+    bool late;
     int error;
     uint8_t origin;
     uint32_t origin_incarnation;

@@ -16,7 +16,7 @@ void rm_list_append(struct rm_list *list, int64_t number) {
 
 /* ---- What is on disk now --------------------------------------------------------------------- */
 
-static void see_log(struct sim_rm *rm, uint32_t tx) {
+static void see_log(struct sim_rm *rm, uint32_t tx, bool is_late) {
     static const enum branch_log logs[] = {
         [0] = LOG_NONE,
         [BRANCHES_RECORD_PREPARED] = LOG_PREPARED,
@@ -24,19 +24,22 @@ static void see_log(struct sim_rm *rm, uint32_t tx) {
         [BRANCHES_RECORD_COMMITTED] = LOG_COMMITTED,
         [BRANCHES_RECORD_HAZARD] = LOG_HAZARD,
     };
-    struct sight sight = {
-        .kind = SIGHT_RM_STORED, .who = rm->host.self, .tx = tx, .log = logs[rm->disk.log[tx]]};
+    struct sight sight = {.kind = SIGHT_RM_STORED,
+                          .who = rm->host.self,
+                          .tx = tx,
+                          .log = logs[rm->disk.log[tx]],
+                          .late = is_late};
     world_see(rm->host.world, &sight);
 }
 
-static void put_log(struct sim_rm *rm, uint32_t tx, enum branches_record log,
-                    struct paxos_set *set) {
+static void put_log(struct sim_rm *rm, uint32_t tx, enum branches_record log, struct paxos_set *set,
+                    bool is_late) {
     bool changed = rm->disk.log[tx] != log;
     paxos_set_release(rm->disk.sets[tx]);
     rm->disk.sets[tx] = set;
     rm->disk.log[tx] = log;
     if (changed) {
-        see_log(rm, tx);
+        see_log(rm, tx, is_late);
     }
 }
 
@@ -83,26 +86,26 @@ static void put_mark(struct sim_rm *rm, struct troth_txid mark) {
     for (uint32_t tx = 1; tx <= world->n_txs; tx++) {
         if (rm->disk.log[tx] == BRANCHES_RECORD_COMMITTED && world->txids[tx].hi == mark.hi &&
             world->txids[tx].lo < mark.lo) {
-            put_log(rm, tx, 0, NULL);
+            put_log(rm, tx, 0, NULL, false);
         }
     }
 }
 
 /* Without a log, the database's list and its evidence stand for one. */
-static void list_as(struct sim_rm *rm, uint32_t tx, enum branches_record record) {
+static void list_as(struct sim_rm *rm, uint32_t tx, enum branches_record record, bool is_late) {
     if (rm->host.world->plan->listed[rm->host.self.index]) {
-        put_log(rm, tx, record, NULL);
+        put_log(rm, tx, record, NULL, is_late);
     }
 }
 
 static void store(struct sim_rm *rm, struct rm_change *change) {
     switch (change->kind) {
     case RM_CHANGE_LOG:
-        put_log(rm, change->tx, change->log, change->set);
+        put_log(rm, change->tx, change->log, change->set, false);
         change->set = NULL;
         break;
     case RM_CHANGE_DELETE:
-        put_log(rm, change->tx, 0, NULL);
+        put_log(rm, change->tx, 0, NULL, false);
         break;
     case RM_CHANGE_NODE:
         rm->disk.nodes[change->node].there = true;
@@ -115,15 +118,15 @@ static void store(struct sim_rm *rm, struct rm_change *change) {
     case RM_CHANGE_INTEND:
         rm->disk.intends[change->tx] = true;
         rm->disk.intents[change->tx] = change->writes;
-        list_as(rm, change->tx, BRANCHES_RECORD_PREPARED);
+        list_as(rm, change->tx, BRANCHES_RECORD_PREPARED, change->is_late);
         break;
     case RM_CHANGE_APPLY:
         apply(rm, change);
-        list_as(rm, change->tx, BRANCHES_RECORD_COMMITTED);
+        list_as(rm, change->tx, BRANCHES_RECORD_COMMITTED, false);
         break;
     case RM_CHANGE_DROP:
         drop(rm, change);
-        list_as(rm, change->tx, 0);
+        list_as(rm, change->tx, 0, false);
         break;
     }
 }

@@ -17,6 +17,8 @@
 #define QUESTIONS_MAX    64u
 #define QUESTION_MS      2000
 #define LIST_MS          1000
+#define LIST_SLOW_MS     1500
+#define OPERATOR_MS      500
 #define STARTS_TOLD      0xfffu /* of the upper half of an incarnation: its lower bits */
 #define TIMEOUT_OF_A_GET 2000u
 
@@ -31,7 +33,11 @@ struct rm_listing {
     struct listed_effects effects;
     struct question questions[QUESTIONS_MAX];
     uint32_t calls;
-    int64_t list_ms; /* when the list is read next */
+    int64_t list_ms; /* when the list is read next, or the answer comes */
+    bool is_reading; /* the answer is on its way */
+    int64_t began_ms;
+    bool listed[WORLD_TXS_MAX];        /* the answer */
+    int64_t by_hand_ms[WORLD_TXS_MAX]; /* an operator rolls it back then; 0: no */
 };
 
 static void step(struct sim_rm *rm, struct listed_event event);
@@ -113,6 +119,14 @@ static void send_message(struct sim_rm *rm, struct listed_effect *effect) {
     host_send(&rm->host, packet, false);
 }
 
+/* One that knows which branches were prepared after their transaction was aborted and forgotten. */
+static void tell_operator(struct sim_rm *rm, const struct listed_effect *alarm) {
+    uint32_t tx = world_tx(rm->host.world, alarm->txid);
+    if (rm->disk.landed[tx] && rm->disk.intends[tx] && strstr(alarm->detail, "troth tx resolve")) {
+        rm->listing->by_hand_ms[tx] = rm->now_ms + OPERATOR_MS;
+    }
+}
+
 static void carry_out(struct sim_rm *rm, struct listed_effect *effect) {
     static const enum branches_call calls[] = {
         [LISTED_CALL_NONE] = BRANCHES_CALL_NONE,     [LISTED_CALL_VOTE] = BRANCHES_CALL_PREPARE,
@@ -141,6 +155,7 @@ static void carry_out(struct sim_rm *rm, struct listed_effect *effect) {
     case LISTED_ALARM:
         alarm.tx = troth_txid_is_zero(effect->txid) ? 0 : world_tx(rm->host.world, effect->txid);
         world_see(rm->host.world, &alarm);
+        tell_operator(rm, effect);
         break;
     }
 }
@@ -183,25 +198,56 @@ void rm_listing_step(struct sim_rm *rm, const struct branches_event *event) {
                                    .result = event->result});
 }
 
-static void read_list(struct sim_rm *rm) {
+/* What is prepared now; the answer may take its time, and much may happen meanwhile. */
+static void begin_list(struct sim_rm *rm, int64_t takes_ms) {
+    struct rm_listing *listing = rm->listing;
+    memcpy(listing->listed, rm->disk.intends, sizeof listing->listed);
+    listing->is_reading = true;
+    listing->began_ms = rm->now_ms;
+    listing->list_ms = rm->now_ms + takes_ms;
+}
+
+static void end_list(struct sim_rm *rm) {
     const struct world *world = rm->host.world;
-    step(rm, (struct listed_event){.type = LISTED_LIST_BEGIN, .began_ms = rm->now_ms});
+    struct rm_listing *listing = rm->listing;
+    step(rm, (struct listed_event){.type = LISTED_LIST_BEGIN, .began_ms = listing->began_ms});
     for (uint32_t tx = 1; tx <= world->n_txs; tx++) {
-        if (rm->disk.intends[tx]) {
+        if (listing->listed[tx]) {
             step(rm, (struct listed_event){
                          .type = LISTED_LIST_ITEM, .txid = world->txids[tx], .receipt = tx});
         }
     }
     step(rm, (struct listed_event){.type = LISTED_LIST_END});
-    rm->listing->list_ms = rm->now_ms + LIST_MS;
+    listing->is_reading = false;
+    listing->list_ms = rm->now_ms + LIST_MS;
+}
+
+static void end_by_hand(struct sim_rm *rm) {
+    const struct world *world = rm->host.world;
+    for (uint32_t tx = 1; tx <= world->n_txs; tx++) {
+        int64_t *due_ms = &rm->listing->by_hand_ms[tx];
+        if (*due_ms != 0 && *due_ms <= rm->now_ms) {
+            *due_ms = 0;
+            step(rm, (struct listed_event){.type = LISTED_RESOLVE,
+                                           .txid = world->txids[tx],
+                                           .request = 1,
+                                           .outcome = PAXOS_OUTCOME_ABORTED});
+        }
+    }
 }
 
 void rm_listing_on_time(struct sim_rm *rm) {
-    if (rm->listing->list_ms <= rm->now_ms) {
-        read_list(rm);
+    struct rm_listing *listing = rm->listing;
+    if (listing->list_ms <= rm->now_ms && listing->is_reading) {
+        end_list(rm);
+    } else if (listing->list_ms <= rm->now_ms) {
+        struct random r = {.state = world_random(rm->host.world, &rm->host)};
+        bool is_slow = !rm->host.world->healed && random_percent(&r, 50);
+        begin_list(rm, is_slow ? random_between(&r, 1, LIST_SLOW_MS) : 0);
     }
+    end_by_hand(rm);
     for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
-        struct question *question = &rm->listing->questions[i];
+        struct question *question = &listing->questions[i];
         if (question->call != 0 && question->due_ms <= rm->now_ms) {
             answer(rm, question, TROTH_ERR_UNAVAILABLE, PAXOS_OUTCOME_NONE);
         }
@@ -211,6 +257,10 @@ void rm_listing_on_time(struct sim_rm *rm) {
 int64_t rm_listing_deadline_ms(const struct sim_rm *rm) {
     int64_t due_ms = listed_deadline_ms(rm->listing->core);
     due_ms = rm->listing->list_ms < due_ms ? rm->listing->list_ms : due_ms;
+    for (uint32_t tx = 1; tx <= rm->host.world->n_txs; tx++) {
+        int64_t by_hand_ms = rm->listing->by_hand_ms[tx];
+        due_ms = by_hand_ms != 0 && by_hand_ms < due_ms ? by_hand_ms : due_ms;
+    }
     for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
         const struct question *question = &rm->listing->questions[i];
         if (question->call != 0 && question->due_ms < due_ms) {
@@ -259,7 +309,9 @@ void rm_listing_start(struct sim_rm *rm) {
             rm_retake(rm, world->txids[tx]);
         }
     }
-    read_list(rm);
+    rm_land_on(rm);
+    begin_list(rm, 0);
+    end_list(rm);
 }
 
 void rm_listing_crash(struct sim_rm *rm) {

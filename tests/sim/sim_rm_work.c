@@ -94,7 +94,7 @@ static void perform(struct sim_rm *rm, struct rm_op *op) {
 }
 
 /* What the lock table wants done. It lends its arrays until the next call. */
-static void obey(struct sim_rm *rm, const struct lock_effects *effects) {
+void rm_obey(struct sim_rm *rm, const struct lock_effects *effects) {
     struct rm_op *granted[RM_OPS_MAX];
     size_t n = effects->granted_n;
     for (size_t i = 0; i < n; i++) {
@@ -125,7 +125,7 @@ static void lock_and_perform(struct sim_rm *rm, struct rm_op *op) {
         refuse(rm, op, rc);
         return;
     }
-    obey(rm, effects);
+    rm_obey(rm, effects);
     if (rc == LOCK_GRANTED) {
         perform(rm, op);
     }
@@ -154,14 +154,16 @@ static void end_branch(struct sim_rm *rm, struct troth_txid txid) {
     refuse_all(rm, txid);
     *branch = (struct rm_branch){.lost = true}; /* no later work may begin it anew */
     lock_table_release(rm->locks, txid, &effects);
-    obey(rm, effects);
+    rm_obey(rm, effects);
 }
 
 bool rm_lose_branch(struct sim_rm *rm) {
     struct world *world = rm->host.world;
     for (uint32_t tx = world->n_txs; rm->host.life == LIFE_UP && tx > 0; tx--) {
         if (rm->of[tx].state == RM_BRANCH_WORKING) {
-            end_branch(rm, world->txids[tx]);
+            if (rm->listing == NULL || !rm_lands_late(rm, world->txids[tx])) {
+                end_branch(rm, world->txids[tx]);
+            }
             host_wake(&rm->host, 0);
             return true;
         }
@@ -188,12 +190,15 @@ static int prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r) 
         end_branch(rm, txid);
         return TROTH_VOTE_READ_ONLY;
     }
+    if (rm->listing != NULL && random_percent(r, 3) && rm_lands_late(rm, txid)) {
+        return TROTH_VOTE_ABORTED;
+    }
     rm_change(rm, &(struct rm_change){
                       .kind = RM_CHANGE_INTEND, .tx = tx, .txid = txid, .writes = branch->writes});
     branch->state = RM_BRANCH_PREPARED;
     const struct lock_effects *effects;
     lock_table_vote(rm->locks, txid, &effects);
-    obey(rm, effects);
+    rm_obey(rm, effects);
     return TROTH_VOTE_PREPARED;
 }
 
@@ -232,7 +237,7 @@ static int commit(struct sim_rm *rm, struct troth_txid txid, bool one_phase, str
 
 static int abort_branch(struct sim_rm *rm, struct troth_txid txid) {
     uint32_t tx = world_tx(rm->host.world, txid);
-    if (rm->of[tx].state == RM_BRANCH_NONE) {
+    if (rm->of[tx].state == RM_BRANCH_NONE || rm->of[tx].state == RM_BRANCH_LANDING) {
         return TROTH_ERR_NOT_FOUND;
     }
     if (rm->of[tx].state == RM_BRANCH_PREPARED) {
@@ -279,6 +284,13 @@ void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
         return;
     }
     if (rm->listing != NULL) {
+        struct sight lost = {.kind = SIGHT_FAULT,
+                             .who = rm->host.self,
+                             .tx = world_tx(world, txid),
+                             .text = "the database's answer is lost"};
+        if (loses_answer) {
+            world_see(world, &lost);
+        }
         result = loses_answer ? TROTH_ERR_UNAVAILABLE : rm_listing_result(rm, txid, call, result);
     }
     rm_local(rm, (struct branches_event){.type = BRANCHES_RESULT, .txid = txid, .result = result});

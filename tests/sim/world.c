@@ -216,7 +216,7 @@ static bool rm_is_over(const struct world *world, const struct sim_rm *rm) {
     }
     bool open = counters.in_doubt > 0 || counters.active > 0 || rm->host.syncing;
     for (uint32_t tx = 1; !open && tx <= world->n_txs; tx++) {
-        open = rm->disk.log[tx] == BRANCHES_RECORD_PREPARED ||
+        open = rm->disk.lands[tx] || rm->disk.log[tx] == BRANCHES_RECORD_PREPARED ||
                rm->disk.log[tx] == BRANCHES_RECORD_COMMITTING;
     }
     return !open;
@@ -307,6 +307,9 @@ static void handle(struct world *world, const struct event *event) {
             sim_rm_call_now(&world->rms[host->self.index], event->txid,
                             (enum branches_call)event->b);
         }
+        break;
+    case EVENT_LAND:
+        rm_land(&world->rms[host->self.index], event->txid);
         break;
     case EVENT_NEXT_TX:
         if (current) {

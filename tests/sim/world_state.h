@@ -9,7 +9,8 @@
  *                    coordinator/peers.c and sessions.c; sim_node_disk.c its database
  *     sim_rm.c       a participant's loop, as participant/participant_loop.c; sim_rm_work.c the
  *                    resource manager: work, locks, callbacks; sim_rm_disk.c its database;
- *                    sim_rm_listed.c a participant without a log
+ *                    sim_rm_listed.c a participant without a log; sim_rm_late.c its database
+ *                    prepares late
  *     sim_client.c   clients
  */
 #ifndef TESTS_SIM_WORLD_STATE_H
@@ -104,6 +105,7 @@ enum event_kind {
     EVENT_HEAL,
     EVENT_LOOK,    /* is all over? */
     EVENT_CALL,    /* a: participant: a slow callback is done now; txid, b */
+    EVENT_LAND,    /* a: participant: a late prepare is done now; txid */
     EVENT_NEXT_TX, /* a: client */
 };
 struct event {
@@ -250,6 +252,7 @@ struct rm_change {
     uint64_t incarnation;
     uint8_t disk[16];
     struct rm_writes writes;
+    bool is_late; /* INTEND: see sim_rm_late.c */
 };
 
 struct rm_list {
@@ -269,6 +272,8 @@ struct rm_disk {
     uint32_t n_marks;
     uint32_t incarnation;
     bool intends[WORLD_TXS_MAX];
+    bool lands[WORLD_TXS_MAX]; /* prepared soon: its client has sent that, and is gone */
+    bool landed[WORLD_TXS_MAX];
     struct rm_writes intents[WORLD_TXS_MAX];
     int64_t balances[PLAN_KEYS_MAX];
     struct rm_list lists[PLAN_KEYS_MAX];
@@ -283,7 +288,7 @@ struct rm_op { /* work that is under way */
 #define RM_OPS_MAX 128u
 
 struct rm_branch {
-    enum { RM_BRANCH_NONE, RM_BRANCH_WORKING, RM_BRANCH_PREPARED } state;
+    enum { RM_BRANCH_NONE, RM_BRANCH_WORKING, RM_BRANCH_LANDING, RM_BRANCH_PREPARED } state;
     bool wounded;
     bool lost; /* its work is gone, and it knows */
     struct rm_writes writes;
@@ -515,7 +520,16 @@ void rm_refuse(struct sim_rm *rm, uint32_t node, uint64_t session); /* sim_rm.c 
 /* The locks of what is prepared on disk. */
 void rm_retake(struct sim_rm *rm, struct troth_txid txid);
 
+/* sim_rm_late.c */
+
+/* Whether the database still works on a prepare whose client is gone: begins it. */
+bool rm_lands_late(struct sim_rm *rm, struct troth_txid txid);
+void rm_land(struct sim_rm *rm, struct troth_txid txid);
+/* A process starts over a database that still does. */
+void rm_land_on(struct sim_rm *rm);
+
 void rm_on_work(struct sim_rm *rm, struct packet *packet);
+void rm_obey(struct sim_rm *rm, const struct lock_effects *effects);
 void rm_enlisted(struct sim_rm *rm, uint64_t request, int error);
 /* `was_slow`: it has taken its time, and is carried out now. */
 void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool was_slow);

@@ -218,6 +218,30 @@ START_TEST(a_listing_that_began_before_the_end_proves_nothing) {
 }
 END_TEST
 
+/* The list is read for so long that the branch ends, and the mark passes it, meanwhile. */
+START_TEST(H7_what_an_old_listing_shows_below_the_mark_is_found_only_if_the_next_does_too) {
+    struct listed_world world;
+    world_open(&world);
+    world_be_prepared(&world, world_txid(5), 1);
+    int64_t began_ms = world.now_ms;
+    world_wait(&world, 10);
+    world_decide(&world, 1, world_txid(5), ABORTED);
+    world_result(&world, world_txid(5), 0, 0);
+    world_mark(&world, 6);
+    world_list(&world, world_txid(5), 1, began_ms);
+    world_wait(&world, 2000);
+    ck_assert_ptr_null(world_effect(&world, LISTED_ASK));
+    world_list(&world, none, 0, world.now_ms);
+    ck_assert_int_eq(listed_state(world.listed, world_txid(5)), LISTED_NONE);
+    world_list(&world, world_txid(5), 1, world.now_ms); /* and this one has landed late */
+    world_wait(&world, 2000);
+    world_list(&world, world_txid(5), 1, world.now_ms);
+    world_wait(&world, 2000);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_ASK));
+    world_close(&world);
+}
+END_TEST
+
 START_TEST(S5_a_second_prepare_under_a_committed_gid_is_rolled_back) {
     struct listed_world world;
     world_open(&world);
@@ -469,6 +493,7 @@ int main(void) {
             H8_a_prepare_that_lands_after_the_abort_is_rolled_back,
             H8_a_prepare_that_lands_after_it_was_refused_is_found_and_resolved,
             a_listing_that_began_before_the_end_proves_nothing,
+            H7_what_an_old_listing_shows_below_the_mark_is_found_only_if_the_next_does_too,
             S5_a_second_prepare_under_a_committed_gid_is_rolled_back,
             S5_what_is_prepared_after_its_commit_and_cannot_be_told_apart_is_an_operators,
             H7_a_refusal_is_no_commit_whose_answer_was_lost,
