@@ -3,8 +3,10 @@
  * configured outside. It can be killed, paused and started again with its data, on its port.
  *
  * It is as durable as a production server (fsync stays on); only the making of its empty data is
- * hurried. It never outlives the thread that started it (harness/process.h). As root, PostgreSQL,
- * which refuses that, runs as the user postgres.
+ * hurried. Where TROTH_DATABASE_TEMPLATES names a folder, the first server of a kind leaves a copy
+ * of its empty data there, and the others begin with that, which is much quicker. A server never
+ * outlives the thread that started it (harness/process.h). As root, PostgreSQL, which refuses that,
+ * runs as the user postgres.
  *
  *     struct database_server *server;
  *     char why[DATABASE_SERVER_WHY_BYTES];

@@ -1,13 +1,16 @@
 /* A database server's folder and its empty data. */
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/troth_err.h"
 #include "harness/database_server_internal.h"
@@ -20,11 +23,20 @@
 
 static const struct {
     const char *package;
-    const char *maker; /* of its data */
     const char *program;
+    const char *maker; /* of its data */
+    const char *maker_args[8];
 } kinds[] = {
-    [DATABASE_POSTGRES] = {"postgresql-15", "initdb", "postgres"},
-    [DATABASE_MARIADB] = {"mariadb-server-core", "mariadb-install-db", "mariadbd"},
+    [DATABASE_POSTGRES] = {"postgresql-15",
+                           "postgres",
+                           "initdb",
+                           {"-Upostgres", "-Atrust", "--no-locale", "-EUTF8", "--no-sync", NULL}},
+    [DATABASE_MARIADB] = {"mariadb-server-core",
+                          "mariadbd",
+                          "mariadb-install-db",
+                          {"--no-defaults", "--auth-root-authentication-method=normal",
+                           "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=24M",
+                           NULL}},
 };
 
 /* ---- Finding the programs -------------------------------------------------------------------- */
@@ -107,24 +119,31 @@ static int set_program(struct database_server *server, struct process *process, 
     return err != 0 ? err : process_add_arg(process, path);
 }
 
-/* ---- Folder and data ------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------ */
+
+/* Runs it to its end. `what` is what it was to make. */
+static int run(struct process *process, const char *what, char why[DATABASE_SERVER_WHY_BYTES]) {
+    int status = 0;
+    if (process_start(process) != 0) {
+        return database_server_fail(why, TROTH_ERR_SYSTEM, "cannot run %s: %s", process->program,
+                                    strerror(errno));
+    }
+    if (process_wait(process, MAKE_TIMEOUT_MS, &status) == 0 && status == 0) {
+        return 0;
+    }
+    database_server_fail(why, 0, "%s could not make %s; its log %s ends with:\n", process->program,
+                         what, process->log);
+    database_server_add_log(process->log, why);
+    return TROTH_ERR_SYSTEM;
+}
 
 static int give_maker_args(struct database_server *server, struct process *maker) {
-    if (server->kind == DATABASE_POSTGRES) {
-        int err = database_server_add_arg(maker, "-D%s/data", server->folder);
-        static const char *const args[] = {"-Upostgres", "-Atrust", "--no-locale", "-EUTF8",
-                                           "--no-sync"};
-        for (unsigned i = 0; err == 0 && i < sizeof args / sizeof *args; i++) {
-            err = process_add_arg(maker, args[i]);
-        }
-        return err;
-    }
-    static const char *const args[] = {"--no-defaults", "--auth-root-authentication-method=normal",
-                                       "--skip-test-db", "--skip-name-resolve",
-                                       "--innodb-log-file-size=24M"};
     int err = 0;
-    for (unsigned i = 0; err == 0 && i < sizeof args / sizeof *args; i++) {
-        err = process_add_arg(maker, args[i]);
+    for (const char *const *arg = kinds[server->kind].maker_args; err == 0 && *arg != NULL; arg++) {
+        err = process_add_arg(maker, *arg);
+    }
+    if (server->kind == DATABASE_POSTGRES) {
+        return err != 0 ? err : database_server_add_arg(maker, "-D%s/data", server->folder);
     }
     err = err != 0 ? err : database_server_add_arg(maker, "--datadir=%s/data", server->folder);
     err = err != 0 ? err
@@ -132,13 +151,10 @@ static int give_maker_args(struct database_server *server, struct process *maker
     return err == 0 && geteuid() == 0 ? process_add_arg(maker, "--user=root") : err;
 }
 
+/* Made by the server's own program. */
 static int make_data(struct database_server *server, char why[DATABASE_SERVER_WHY_BYTES]) {
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/data", server->folder);
-    if (access(path, F_OK) == 0) {
-        return 0;
-    }
     if (server->kind == DATABASE_MARIADB) {
+        char path[PATH_BYTES];
         snprintf(path, sizeof path, "%s/first.sql", server->folder);
         FILE *file = fopen(path, "we");
         if (file == NULL || fputs("CREATE DATABASE test;\n", file) < 0 || fclose(file) != 0) {
@@ -150,22 +166,99 @@ static int make_data(struct database_server *server, char why[DATABASE_SERVER_WH
     if (maker == NULL) {
         return database_server_fail(why, TROTH_ERR_NO_MEMORY, "out of memory");
     }
-    int status = 0;
     int err = set_program(server, maker, kinds[server->kind].maker, why);
     err = err != 0 ? err : give_maker_args(server, maker);
-    if (err == 0 && process_start(maker) != 0) {
-        err = database_server_fail(why, TROTH_ERR_SYSTEM, "cannot run %s: %s", maker->program,
-                                   strerror(errno));
-    } else if (err == 0 && (process_wait(maker, MAKE_TIMEOUT_MS, &status) != 0 || status != 0)) {
-        err = database_server_fail(why, TROTH_ERR_SYSTEM,
-                                   "%s could not make %s/data; its log %s ends with:\n",
-                                   kinds[server->kind].maker, server->folder, maker->log);
-        database_server_add_log(maker->log, why);
-    }
+    err = err != 0 ? err : run(maker, "its data", why);
     process_release(maker);
     free(maker);
     return err;
 }
+
+/* With owners and times; holes stay holes. */
+static int copy(const struct database_server *server, const char *from, const char *to,
+                char why[DATABASE_SERVER_WHY_BYTES]) {
+    struct process *cp = calloc(1, sizeof *cp);
+    if (cp == NULL) {
+        return database_server_fail(why, TROTH_ERR_NO_MEMORY, "out of memory");
+    }
+    const char *const args[] = {"-a", "--sparse=always", from, to};
+    int err = 0;
+    snprintf(cp->log, sizeof cp->log, "%s/log", server->folder);
+    if (!find_in_path("cp", cp->program)) {
+        err = database_server_fail(why, TROTH_ERR_NOT_FOUND, "cp is not there");
+    }
+    for (unsigned i = 0; err == 0 && i < sizeof args / sizeof *args; i++) {
+        err = process_add_arg(cp, args[i]);
+    }
+    err = err != 0 ? err : run(cp, to, why);
+    process_release(cp);
+    free(cp);
+    return err;
+}
+
+/* Named after all that its content depends on. */
+static int template_path(const struct database_server *server, const char *templates,
+                         char path[PATH_BYTES], char why[DATABASE_SERVER_WHY_BYTES]) {
+    char args[PATH_BYTES] = "";
+    char program[PATH_BYTES];
+    struct stat info;
+    int err = find_program(server->kind, kinds[server->kind].program, program, why);
+    if (err != 0) {
+        return err;
+    }
+    for (const char *const *arg = kinds[server->kind].maker_args; *arg != NULL; arg++) {
+        strncat(args, *arg, sizeof args - strlen(args) - 1);
+    }
+    if (stat(program, &info) != 0 ||
+        snprintf(path, PATH_BYTES - 8, "%s/%s-%lld-%lld-%u-%016llx", templates,
+                 kinds[server->kind].program, (long long)info.st_mtime, (long long)info.st_size,
+                 (unsigned)geteuid(),
+                 (unsigned long long)XXH64(args, strlen(args), 0)) >= PATH_BYTES - 8) {
+        return database_server_fail(why, TROTH_ERR_SYSTEM, "cannot name a copy of %s's data in %s",
+                                    program, templates);
+    }
+    return 0;
+}
+
+/* Makes the data and keeps a copy of it, whole or not at all. */
+static int make_template(struct database_server *server, const char *data, const char *path,
+                         char why[DATABASE_SERVER_WHY_BYTES]) {
+    char unfinished[PATH_BYTES];
+    snprintf(unfinished, sizeof unfinished, "%s.new", path);
+    folder_remove(unfinished);
+    int err = make_data(server, why);
+    err = err != 0 ? err : copy(server, data, unfinished, why);
+    if (err == 0 && rename(unfinished, path) != 0) {
+        err = database_server_fail(why, TROTH_ERR_SYSTEM, "cannot rename %s: %s", unfinished,
+                                   strerror(errno));
+    }
+    return err;
+}
+
+/* Copied from the folder `templates`, where the first who asks leaves it. */
+static int copy_data(struct database_server *server, const char *templates, const char *data,
+                     char why[DATABASE_SERVER_WHY_BYTES]) {
+    char path[PATH_BYTES];
+    int err = template_path(server, templates, path, why);
+    if (err != 0) {
+        return err;
+    }
+    int lock = folder_make(templates) != 0 ? -1 : open(templates, O_RDONLY | O_CLOEXEC);
+    if (lock < 0 || flock(lock, LOCK_EX) != 0) {
+        err = database_server_fail(why, TROTH_ERR_SYSTEM, "cannot lock the folder %s: %s",
+                                   templates, strerror(errno));
+    }
+    bool is_there = err == 0 && access(path, F_OK) == 0;
+    if (err == 0 && !is_there) {
+        err = make_template(server, data, path, why);
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    return is_there ? copy(server, path, data, why) : err;
+}
+
+/* ---- Folder ---------------------------------------------------------------------------------- */
 
 /* A folder with an absolute path, which may be the server's user's. */
 static int make_folder(struct database_server *server, const char *folder,
@@ -217,7 +310,13 @@ static int make_folder(struct database_server *server, const char *folder,
 
 int database_server_make(struct database_server *server, const char *folder,
                          char why[DATABASE_SERVER_WHY_BYTES]) {
+    const char *templates = getenv("TROTH_DATABASE_TEMPLATES");
+    char data[PATH_BYTES];
     int err = make_folder(server, folder, why);
-    err = err != 0 ? err : make_data(server, why);
+    snprintf(data, sizeof data, "%s/data", server->folder);
+    if (err == 0 && access(data, F_OK) != 0) {
+        err = templates == NULL || templates[0] == '\0' ? make_data(server, why)
+                                                        : copy_data(server, templates, data, why);
+    }
     return err != 0 ? err : set_program(server, &server->process, kinds[server->kind].program, why);
 }

@@ -1,6 +1,7 @@
 /* database_server: both kinds serve, keep what they were told through a kill, and leave nothing
  * behind. */
 #include <check.h>
+#include <glob.h>
 #include <libpq-fe.h>
 #include <mysql.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 
 #include "base/troth_err.h"
 #include "harness/database_server.h"
+#include "harness/folder.h"
 #include "tests/lib/suite.h"
 
 #define READY_MS 60000
@@ -162,6 +164,31 @@ START_TEST(mariadb_keeps_what_was_committed_and_prepared_through_kills) {
 }
 END_TEST
 
+START_TEST(data_is_made_once_for_all_who_share_a_folder_of_templates) {
+    static const char *const patterns[] = {"postgres-*", "mariadbd-*"};
+    char templates[] = "/tmp/troth-test-XXXXXX";
+    char path[4096];
+    glob_t found;
+    ck_assert_ptr_nonnull(mkdtemp(templates));
+    ck_assert_int_eq(setenv("TROTH_DATABASE_TEMPLATES", templates, 1), 0);
+    for (int kind = 0; kind < 2; kind++) {
+        start((enum database_kind)kind, NULL);
+        finish();
+        snprintf(path, sizeof path, "%s/%s", templates, patterns[kind]);
+        ck_assert_int_eq(glob(path, 0, NULL, &found), 0);
+        ck_assert_uint_eq(found.gl_pathc, 1);
+        snprintf(path, sizeof path, "%s/mark", found.gl_pathv[0]);
+        ck_assert_int_eq(mkdir(path, 0755), 0);
+        globfree(&found);
+        start((enum database_kind)kind, NULL);
+        snprintf(path, sizeof path, "%s/data/mark", database_server_folder(server));
+        ck_assert_int_eq(access(path, F_OK), 0);
+        finish();
+    }
+    folder_remove(templates);
+}
+END_TEST
+
 START_TEST(one_that_cannot_serve_is_told_of_with_its_own_words) {
     static const char *const settings[] = {"no_such_setting=1", NULL};
     struct database_server_options options = {.settings = settings};
@@ -201,6 +228,7 @@ int main(void) {
         settings_hold_from_the_next_start_on,
         a_paused_postgres_answers_nobody_until_it_is_resumed,
         mariadb_keeps_what_was_committed_and_prepared_through_kills,
+        data_is_made_once_for_all_who_share_a_folder_of_templates,
         one_that_cannot_serve_is_told_of_with_its_own_words,
         a_folder_that_does_not_do_is_refused_with_the_remedy,
         NULL,
