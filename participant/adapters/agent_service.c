@@ -217,7 +217,11 @@ static void branches(void *arg, struct rpc_call *call, const uint8_t *bytes, siz
     Troth__V1__AgentBranchesRequest *request =
         troth__v1__agent_branches_request__unpack(NULL, n, bytes);
     struct lines lines = {.database = arg, .limit = BRANCHES_MAX};
-    if (request != NULL && request->limit > 0 && request->limit < BRANCHES_MAX) {
+    if (request == NULL) {
+        fail(call, TROTH_ERR_INVALID, NULL);
+        return;
+    }
+    if (request->limit > 0 && request->limit < BRANCHES_MAX) {
         lines.limit = request->limit;
     }
     lines.items = calloc(lines.limit, sizeof *lines.items);
@@ -236,9 +240,7 @@ static void branches(void *arg, struct rpc_call *call, const uint8_t *bytes, siz
     }
     free(lines.items);
     free(lines.list);
-    if (request != NULL) {
-        troth__v1__agent_branches_request__free_unpacked(request, NULL);
-    }
+    troth__v1__agent_branches_request__free_unpacked(request, NULL);
 }
 
 int agent_service_add(struct troth_database *database, struct rpc_server *server) {

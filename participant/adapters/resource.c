@@ -58,7 +58,8 @@ static int start(struct troth_database *db, const struct troth_database_options 
     clock_random(&core.seed, sizeof core.seed);
     int err = listed_new(&db->listed, &core);
     if (err == 0) {
-        err = troth_open(&db->troth, &(struct troth_options){.nodes = db->nodes});
+        err = troth_open(
+            &db->troth, &(struct troth_options){.nodes = db->nodes, .timeout_ms = RESOURCE_ASK_MS});
         if (err != 0) {
             snprintf(why, why_bytes, "\"%s\" are no addresses of nodes: host:port,... is needed",
                      db->nodes);
@@ -158,7 +159,7 @@ uint64_t resource_incarnation(const struct troth_database *db) {
 }
 
 void troth_database_branch(struct troth_database *db, struct troth_txid txid,
-                     struct troth_database_branch *branch) {
+                           struct troth_database_branch *branch) {
     struct troth_gid gid = {.txid = txid};
     *branch = (struct troth_database_branch){.incarnation = db->incarnation};
     snprintf(branch->participant, sizeof branch->participant, "%s", db->name);
@@ -279,6 +280,7 @@ static int wait_until(struct wait *wait, int64_t until_ms, char *why, size_t why
 
 int troth_database_enlist(struct troth_database *db, struct troth_txid txid, uint32_t timeout_ms,
                           struct troth_database_branch *branch, char *why, size_t why_bytes) {
+    *branch = (struct troth_database_branch){0};
     struct wait *wait = wait_new();
     int err = wait == NULL ? TROTH_ERR_NO_MEMORY : resource_enlist(db, txid, wait_done, wait);
     if (err != 0) {
@@ -288,10 +290,13 @@ int troth_database_enlist(struct troth_database *db, struct troth_txid txid, uin
         snprintf(why, why_bytes, "%s", troth_err_text(err));
         return err;
     }
-    troth_database_branch(db, txid, branch);
-    return wait_until(wait,
-                      clock_monotonic_ms() + (timeout_ms != 0 ? timeout_ms : ENLIST_TIMEOUT_MS),
-                      why, why_bytes);
+    err =
+        wait_until(wait, clock_monotonic_ms() + (timeout_ms != 0 ? timeout_ms : ENLIST_TIMEOUT_MS),
+                   why, why_bytes);
+    if (err == 0) {
+        troth_database_branch(db, txid, branch);
+    }
+    return err;
 }
 
 int troth_database_resolve(struct troth_database *db, struct troth_txid txid, bool commit,

@@ -12,6 +12,7 @@
 #include "shell/inbox.h"
 
 #define RESOURCE_ITEMS_MAX 131072u
+#define RESOURCE_ASK_MS    3000u /* closing waits for a question that is under way */
 
 /* Somebody waits for an enlistment or an end by hand. */
 struct resource_request {
@@ -117,6 +118,8 @@ struct troth_database {
 /* ---- resource_loop.c ------------------------------------------------------------------------- */
 
 void *resource_loop(void *database);
+/* Ends the process if it is an error: what a branch waits for would be lost. */
+void resource_check(const struct troth_database *database, int err);
 /* Frees what an item owns that nobody will handle; whoever waits is told CLOSED. */
 void resource_item_release(struct resource_item *item);
 

@@ -12,7 +12,7 @@
 #include "shell/clock.h"
 #include "shell/logline.h"
 
-static void check(const struct troth_database *db, int err) {
+void resource_check(const struct troth_database *db, int err) {
     if (err != 0) {
         logline(LOGLINE_ERROR,
                 "participant %s: %s. The process ends; what is prepared stays so in the database, "
@@ -67,14 +67,14 @@ static void alarm_operator(const struct troth_database *db, const struct listed_
 static void carry_out(struct troth_database *db, const struct listed_effect *effect) {
     switch (effect->type) {
     case LISTED_SEND:
-        check(db,
-              sessions_send(db->sessions, effect->node, effect->session, &effect->message, false));
+        resource_check(db, sessions_send(db->sessions, effect->node, effect->session,
+                                         &effect->message, false));
         return;
     case LISTED_CALL:
-        check(db, resource_call(db, effect));
+        resource_check(db, resource_call(db, effect));
         return;
     case LISTED_ASK:
-        check(db, resource_ask(db, effect));
+        resource_check(db, resource_ask(db, effect));
         return;
     case LISTED_ENLISTED:
     case LISTED_RESOLVED:
@@ -91,7 +91,7 @@ static void carry_out(struct troth_database *db, const struct listed_effect *eff
 
 static void step(struct troth_database *db, struct listed_event *event) {
     event->now_ms = db->now_ms;
-    check(db, listed_step(db->listed, event, &db->effects));
+    resource_check(db, listed_step(db->listed, event, &db->effects));
     for (size_t i = 0; i < db->effects.n; i++) {
         carry_out(db, &db->effects.items[i]);
     }
@@ -134,7 +134,7 @@ static void attach(struct troth_database *db) {
     if (err != 0) {
         logline(LOGLINE_ERROR, "participant %s: %s", db->name, why);
     }
-    check(db, err);
+    resource_check(db, err);
 }
 
 static void take_list(struct troth_database *db, const struct resource_item *item) {

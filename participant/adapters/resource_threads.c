@@ -9,10 +9,9 @@
 #include "shell/clock.h"
 #include "shell/logline.h"
 
-#define CALLS_AT_ONCE  64
-#define ASKERS         8
-#define ASK_TIMEOUT_MS 3000
-#define LIST_RETRY_MS  1000 /* after a failure */
+#define CALLS_AT_ONCE 64
+#define ASKERS        8
+#define LIST_RETRY_MS 1000 /* after a failure */
 
 /* ---- Calls of the driver --------------------------------------------------------------------- */
 
@@ -41,6 +40,15 @@ static void drop_job(struct job *job) {
     free(job);
 }
 
+/* Without it a branch would wait for ever. */
+static void put(struct troth_database *db, struct resource_item *item) {
+    int err = inbox_put(db->inbox, item);
+    if (err != 0) {
+        resource_item_release(item);
+        resource_check(db, err == TROTH_ERR_CLOSED ? 0 : err);
+    }
+}
+
 static void put_result(struct troth_database *db, const struct driver_branch *branch) {
     struct resource_item item = {.kind = RESOURCE_RESULT,
                                  .txid = branch->txid,
@@ -49,9 +57,7 @@ static void put_result(struct troth_database *db, const struct driver_branch *br
     if (branch->detail[0] != '\0') {
         item.text = strdup(branch->detail);
     }
-    if (inbox_put(db->inbox, &item) != 0) {
-        resource_item_release(&item);
-    }
+    put(db, &item);
 }
 
 static void work(void *arg, uint32_t thread, struct job *list, size_t n) {
@@ -116,13 +122,11 @@ static void ask(void *arg, uint32_t thread, struct job *list, size_t n) {
     (void)n; /* one at a time */
     item.result = client_get_bound(db->troth, question->txid, db->name, &result, &item.is_bound);
     if (question->proposes_abort && result.outcome == TROTH_OUTCOME_NONE) {
-        item.result = troth_abort(db->troth, question->txid, ASK_TIMEOUT_MS, &result);
+        item.result = troth_abort(db->troth, question->txid, RESOURCE_ASK_MS, &result);
     }
     item.outcome = item.result == 0 ? (enum paxos_outcome)result.outcome : PAXOS_OUTCOME_NONE;
     item.text = strdup(result.detail);
-    if (inbox_put(db->inbox, &item) != 0) {
-        resource_item_release(&item);
-    }
+    put(db, &item);
     free(question);
 }
 

@@ -71,7 +71,8 @@ struct troth_database_branch {
     char begin_sql[TROTH_SQL_BYTES];   /* statements, a line each; "" where there is no SQL */
     char prepare_sql[TROTH_SQL_BYTES]; /* the same */
 };
-/* Binds the branch; before its first work. Blocks, at most `timeout_ms` (0: 5,000). TROTH_ERR_STATE
+/* Binds the branch; before its first work. Blocks, at most `timeout_ms` (0: 5,000). On an error
+ * *branch is empty; after _TIMEOUT it may be bound all the same, to nobody's use. TROTH_ERR_STATE
  * (bound already, or commit has begun), _ABORTED (the transaction is over), _UNAVAILABLE (its
  * coordinator can't be reached), _NOT_FOUND, _FORGOTTEN, _TOO_MANY, _CLOSED, _INVALID, _TIMEOUT.
  * Any thread. */
