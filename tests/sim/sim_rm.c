@@ -198,7 +198,8 @@ static void handle(struct sim_rm *rm, struct packet *packet) {
         assert(turn < RM_OPS_MAX);
         rm->ops[turn] = (struct rm_op){.state = OP_ENLISTING, .packet = packet};
         if (rm->listing != NULL &&
-            rm->of[world_tx(world, packet->txid)].state == RM_BRANCH_WORKING) {
+            rm->of[world_tx(world, packet->txid)].state == RM_BRANCH_WORKING &&
+            !rm_loses_session(rm, packet->txid)) {
             rm_enlisted(rm, turn + 1, 0); /* the session that has the branch works on */
             return;
         }

@@ -135,8 +135,9 @@ void rm_enlisted(struct sim_rm *rm, uint64_t request, int error) {
     struct rm_op *op = &rm->ops[request - 1];
     assert(op->state == OP_ENLISTING);
     struct rm_branch *branch = &rm->of[world_tx(rm->host.world, op->packet->txid)];
-    if (error == 0 && branch->state == RM_BRANCH_NONE && !branch->lost) {
-        branch->state = RM_BRANCH_WORKING;
+    /* Without a log it is the core alone that must not hand a branch to a second session. */
+    if (error == 0 && branch->state == RM_BRANCH_NONE && (!branch->lost || rm->listing != NULL)) {
+        *branch = (struct rm_branch){.state = RM_BRANCH_WORKING};
     }
     bool usable = branch->state == RM_BRANCH_WORKING && !branch->wounded;
     if (error != 0 || !usable) {
@@ -169,6 +170,17 @@ bool rm_lose_branch(struct sim_rm *rm) {
         }
     }
     return false;
+}
+
+bool rm_loses_session(struct sim_rm *rm, struct troth_txid txid) {
+    struct random r = {.state = world_random(rm->host.world, &rm->host)};
+    if (rm->host.world->healed || !random_percent(&r, 1)) {
+        return false;
+    }
+    if (!rm_lands_late(rm, txid)) {
+        end_branch(rm, txid);
+    }
+    return true;
 }
 
 static int prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r) {

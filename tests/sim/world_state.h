@@ -536,6 +536,8 @@ void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
 void rm_recover(struct sim_rm *rm, struct troth_txid txid);
 void rm_work_release(struct sim_rm *rm);
 bool rm_lose_branch(struct sim_rm *rm);
+/* Whether the client comes back without its session, and so without its work. */
+bool rm_loses_session(struct sim_rm *rm, struct troth_txid txid);
 
 void rm_change(struct sim_rm *rm, struct rm_change *change);
 void rm_disk_end_batch(struct sim_rm *rm, bool stored);
