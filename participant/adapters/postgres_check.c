@@ -16,7 +16,7 @@ static const char look[] =
     "SELECT (SELECT count(*) FROM pg_prepared_xacts), "
     "current_setting('max_prepared_transactions'), "
     "(SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only'), "
-    "current_user, current_setting('is_superuser')";
+    "current_user, current_setting('is_superuser'), current_setting('fsync')";
 
 static long number_at(const PGresult *result, int column) {
     return strtol(PQgetvalue(result, 0, column), NULL, 10);
@@ -35,12 +35,28 @@ static void warn_if_nearly_full(const struct postgres_driver *driver, const PGre
     }
 }
 
+static void warn_if_not_durable(struct postgres_driver *driver, const PGresult *result) {
+    if (strcmp(PQgetvalue(result, 0, 5), "on") != 0 &&
+        !atomic_exchange(&driver->warned_fsync, true)) {
+        logline(LOGLINE_WARN,
+                "%s: fsync is off in the server's postgresql.conf: what it promises can be lost "
+                "with the power, and then a transaction is half done; set it to on",
+                driver->base.participant);
+    }
+}
+
 int postgres_check(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
+    struct postgres_driver *driver = connection->driver;
     int err = postgres_session(connection, why);
+    if (err == TROTH_ERR_UNAVAILABLE && postgres_refuses(driver)) {
+        size_t used = strlen(why);
+        snprintf(why + used, DRIVER_WHY_BYTES - used,
+                 "; check user, password and database of the dsn, and the server's pg_hba.conf");
+        return TROTH_ERR_MISMATCH;
+    }
     if (err != 0) {
         return err;
     }
-    struct postgres_driver *driver = connection->driver;
     PGresult *result = postgres_query(connection, look, &err, why, DRIVER_WHY_BYTES);
     if (result == NULL) {
         return err;
@@ -59,6 +75,7 @@ int postgres_check(struct driver_connection *connection, char why[DRIVER_WHY_BYT
         err = TROTH_ERR_MISMATCH;
     } else {
         warn_if_nearly_full(driver, result);
+        warn_if_not_durable(driver, result);
         if (strcmp(PQgetvalue(result, 0, 4), "on") != 0 &&
             !atomic_exchange(&driver->warned_rights, true)) {
             logline(LOGLINE_INFO,

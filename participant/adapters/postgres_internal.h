@@ -25,6 +25,7 @@
 
 #define POSTGRES_VERSION_MIN      100000 /* txid_status */
 #define POSTGRES_CONNECT_S        "5"
+#define POSTGRES_REFUSAL_MS       2000   /* for asking why a connection failed */
 #define POSTGRES_CALL_MS          20000  /* without an answer; then the session is given up */
 #define POSTGRES_LOCK_MS          "2000" /* on our own table: then without evidence */
 #define POSTGRES_HOUSEKEEPING_MS  600000
@@ -38,6 +39,7 @@ struct postgres_driver {
     int call_ms; /* POSTGRES_CALL_MS; tests shorten it */
     atomic_bool warned_evidence;
     atomic_bool warned_rights;
+    atomic_bool warned_fsync;
     _Atomic int64_t housekeeping_ms; /* when it is due, monotonic */
     _Atomic int64_t fullness_ms;     /* the same */
 };
@@ -87,6 +89,10 @@ char *postgres_receipt_array(const struct driver_branch *branches, size_t n, con
  * TROTH_ERR_MISMATCH (a standby, a server that is too old), _NO_MEMORY. */
 int postgres_session(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]);
 void postgres_hang_up(struct driver_connection *connection);
+
+/* Dials once more: does the server answer, and refuse this user, password or database? False also
+ * where it can't be told. */
+bool postgres_refuses(const struct postgres_driver *driver);
 
 /* Runs one statement, SQL or a prepared one. The result is to be cleared; NULL: an error, as
  * postgres_error has it. */

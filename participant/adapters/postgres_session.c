@@ -128,7 +128,8 @@ static bool is_alive(PGconn *session) {
     return PQstatus(session) == CONNECTION_OK;
 }
 
-static PGconn *connect_to(const struct postgres_driver *driver) {
+static PGconn *connect_with(const struct postgres_driver *driver,
+                            PGconn *(*connect)(const char *const *, const char *const *, int)) {
     char name[64];
     snprintf(name, sizeof name, "troth-agent %s", driver->base.participant);
     /* Before the dsn: defaults. After it: ours. */
@@ -137,7 +138,47 @@ static PGconn *connect_to(const struct postgres_driver *driver) {
                                     "application_name", "client_encoding",  NULL};
     const char *const values[] = {POSTGRES_CONNECT_S, "10", "5",    "2", "15000",
                                   driver->dsn,        name, "UTF8", NULL};
-    return PQconnectdbParams(keywords, values, 1);
+    return connect(keywords, values, 1);
+}
+
+static PGconn *connect_to(const struct postgres_driver *driver) {
+    return connect_with(driver, PQconnectdbParams);
+}
+
+/* The states of an answer that only a person can change: a wrong user or password, no line for it
+ * in pg_hba.conf, no such database, no right to connect. */
+static bool state_is_a_refusal(const char *state) {
+    return strncmp(state, "28", 2) == 0 || strcmp(state, "3D000") == 0 ||
+           strcmp(state, "42501") == 0;
+}
+
+/* libpq keeps the state of a refused connection to itself, and its words are in the server's
+ * language. Asked to be terse before it dials, it ends them with the state. */
+bool postgres_refuses(const struct postgres_driver *driver) {
+    PGconn *session = connect_with(driver, PQconnectStartParams);
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    int64_t until = clock_monotonic_ms() + POSTGRES_REFUSAL_MS;
+    char state[8] = "";
+    if (session != NULL) {
+        PQsetErrorVerbosity(session, PQERRORS_SQLSTATE);
+    }
+    while (session != NULL && PQstatus(session) != CONNECTION_BAD && status != PGRES_POLLING_OK &&
+           status != PGRES_POLLING_FAILED) {
+        struct pollfd fd = {.fd = PQsocket(session),
+                            .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        int64_t left = until - clock_monotonic_ms();
+        if (left <= 0 || poll(&fd, 1, (int)left) < 0) {
+            break;
+        }
+        status = PQconnectPoll(session);
+    }
+    if (status == PGRES_POLLING_FAILED) {
+        const char *words = PQerrorMessage(session);
+        const char *last = strrchr(words, ' ');
+        snprintf(state, sizeof state, "%.5s", last == NULL ? "" : last + 1);
+    }
+    PQfinish(session);
+    return state_is_a_refusal(state);
 }
 
 /* The first value of an answer; "" for NULL and for no answer. */

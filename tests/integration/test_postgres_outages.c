@@ -74,6 +74,29 @@ START_TEST(a_standby_is_refused_until_it_is_promoted) {
 }
 END_TEST
 
+static int check_dsn(const char *more) {
+    char dsn[1024];
+    struct driver *other;
+    snprintf(dsn, sizeof dsn, "%s %s", database_server_dsn(server), more);
+    ck_assert_int_eq(postgres_driver_new(&other, "shop", "orders", dsn, why), 0);
+    struct driver_connection *its = other->ops->connection_new(other);
+    int err = other->ops->check(its, why);
+    other->ops->connection_free(its);
+    other->ops->free(other);
+    return err;
+}
+
+/* In whatever language the server says so. */
+START_TEST(a_user_or_database_that_the_server_refuses_is_told_at_the_start) {
+    postgres_fixture_reset();
+    ck_assert_int_eq(check_dsn("dbname=not_there"), TROTH_ERR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(why, "\"not_there\" does not exist"));
+    ck_assert_ptr_nonnull(strstr(why, "check user, password and database"));
+    ck_assert_int_eq(check_dsn("user=nobody_here"), TROTH_ERR_MISMATCH);
+    ck_assert_int_eq(check_dsn("port=1"), TROTH_ERR_UNAVAILABLE);
+}
+END_TEST
+
 START_TEST(a_server_that_is_away_is_no_misfit_and_its_password_is_no_secret_told) {
     postgres_fixture_reset();
     char dsn[1024];
@@ -377,6 +400,7 @@ int main(void) {
         a_server_that_refuses_to_prepare_is_refused_by_the_settings_name,
         transactions_that_are_read_only_by_default_are_refused,
         a_standby_is_refused_until_it_is_promoted,
+        a_user_or_database_that_the_server_refuses_is_told_at_the_start,
         a_server_that_is_away_is_no_misfit_and_its_password_is_no_secret_told,
         a_server_that_came_back_between_two_calls_is_dialled_again,
         of_a_batch_that_a_kill_interrupts_each_branch_ends_once,
