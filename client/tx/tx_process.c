@@ -97,24 +97,46 @@ static int open_agent(struct tx_process *process, size_t i, char why[TX_WHY_BYTE
     return err;
 }
 
-/* A majority of the nodes knows all participants of this process: the others may be away. */
-static bool is_attached(void *arg) {
-    const struct tx_process *process = arg;
+/* The first participant of this process that no majority of the nodes knows; n_resources: there is
+ * none. The other nodes may be away. */
+static size_t first_unattached(const struct tx_process *process,
+                               struct troth_database_counters *counters) {
     uint32_t nodes = 1;
     for (const char *at = process->config.nodes; *at != '\0'; at++) {
         nodes += *at == ',' && at[1] != '\0' ? 1 : 0;
     }
     for (size_t i = 0; i < process->config.n_resources; i++) {
-        struct troth_database_counters counters;
         if (process->databases[i] == NULL) {
             continue;
         }
-        troth_database_counters(process->databases[i], &counters);
-        if (counters.nodes_attached <= nodes / 2) {
-            return false;
+        troth_database_counters(process->databases[i], counters);
+        if (counters->nodes_attached <= nodes / 2) {
+            return i;
         }
     }
-    return true;
+    return process->config.n_resources;
+}
+
+static bool is_attached(void *arg) {
+    const struct tx_process *process = arg;
+    struct troth_database_counters counters;
+    return first_unattached(process, &counters) == process->config.n_resources;
+}
+
+/* What has never been read takes no part yet, so it is not the nodes' fault then. */
+static void explain_unattached(const struct tx_process *process, char why[TX_WHY_BYTES]) {
+    const struct tx_config *config = &process->config;
+    struct troth_database_counters counters;
+    size_t i = first_unattached(process, &counters);
+    if (i < config->n_resources && !counters.reachable) {
+        snprintf(why, TX_WHY_BYTES,
+                 "the database of resource %s can't be reached; the log above says why",
+                 config->resources[i].name);
+    } else {
+        snprintf(why, TX_WHY_BYTES,
+                 "no majority of the nodes %.200s can be reached, or their cluster is not \"%s\"",
+                 config->nodes, config->cluster);
+    }
 }
 
 static void process_free(struct tx_process *process) {
@@ -148,9 +170,7 @@ static int process_open(struct tx_process *process, char why[TX_WHY_BYTES]) {
         }
     }
     if (!tx_wait_until(is_attached, process, ATTACH_TIMEOUT_MS)) {
-        snprintf(why, TX_WHY_BYTES,
-                 "no majority of the nodes %.200s can be reached, or their cluster is not \"%s\"",
-                 config->nodes, config->cluster);
+        explain_unattached(process, why);
         return TX_ERROR;
     }
     return TX_OK;

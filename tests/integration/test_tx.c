@@ -225,6 +225,15 @@ START_TEST(a_configuration_that_is_wrong_is_fatal_and_says_where) {
 }
 END_TEST
 
+START_TEST(a_database_that_cannot_be_reached_is_not_taken_for_nodes_that_are_away) {
+    tx_reset("",
+             ARGS(tx_orders, "[resource away]\nkind = postgres\ndsn = host=127.0.0.1 port=1\n"));
+    const char *said = tx_run(ARGS("open", "why"));
+    ck_assert_ptr_nonnull(strstr(said, "open TX_ERROR\nwhy "));
+    ck_assert_ptr_nonnull(strstr(said, "the database of resource away can't be reached"));
+}
+END_TEST
+
 START_TEST(PostgreSQL_and_MariaDB_commit_together) {
     tx_reset("", ARGS(tx_orders, tx_goods()));
     tx_says("open TX_OK\nchained TX_OK\nbegin TX_OK\norders done\ngoods done\ncommit TX_OK\n"
@@ -299,6 +308,7 @@ int main(void) {
 #endif
             H6_an_outcome_that_no_majority_tells_is_a_failure_and_is_carried_out_later,
             a_configuration_that_is_wrong_is_fatal_and_says_where,
+            a_database_that_cannot_be_reached_is_not_taken_for_nodes_that_are_away,
             PostgreSQL_and_MariaDB_commit_together,
             MariaDB_keeps_to_the_rules_too,
             the_example_moves_money_or_nothing,
