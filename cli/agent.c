@@ -160,7 +160,8 @@ static const char *outcome_of(const struct known *known) {
 }
 
 /* Who will end the branch, as far as can be told from here. */
-static const char *what_ends(const struct agent *agent, const struct known *known, char text[64]) {
+static const char *what_ends(const struct agent *agent, const char *state,
+                             const struct known *known, char text[64]) {
     if (!agent->self->reachable) {
         return "the agent, when its database is back";
     }
@@ -172,6 +173,9 @@ static const char *what_ends(const struct agent *agent, const struct known *know
     }
     if (!known->asked) {
         return "a majority of nodes";
+    }
+    if (strcmp(state, "enlisted") == 0) {
+        return "its program, or the transaction's timeout";
     }
     if (known->is_known && known->leader != 0) {
         snprintf(text, 64, "its outcome; node %u leads", known->leader);
@@ -206,7 +210,7 @@ static void print_branches(const struct cli *cli, const struct agent *agent,
         table_cell(table, TABLE_PLAIN, "%.1f", (double)item->since_ms / 1000);
         table_cell(table, known[i].forgotten ? TABLE_BAD : TABLE_PLAIN, "%s",
                    outcome_of(&known[i]));
-        table_cell(table, TABLE_PLAIN, "%s", what_ends(agent, &known[i], text));
+        table_cell(table, TABLE_PLAIN, "%s", what_ends(agent, item->state, &known[i], text));
         table_cell(table, TABLE_PLAIN, "%s", item->gid);
         table_cell(table, TABLE_PLAIN, "%s", item->detail);
     }
@@ -256,8 +260,9 @@ static void print_json(const struct agent *agent, const Troth__V1__AgentBranches
         json_object_object_add(one, "age_ms", json_object_new_int64((int64_t)item->since_ms));
         json_object_object_add(one, "detail", json_object_new_string(item->detail));
         json_object_object_add(one, "outcome", json_object_new_string(outcome_of(&known[i])));
-        json_object_object_add(one, "what_ends_it",
-                               json_object_new_string(what_ends(agent, &known[i], text)));
+        json_object_object_add(
+            one, "what_ends_it",
+            json_object_new_string(what_ends(agent, item->state, &known[i], text)));
         json_object_array_add(array, one);
     }
     json_object_object_add(object, "branches", array);

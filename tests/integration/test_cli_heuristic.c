@@ -73,6 +73,7 @@ static struct {
     char address[64];
     char txid[SCENE_TXID_BYTES]; /* of the only branch */
     char gid[TROTH_GID_BYTES];
+    const char *state; /* NULL: in doubt */
     unsigned resolved;
     int outcome;
     char who[65];
@@ -102,7 +103,7 @@ static void branches(void *arg, struct rpc_call *call, const uint8_t *bytes, siz
     (void)arg, (void)bytes, (void)n;
     item.txid = agent.txid;
     item.gid = agent.gid;
-    item.state = (char *)(uintptr_t) "in doubt";
+    item.state = (char *)(uintptr_t)(agent.state == NULL ? "in doubt" : agent.state);
     item.since_ms = 61500;
     item.detail = (char *)(uintptr_t) "waits for its outcome";
     reply.n_branches = agent.resolved == 0 ? 1 : 0;
@@ -335,6 +336,10 @@ START_TEST(an_agent_shows_its_branches_and_what_ends_them) {
     ck_assert_str_eq(text_of(branch, "state"), "in doubt");
     ck_assert_str_eq(text_of(branch, "outcome"), "undecided");
     json_object_put(shown);
+    agent.state = "enlisted";
+    scene_ends(DONE, WORDS("agent", agent.address),
+               WORDS("enlisted", "its program, or the transaction's timeout"));
+    agent.state = NULL;
     scene_ends(DONE, WORDS("tx", "abort", txid), WORDS("aborted"));
     scene_ends(DONE, WORDS("agent", agent.address), WORDS("aborted", "the agent, in a moment"));
     agent_stop();
