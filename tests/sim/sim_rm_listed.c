@@ -78,7 +78,7 @@ static void ask(struct sim_rm *rm, const struct listed_effect *effect) {
             return;
         }
     }
-    assert(!"there are more questions than transactions");
+    assert(false && "there are more questions than transactions");
 }
 
 void rm_listing_on_reply(struct sim_rm *rm, const struct packet *packet) {
