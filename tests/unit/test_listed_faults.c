@@ -269,6 +269,137 @@ START_TEST(what_comes_twice_late_or_from_a_session_that_is_over_changes_nothing)
 }
 END_TEST
 
+/* ---- Rules that a slip would break without a sound ------------------------------------------- */
+
+static void say_accepted(struct listed_world *world, uint32_t node) {
+    world_message(
+        world, node,
+        &(struct message){.type = MESSAGE_ACCEPTED, .txid = world_txid(5), .majority = 2});
+}
+
+START_TEST(S2_faster_only_a_majority_of_different_nodes_is_an_outcome) {
+    struct listed_world world;
+    world_open(&world);
+    world_prepare(&world, world_txid(5));
+    say_accepted(&world, 1); /* before this participant has voted: of no account */
+    say_accepted(&world, 2);
+    world_result(&world, world_txid(5), DRIVER_PREPARED, 1);
+    say_accepted(&world, 3);
+    say_accepted(&world, 3);
+    ck_assert_int_eq(state(&world), LISTED_PREPARED);
+    say_accepted(&world, 2);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_COMMIT);
+    world_result(&world, world_txid(5), 0, 0);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 1); /* its coordinator */
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(H7_after_any_refusal_gone_is_no_success) {
+    static const int refusals[] = {TROTH_ERR_STATE, TROTH_ERR_FULL, TROTH_ERR_MISMATCH};
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        struct listed_world world;
+        world_open(&world);
+        world_be_prepared(&world, world_txid(5), 1);
+        world_decide(&world, 1, world_txid(5), COMMITTED);
+        world_result(&world, world_txid(5), refusals[i], 0);
+        world_wait(&world, 2 * LISTED_RETRY_MS);
+        world_result(&world, world_txid(5), DRIVER_GONE, 0);
+        ck_assert_int_eq(state(&world), LISTED_HEURISTIC);
+        world_close(&world);
+    }
+}
+END_TEST
+
+START_TEST(only_the_coordinator_binds_a_branch) {
+    struct listed_world world;
+    world_open(&world);
+    world_enlist(&world, world_txid(5), 1);
+    world_message(&world, 2,
+                  &(struct message){.type = MESSAGE_ENLISTED, .txid = world_txid(5), .ok = true});
+    ck_assert_int_eq(state(&world), LISTED_ENLISTING);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(who_is_no_participant_does_not_vote) {
+    struct listed_world world;
+    struct paxos_participant other;
+    world_open(&world);
+    ck_assert_int_eq(paxos_participant_make(&other, "stock", 1), 0);
+    world_message(&world, 1,
+                  &(struct message){.type = MESSAGE_PREPARE,
+                                    .txid = world_txid(5),
+                                    .set = paxos_set_new(&other, 1)});
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_ALARM));
+    ck_assert_int_eq(state(&world), LISTED_NONE);
+    world_close(&world);
+}
+END_TEST
+
+static int come_up(struct listed_world *world, uint32_t node, uint64_t incarnation) {
+    uint8_t disk[LISTED_DISK_BYTES] = {(uint8_t)node};
+    world->session[node] = ++world->sessions;
+    return listed_step(world->listed,
+                       &(struct listed_event){.type = LISTED_NODE_UP,
+                                              .now_ms = world->now_ms,
+                                              .node = node,
+                                              .session = world->session[node],
+                                              .incarnation = incarnation,
+                                              .disk = disk},
+                       &world->effects);
+}
+
+START_TEST(H4_a_node_with_an_older_copy_of_its_disk_gets_no_votes) {
+    struct listed_world world;
+    world_open(&world);
+    ck_assert_int_eq(come_up(&world, 2, 5), 0);
+    ck_assert_ptr_null(world_effect(&world, LISTED_REFUSE));
+    world_detach(&world, 2);
+    ck_assert_int_eq(come_up(&world, 2, 4), 0);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_REFUSE));
+    world_be_prepared(&world, world_txid(5), 1);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), 1u << 1 | 1u << 3);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(S1_a_node_that_comes_during_the_look_gets_no_vote_yet) {
+    struct listed_world world;
+    world_open(&world);
+    world_prepare(&world, world_txid(5));
+    world_detach(&world, 2);
+    world_attach(&world, 2);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), 0);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(a_branch_whose_coordinator_was_restarted_is_proposed_to_abort) {
+    struct listed_world world;
+    be_active(&world);
+    ck_assert_int_eq(come_up(&world, 1, 2), 0);
+    world_wait(&world, 10000);
+    ck_assert(world_effect(&world, LISTED_ASK)->proposes_abort);
+    world_close(&world);
+}
+END_TEST
+
+START_TEST(S5_what_is_prepared_is_not_let_go_of_because_the_nodes_have_forgotten_it) {
+    struct listed_world world;
+    be_active(&world);
+    world_wait(&world, 10000);
+    ck_assert_ptr_nonnull(world_effect(&world, LISTED_ASK));
+    world_list(&world, world_txid(5), 1, world.now_ms);
+    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, true);
+    ck_assert_int_eq(state(&world), LISTED_ACTIVE);
+    world_wait(&world, 20000);
+    ck_assert_int_eq(state(&world), LISTED_FOUND);
+    world_close(&world);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "listed_faults",
@@ -286,5 +417,14 @@ int main(void) {
             what_is_in_doubt_gone_and_forgotten_is_let_go_of,
             who_waits_for_an_enlistment_is_told_when_an_operator_ends_the_branch,
             an_age_that_is_nonsense_makes_an_orphan_old_and_nothing_worse,
-            what_comes_twice_late_or_from_a_session_that_is_over_changes_nothing, NULL});
+            what_comes_twice_late_or_from_a_session_that_is_over_changes_nothing,
+            S2_faster_only_a_majority_of_different_nodes_is_an_outcome,
+            H7_after_any_refusal_gone_is_no_success,
+            only_the_coordinator_binds_a_branch,
+            who_is_no_participant_does_not_vote,
+            H4_a_node_with_an_older_copy_of_its_disk_gets_no_votes,
+            S1_a_node_that_comes_during_the_look_gets_no_vote_yet,
+            a_branch_whose_coordinator_was_restarted_is_proposed_to_abort,
+            S5_what_is_prepared_is_not_let_go_of_because_the_nodes_have_forgotten_it,
+            NULL});
 }
