@@ -28,6 +28,8 @@ struct frames {
 struct live {
     uint64_t session; /* 0: none */
     struct rpc_stream *stream;
+    uint64_t session_before; /* the one whose place it took, until that is certain; 0: none */
+    struct rpc_stream *stream_before;
     struct frames free; /* may leave at once */
     struct frames held; /* leaves when the batch is on disk */
 };
@@ -225,7 +227,16 @@ static void frames_clear(struct frames *frames) {
     frames->n_cuts = 0;
 }
 
+static void drop_before(struct live *live) {
+    if (live->session_before != 0) {
+        rpc_stream_release(live->stream_before);
+        live->session_before = 0;
+        live->stream_before = NULL;
+    }
+}
+
 static void drop(struct live *live) {
+    drop_before(live);
     if (live->session != 0) {
         rpc_stream_release(live->stream);
         live->session = 0;
@@ -238,7 +249,11 @@ static void drop(struct live *live) {
 void sessions_up(struct sessions *sessions, const struct session_up *up) {
     /* An id that is none goes to slot 0, from where the core has it refused. */
     struct live *live = &sessions->live[up->node <= PAXOS_NODES_MAX ? up->node : 0];
-    drop(live);
+    drop_before(live);
+    live->session_before = live->session;
+    live->stream_before = live->stream;
+    frames_clear(&live->free);
+    frames_clear(&live->held);
     live->session = up->session;
     live->stream = up->stream;
 }
@@ -263,7 +278,13 @@ void sessions_refuse(struct sessions *sessions, uint64_t session, const char *wh
     struct live *live = find(sessions, session);
     if (live != NULL) {
         rpc_stream_finish(live->stream, RPC_FAILED_PRECONDITION, why);
-        drop(live);
+        rpc_stream_release(live->stream);
+        live->session = live->session_before;
+        live->stream = live->stream_before;
+        live->session_before = 0;
+        live->stream_before = NULL;
+        frames_clear(&live->free);
+        frames_clear(&live->held);
     }
 }
 
@@ -309,6 +330,7 @@ int sessions_send(struct sessions *sessions, uint32_t node, uint64_t session,
 void sessions_flush(struct sessions *sessions, bool stored) {
     for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
         struct live *live = &sessions->live[node];
+        drop_before(live);
         if (live->session != 0 && live->free.buffer.n > 0) {
             frames_send(sessions, live, &live->free);
         }

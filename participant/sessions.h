@@ -47,6 +47,8 @@ int sessions_open(struct sessions **out, const struct sessions_options *options,
 void sessions_close(struct sessions *sessions);
 
 /* The rest is for the loop. */
+/* It takes the place of the node's session before, which is back if this one is refused before the
+ * next flush: who only claims to be a node must not cut off the true one. */
 void sessions_up(struct sessions *sessions, const struct session_up *up);
 void sessions_down(struct sessions *sessions, uint64_t session);
 void sessions_refuse(struct sessions *sessions, uint64_t session, const char *why);

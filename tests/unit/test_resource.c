@@ -207,6 +207,31 @@ START_TEST(an_operator_ends_a_branch_and_hears_of_it) {
 }
 END_TEST
 
+START_TEST(H4_who_claims_to_be_a_node_does_not_cut_off_the_true_one) {
+    struct scene scene;
+    struct fake_node other = {0};
+    char nodes[64];
+    begin(&scene);
+    fake_node_start(&other, 1, 3);
+    fake_node_stop(&other); /* keeps its port */
+    memset(other.welcome.disk, 0xee, sizeof other.welcome.disk);
+    snprintf(nodes, sizeof nodes, "127.0.0.1:%d,127.0.0.1:%d", scene.node.port, other.port);
+    ck_assert_int_eq(resource_open(&scene.resource, &scene.database.driver,
+                                   &(struct troth_database_options){
+                                       .name = "orders", .nodes = nodes, .scan_ms = 20},
+                                   scene.why, sizeof scene.why),
+                     0);
+    fake_node_expect_sessions(&scene.node, 1);
+    fake_node_start(&other, 1, 4);
+    fake_node_expect_ended(&other, 1);
+    prepare_in_database(&scene, tx(1));
+    ask_to_prepare(&scene, tx(1));
+    expect_vote(&scene, tx(1));
+    finish(&scene);
+    fake_node_stop(&other);
+}
+END_TEST
+
 /* ---- Many threads ---------------------------------------------------------------------------- */
 
 #define THREADS  4
@@ -316,6 +341,7 @@ int main(void) {
             an_enlistment_that_takes_too_long_gives_no_branch_and_its_late_answer_harms_nobody,
             closing_tells_who_waits_and_waits_for_calls_that_are_under_way,
             closing_waits_for_no_node_for_long, an_operator_ends_a_branch_and_hears_of_it,
+            H4_who_claims_to_be_a_node_does_not_cut_off_the_true_one,
             many_threads_and_branches_at_once_all_end,
             stopping_in_the_middle_of_everything_leaves_no_thread_waiting, NULL});
 }
