@@ -119,7 +119,7 @@ struct troth_database {
 
 void *resource_loop(void *database);
 /* Ends the process if it is an error: what a branch waits for would be lost. */
-void resource_check(const struct troth_database *database, int err);
+void resource_check(const struct troth_database *db, int err);
 /* Frees what an item owns that nobody will handle; whoever waits is told CLOSED. */
 void resource_item_release(struct resource_item *item);
 
@@ -127,10 +127,10 @@ void resource_item_release(struct resource_item *item);
  */
 
 /* Starts workers, askers and the lister. TROTH_ERR_NO_MEMORY, _SYSTEM. */
-int resource_threads_start(struct troth_database *database, char *why, size_t why_bytes);
-void resource_threads_stop(struct troth_database *database);
+int resource_threads_start(struct troth_database *db, char *why, size_t why_bytes);
+void resource_threads_stop(struct troth_database *db);
 /* Queues it for a worker, or for an asker. TROTH_ERR_NO_MEMORY. */
-int resource_call(struct troth_database *database, const struct listed_effect *effect);
-int resource_ask(struct troth_database *database, const struct listed_effect *effect);
+int resource_call(struct troth_database *db, const struct listed_effect *effect);
+int resource_ask(struct troth_database *db, const struct listed_effect *effect);
 
 #endif
