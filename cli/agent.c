@@ -91,7 +91,7 @@ int agent_resolve(const struct agent *agent, struct troth_txid txid, bool commit
 /* ---- What the nodes know of its transactions ------------------------------------------------- */
 
 struct known {
-    bool asked; /* some node answered */
+    bool asked_majority;
     enum troth_outcome outcome;
     bool is_known; /* the nodes know it at all, decided or not */
     bool forgotten;
@@ -137,7 +137,7 @@ static void ask_nodes(struct cli *cli, const Troth__V1__AgentBranchesReply *bran
     unsigned asked = 0;
     for (size_t b = 0; b < branches->n_branches && ask.answered > 0; b++) {
         const char *txid = branches->branches[b]->txid;
-        all[b].asked = true;
+        all[b].asked_majority = 2 * ask.answered > ask.n;
         for (size_t i = 0; i < list->n; i++) {
             if (strcmp(list->items[i]->txid, txid) == 0) {
                 take_view(&all[b], list->items[i]);
@@ -171,7 +171,7 @@ static const char *what_ends(const struct agent *agent, const char *state,
     if (known->forgotten) {
         return "nobody: troth tx resolve";
     }
-    if (!known->asked) {
+    if (!known->asked_majority) {
         return "a majority of nodes";
     }
     if (strcmp(state, "enlisted") == 0) {

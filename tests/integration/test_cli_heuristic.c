@@ -340,6 +340,13 @@ START_TEST(an_agent_shows_its_branches_and_what_ends_them) {
     scene_ends(DONE, WORDS("agent", agent.address),
                WORDS("enlisted", "its program, or the transaction's timeout"));
     agent.state = NULL;
+    struct program_run run;
+    char one_of_three[256];
+    snprintf(one_of_three, sizeof one_of_three, "%s,127.0.0.1:1,127.0.0.1:2", scene_node(0));
+    scene_run_with(&run, one_of_three, cluster_shards(scene_cluster()),
+                   WORDS("agent", agent.address));
+    scene_has_words(run.output, WORDS("in doubt", "a majority of nodes"));
+    program_run_release(&run);
     scene_ends(DONE, WORDS("tx", "abort", txid), WORDS("aborted"));
     scene_ends(DONE, WORDS("agent", agent.address), WORDS("aborted", "the agent, in a moment"));
     agent_stop();
