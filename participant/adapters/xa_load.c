@@ -134,7 +134,10 @@ int xa_load(const struct xa_switch_t **out, const char *library, const char *sym
      * which no call of ours reaches. */
     void *handle = dlopen(library, RTLD_LAZY | RTLD_LOCAL | RTLD_NODELETE);
     if (handle == NULL) {
-        snprintf(why, DRIVER_WHY_BYTES, "cannot load the library with the switch: %s", dlerror());
+        snprintf(why, DRIVER_WHY_BYTES,
+                 "cannot load the library with the switch: %.350s; give its path, or set "
+                 "LD_LIBRARY_PATH for what it needs",
+                 dlerror());
         return TROTH_ERR_INVALID;
     }
     void *address = dlsym(handle, name);
