@@ -1,14 +1,12 @@
-#include <errmsg.h>
 #include <mysql.h>
 #include <mysqld_error.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client/tx/tx.h"
 #include "client/tx/tx_session_sql.h"
-#include "participant/adapters/mariadb_dsn.h"
+#include "participant/adapters/mariadb_dial.h"
 
 struct session_mariadb {
     struct tx_session base;
@@ -22,51 +20,11 @@ static struct session_mariadb *self_of(struct tx_session *session) {
 
 /* ---- Dialling -------------------------------------------------------------------------------- */
 
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-/* mysql_init does it, too, but not safely from several threads at once. */
-static void init_library(void) {
-    (void)mysql_library_init(0, NULL, NULL);
-}
-
 static void hang_up(struct session_mariadb *self) {
     if (self->connection != NULL) {
         mysql_close(self->connection);
         self->connection = NULL;
     }
-}
-
-static const char *or_null(const char *text) {
-    return text[0] == '\0' ? NULL : text;
-}
-
-static MYSQL *dial(const struct mariadb_dsn *dsn, char why[TX_WHY_BYTES]) {
-    my_bool verify = dsn->ssl == MARIADB_SSL_VERIFY;
-    my_bool enforce = dsn->ssl != MARIADB_SSL_OFF;
-    pthread_once(&library_once, init_library);
-    MYSQL *session = mysql_init(NULL);
-    if (session == NULL) {
-        snprintf(why, TX_WHY_BYTES, "out of memory");
-        return NULL;
-    }
-    /* No limit for statements: what the program runs may take as long as it does. */
-    mysql_options(session, MYSQL_OPT_CONNECT_TIMEOUT, &dsn->connect_timeout_s);
-    mysql_options(session, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    if (enforce) {
-        mysql_ssl_set(session, or_null(dsn->ssl_key), or_null(dsn->ssl_cert), or_null(dsn->ssl_ca),
-                      NULL, NULL);
-        mysql_options(session, MYSQL_OPT_SSL_ENFORCE, &enforce);
-        mysql_options(session, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-    }
-    const char *host = dsn->host[0] == '\0' ? "127.0.0.1" : dsn->host;
-    if (mysql_real_connect(session, dsn->socket[0] != '\0' ? NULL : host, or_null(dsn->user),
-                           dsn->password, or_null(dsn->database), dsn->port, or_null(dsn->socket),
-                           CLIENT_MULTI_RESULTS) == NULL) {
-        snprintf(why, TX_WHY_BYTES, "cannot connect: %s", mysql_error(session));
-        mysql_close(session);
-        return NULL;
-    }
-    return session;
 }
 
 static int session_open(struct tx_session *session, char why[TX_WHY_BYTES]) {
@@ -75,9 +33,16 @@ static int session_open(struct tx_session *session, char why[TX_WHY_BYTES]) {
     if (mariadb_dsn_parse(session->resource->dsn, &dsn, why, TX_WHY_BYTES) != 0) {
         return TX_FAIL;
     }
-    self->connection = dial(&dsn, why);
+    /* No limit for statements: what the program runs may take as long as it does. */
+    int err = mariadb_dial(&self->connection, &dsn, 0, CLIENT_MULTI_RESULTS);
     explicit_bzero(&dsn, sizeof dsn);
-    return self->connection != NULL ? TX_OK : TX_ERROR;
+    if (err != 0) {
+        snprintf(why, TX_WHY_BYTES, "cannot connect: %s",
+                 self->connection == NULL ? "out of memory" : mysql_error(self->connection));
+        hang_up(self);
+        return TX_ERROR;
+    }
+    return TX_OK;
 }
 
 static int session_close(struct tx_session *session, char why[TX_WHY_BYTES]) {
@@ -118,13 +83,6 @@ static int run_line(void *arg, const char *line, char why[TX_WHY_BYTES]) {
     }
     drain(self->connection);
     return 0;
-}
-
-/* Whether the last error means that nobody knows if the statement was carried out. */
-static bool is_lost(const struct session_mariadb *self) {
-    unsigned error = mysql_errno(self->connection);
-    return (error >= CR_MIN_ERROR && error <= CR_MAX_ERROR) || error == ER_SERVER_SHUTDOWN ||
-           error == ER_CONNECTION_KILLED || error == ER_NORMAL_SHUTDOWN;
 }
 
 /* The branch is not the session's any more: XAER_NOTA, or XAER_RMFAIL, which MariaDB says in the
@@ -178,7 +136,8 @@ static enum tx_vote session_prepare(struct tx_session *session, char why[TX_WHY_
         return TX_VOTE_PREPARED;
     }
     self->was_ended = is_gone(self);
-    bool is_known = !is_lost(self) && !self->was_ended;
+    bool is_lost = mariadb_error_is_loss(mysql_errno(self->connection));
+    bool is_known = !is_lost && !self->was_ended;
     if (!self->was_ended) {
         hang_up(self); /* which rolls back what is not prepared, and lets go of what is */
     }

@@ -1,7 +1,7 @@
-/* mariadb_internal: the MariaDB driver's parts: its sessions (mariadb_session.c), Troth's table in
- * the database (mariadb_rows.c), what makes a server fit (mariadb_check.c), the list and votes
- * (mariadb_look.c), the ends (mariadb_end.c). What of MariaDB's ways they rely on is stated, one
- * by one, by tests/integration/test_mariadb_facts*.c; docs/mariadb.md is for users.
+/* mariadb_internal: the MariaDB driver's parts: its sessions (mariadb_session.c, mariadb_dial.h),
+ * Troth's table in the database (mariadb_rows.c), what makes a server fit (mariadb_check.c), the
+ * list and votes (mariadb_look.c), the ends (mariadb_end.c). What of MariaDB's ways they rely on is
+ * stated, one by one, by tests/integration/test_mariadb_facts*.c; docs/mariadb.md is for users.
  *
  * Evidence: each branch begins with a row in troth.branches (begin_sql), which is part of the
  * branch. So it costs no sync, and it is exact: it can be seen by READ COMMITTED if and only if the
@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "participant/adapters/driver.h"
+#include "participant/adapters/mariadb_dial.h"
 #include "participant/adapters/mariadb_dsn.h"
 
 #define MARIADB_VERSION_MIN  100502 /* a prepared branch survives its session since then */
@@ -61,8 +62,6 @@ int mariadb_run(struct driver_connection *connection, const char *sql, MYSQL_RES
                 char *why, size_t why_bytes);
 /* The server's number of the last error; 0: no session. */
 unsigned mariadb_errno(const struct driver_connection *connection);
-/* Whether a number means that there is no session any more. */
-bool mariadb_error_is_loss(unsigned error);
 /* Whether it means that the branch is not prepared there: XAER_NOTA, or one of XA_RB*. */
 bool mariadb_error_is_gone(unsigned error);
 

@@ -1,10 +1,8 @@
 /* Sessions of the MariaDB driver. libmariadb sends with MSG_NOSIGNAL, so no SIGPIPE comes of it. */
 #include "participant/adapters/mariadb_internal.h"
 
-#include <errmsg.h>
 #include <mysqld_error.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +27,6 @@ unsigned mariadb_version(const char *text) {
     return major * 10000 + minor * 100 + patch;
 }
 
-bool mariadb_error_is_loss(unsigned error) {
-    return (error >= CR_MIN_ERROR && error <= CR_MAX_ERROR) || error == ER_SERVER_SHUTDOWN ||
-           error == ER_CONNECTION_KILLED || error == ER_NORMAL_SHUTDOWN;
-}
-
 bool mariadb_error_is_gone(unsigned error) {
     return error == ER_XAER_NOTA || error == ER_XA_RBROLLBACK || error == ER_XA_RBTIMEOUT ||
            error == ER_XA_RBDEADLOCK;
@@ -52,34 +45,13 @@ void mariadb_hang_up(struct driver_connection *connection) {
 
 /* ---- Dialling -------------------------------------------------------------------------------- */
 
-static const char *or_null(const char *text) {
-    return text[0] == '\0' ? NULL : text;
-}
-
-static void set_options(MYSQL *session, const struct mariadb_dsn *dsn) {
-    my_bool verify = dsn->ssl == MARIADB_SSL_VERIFY;
-    my_bool enforce = dsn->ssl != MARIADB_SSL_OFF;
-    my_bool reconnect = 0; /* a lost session must be seen */
-    mysql_options(session, MYSQL_OPT_CONNECT_TIMEOUT, &dsn->connect_timeout_s);
-    mysql_options(session, MYSQL_OPT_READ_TIMEOUT, &dsn->timeout_s);
-    mysql_options(session, MYSQL_OPT_WRITE_TIMEOUT, &dsn->timeout_s);
-    mysql_options(session, MYSQL_OPT_RECONNECT, &reconnect);
-    mysql_options(session, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    if (enforce) {
-        mysql_ssl_set(session, or_null(dsn->ssl_key), or_null(dsn->ssl_cert), or_null(dsn->ssl_ca),
-                      NULL, NULL);
-        mysql_options(session, MYSQL_OPT_SSL_ENFORCE, &enforce);
-        mysql_options(session, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-    }
-}
-
 /* Where the server is, for people. */
 static const char *address(const struct mariadb_dsn *dsn, char text[MARIADB_DSN_BYTES + 16]) {
     if (dsn->socket[0] != '\0') {
         return dsn->socket;
     }
-    snprintf(text, MARIADB_DSN_BYTES + 16, "%s:%u", dsn->host[0] == '\0' ? "127.0.0.1" : dsn->host,
-             dsn->port);
+    snprintf(text, MARIADB_DSN_BYTES + 16, "%s:%u",
+             dsn->host[0] == '\0' ? MARIADB_HOST_DEFAULT : dsn->host, dsn->port);
     return text;
 }
 
@@ -108,14 +80,6 @@ static int too_old(MYSQL *session, const struct mariadb_dsn *dsn, char *why, siz
     return TROTH_ERR_MISMATCH;
 }
 
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-
-/* Done by mysql_init, too, but not safely from several threads at once. It is never ended, as the
- * program may use the library itself. */
-static void init_library(void) {
-    (void)mysql_library_init(0, NULL, NULL);
-}
-
 /* Whether the server has closed a session that lay idle (wait_timeout, a restart): otherwise it
  * says nothing that it was not asked for. */
 static bool is_stale(MYSQL *session) {
@@ -129,21 +93,13 @@ int mariadb_session(struct driver_connection *connection, char *why, size_t why_
         return 0;
     }
     mariadb_hang_up(connection);
-    pthread_once(&library_once, init_library);
-    MYSQL *session = mysql_init(NULL);
-    if (session == NULL) {
+    MYSQL *session;
+    int err = mariadb_dial(&session, dsn, dsn->timeout_s, 0);
+    if (err == TROTH_ERR_NO_MEMORY) {
         snprintf(why, why_bytes, "out of memory");
-        return TROTH_ERR_NO_MEMORY;
+        return err;
     }
-    set_options(session, dsn);
-    const char *host = dsn->socket[0] != '\0' ? NULL : dsn->host;
-    host = host != NULL && host[0] == '\0' ? "127.0.0.1" : host;
-    int err = 0;
-    if (mysql_real_connect(session, host, or_null(dsn->user), dsn->password, or_null(dsn->database),
-                           dsn->port, or_null(dsn->socket), 0) == NULL) {
-        err = refused(session, dsn, why, why_bytes);
-    }
-    err = err != 0 ? err : too_old(session, dsn, why, why_bytes);
+    err = err != 0 ? refused(session, dsn, why, why_bytes) : too_old(session, dsn, why, why_bytes);
     if (err == 0 && (mysql_query(session, first_sql) != 0 ||
                      (mysql_query(session, second_sql) != 0 &&
                       mysql_errno(session) != ER_UNKNOWN_SYSTEM_VARIABLE))) {
