@@ -135,7 +135,7 @@ END_TEST
 
 START_TEST(a_timeout_rolls_back) {
     both();
-    tx_start(ARGS("open", "timeout=1", "begin", ORDER, "sleep=1100", "info", "commit", "close"));
+    tx_start(ARGS("open", "timeout=1", "begin", ORDER, "outlive", "info", "commit", "close"));
     const char *said = tx_finish();
     ck_assert_ptr_nonnull(strstr(said, "state=1"));
     ck_assert_ptr_nonnull(strstr(said, "commit TX_ROLLBACK\nclose TX_OK\n"));

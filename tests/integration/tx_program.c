@@ -3,15 +3,15 @@
  *
  *     tx_program open begin orders:"INSERT INTO t VALUES (1)" commit close
  *
- *     open begin commit rollback close info        as named
- *     chained unchained logged completed           tx_set_*
+ *     open begin commit rollback close info   as named
+ *     chained unchained logged completed      tx_set_*
  *     timeout=SECONDS
- *     RESOURCE:SQL                                 in this thread's session with that database
- *     work=RMID, unreg=RMID                        crooked_work (tests/lib/crooked_switch.h),
- * ax_unreg wait                                         until its starter says go
- * (tests/lib/tx_fixture.h) sleep=MS thread ... end                               what is between,
- * in another thread; waits for it why                                          what the last call
- * had to say
+ *     RESOURCE:SQL            in this thread's session with that database
+ *     work=RMID, unreg=RMID   crooked_work (tests/lib/crooked_switch.h), ax_unreg
+ *     wait                    until its starter says go (tests/lib/tx_fixture.h)
+ *     outlive                 until the transaction's time is over
+ *     thread ... end          what is between, in another thread; waits for it
+ *     why                     what the last call had to say
  */
 #include <dlfcn.h>
 #include <libpq-fe.h>
@@ -108,6 +108,14 @@ static void wait_for_go(void) {
     unlink(path);
 }
 
+/* Until the transaction's time is over. */
+static void outlive(void) {
+    TXINFO info = {.transaction_state = TX_ACTIVE};
+    while (tx_info(&info) == 1 && info.transaction_state == TX_ACTIVE) {
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+}
+
 /* The calls without an argument. */
 static int call(const char *name) {
     static const struct {
@@ -165,10 +173,8 @@ static char **run(char **args) {
             printf("unreg %d\n", ax_unreg(atoi(arg + 6), TMNOFLAGS));
         } else if (strcmp(arg, "wait") == 0) {
             wait_for_go();
-        } else if (strncmp(arg, "sleep=", 6) == 0) {
-            long ms = atol(arg + 6);
-            nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000},
-                      NULL);
+        } else if (strcmp(arg, "outlive") == 0) {
+            outlive();
         } else if (colon != NULL) {
             snprintf(name, sizeof name, "%.*s", (int)(colon - arg), arg);
             run_sql(name, colon + 1);
