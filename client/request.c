@@ -337,6 +337,7 @@ int request_run(struct troth *t, enum session_request request, uint32_t first, c
         event = (struct session_event){.type = SESSION_TICK};
         if (attempt != NULL) {
             CRASH_POINT(CRASH_CLIENT, "before.answer.", crash_name_of(attempt->request));
+            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been replaced since it was freed
             free(answer->branches);
             *answer = attempt->answer;
             attempt->answer.branches = NULL;
@@ -355,6 +356,7 @@ int request_run(struct troth *t, enum session_request request, uint32_t first, c
     }
     waiter_leave(run.waiter);
     if (!effects.answered) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been replaced since it was freed
         free(answer->branches);
         *answer = (struct request_answer){.err = effects.err};
         explain(&run, answer);

@@ -126,7 +126,7 @@ _Noreturn void participant_die(const struct troth_participant *p, const char *wh
 /* The rest is for the loop, also for participant_foreign.c. */
 void participant_call(struct troth_participant *p, struct troth_txid txid, enum branches_call call,
                       bool after_store);
-void participant_enlisted(struct troth_participant *p, uint64_t request, struct troth_txid txid,
+void participant_enlisted(struct troth_participant *p, uint64_t waiting, struct troth_txid txid,
                           int err, const char *detail);
 void participant_alarm(const struct troth_participant *p, struct troth_txid txid,
                        const char *detail);

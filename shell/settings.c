@@ -186,7 +186,8 @@ static int read_flag(const struct settings *settings, int argc, char *const argv
     *value = arg[n] == '=' ? arg + n + 1 : NULL;
     if (*value == NULL) {
         if (*i + 1 >= argc) {
-            return settings_explain(why, "%.200s needs a value", arg);
+            settings_explain(why, "%.200s needs a value", arg);
+            return TROTH_ERR_INVALID;
         }
         *value = argv[++*i];
     }

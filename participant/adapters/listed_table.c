@@ -204,6 +204,7 @@ void listed_release(struct listed *all) {
     }
     struct origin *origin, *next_origin;
     HASH_ITER(hh, all->origins, origin, next_origin) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the iteration holds the next one
         HASH_DEL(all->origins, origin);
         min_heap_release(&origin->finished);
         free(origin);

@@ -20,24 +20,24 @@ int resource_open(struct troth_database **out, struct driver *driver,
                   const struct troth_database_options *options, char *why, size_t why_bytes);
 
 /* Takes nothing any more: whoever waits is told CLOSED. troth_database_close still has to come. */
-void resource_stop(struct troth_database *database);
+void resource_stop(struct troth_database *db);
 
-const char *resource_kind(const struct troth_database *database);
-const char *resource_cluster(const struct troth_database *database);
-const char *resource_name(const struct troth_database *database);
-uint64_t resource_incarnation(const struct troth_database *database);
+const char *resource_kind(const struct troth_database *db);
+const char *resource_cluster(const struct troth_database *db);
+const char *resource_name(const struct troth_database *db);
+uint64_t resource_incarnation(const struct troth_database *db);
 
 /* How far the branch of one transaction is, and what it did by itself. LISTED_NONE: not known here,
  * or over and forgotten. TROTH_ERR_CLOSED. Any thread. */
-int resource_state(struct troth_database *database, struct troth_txid txid,
-                   enum listed_state *state, enum message_heuristic *heuristic);
+int resource_state(struct troth_database *db, struct troth_txid txid, enum listed_state *state,
+                   enum message_heuristic *heuristic);
 
 /* As troth_database_enlist and _resolve, without waiting: `done` is called once, on the loop, if 0
  * is returned. TROTH_ERR_CLOSED, _NO_MEMORY. */
 typedef void resource_done_fn(void *arg, struct troth_txid txid, int err, const char *detail);
-int resource_enlist(struct troth_database *database, struct troth_txid txid, resource_done_fn *done,
+int resource_enlist(struct troth_database *db, struct troth_txid txid, resource_done_fn *done,
                     void *arg);
-int resource_resolve(struct troth_database *database, struct troth_txid txid, bool commit,
+int resource_resolve(struct troth_database *db, struct troth_txid txid, bool commit,
                      const char *who, resource_done_fn *done, void *arg);
 
 #endif

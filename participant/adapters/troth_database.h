@@ -62,7 +62,7 @@ int troth_xa_open(struct troth_database **out, const struct troth_database_optio
                   const char *library, const char *symbol, const char *open_info,
                   const char *close_info, char *why, size_t why_bytes);
 /* What is prepared stays so, in the database. */
-void troth_database_close(struct troth_database *database);
+void troth_database_close(struct troth_database *db);
 
 struct troth_database_branch {
     char participant[TROTH_GID_NAME_BYTES];
@@ -76,21 +76,20 @@ struct troth_database_branch {
  * (bound already, or commit has begun), _ABORTED (the transaction is over), _UNAVAILABLE (its
  * coordinator can't be reached), _NOT_FOUND, _FORGOTTEN, _TOO_MANY, _CLOSED, _INVALID, _TIMEOUT.
  * Any thread. */
-int troth_database_enlist(struct troth_database *database, struct troth_txid txid,
-                          uint32_t timeout_ms, struct troth_database_branch *branch, char *why,
-                          size_t why_bytes);
+int troth_database_enlist(struct troth_database *db, struct troth_txid txid, uint32_t timeout_ms,
+                          struct troth_database_branch *branch, char *why, size_t why_bytes);
 /* The same without binding it, and without waiting for anybody: for a program that is sure to name
  * every branch that it prepares to Commit. One that it does not name is no part of the transaction:
  * if that commits, the branch stays prepared until an operator ends it. Any thread. */
-void troth_database_branch(struct troth_database *database, struct troth_txid txid,
+void troth_database_branch(struct troth_database *db, struct troth_txid txid,
                            struct troth_database_branch *branch);
 /* The program has seen its prepare succeed: spares the library from looking for it. Any thread. */
-int troth_database_prepared(struct troth_database *database, struct troth_txid txid);
+int troth_database_prepared(struct troth_database *db, struct troth_txid txid);
 
 /* An operator ends a branch in doubt by hand. `who` goes into the records. 0: done, in the
  * database. TROTH_ERR_NOT_FOUND: not prepared there; _STATE: being ended already. Blocks. Any
  * thread. */
-int troth_database_resolve(struct troth_database *database, struct troth_txid txid, bool commit,
+int troth_database_resolve(struct troth_database *db, struct troth_txid txid, bool commit,
                            const char *who, char *why, size_t why_bytes);
 
 struct troth_database_counters {
@@ -102,15 +101,13 @@ struct troth_database_counters {
     uint64_t heuristics;
     bool reachable; /* the database, at the last try */
 };
-void troth_database_counters(struct troth_database *database,
-                             struct troth_database_counters *counters);
+void troth_database_counters(struct troth_database *db, struct troth_database_counters *counters);
 
 /* The branches that are not over, oldest first; not 0 from `each` ends it. `since_ms`: for how long
  * it has been known here. `state`: "enlisted", "voting", "in doubt", "found", "committing", ...;
  * `detail`: what it waits for, or the last error. Any thread. */
 typedef int troth_database_each_fn(void *arg, struct troth_txid txid, const char *state,
                                    uint64_t since_ms, const char *detail);
-int troth_database_branches(struct troth_database *database, troth_database_each_fn *each,
-                            void *arg);
+int troth_database_branches(struct troth_database *db, troth_database_each_fn *each, void *arg);
 
 #endif

@@ -41,14 +41,16 @@ static unsigned run_lines(MYSQL *session, char *text, MYSQL_RES **result) {
     return 0;
 }
 
-static unsigned run(MYSQL *session, const char *format, va_list args, MYSQL_RES **result) {
+__attribute__((format(printf, 2, 0))) static unsigned run(MYSQL *session, const char *format,
+                                                          va_list args, MYSQL_RES **result) {
     char text[4096];
     vsnprintf(text, sizeof text, format, args);
     *result = NULL;
     return run_lines(session, text, result);
 }
 
-static unsigned run_and_drop(MYSQL *session, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static unsigned
+run_and_drop(MYSQL *session, const char *format, va_list args) {
     MYSQL_RES *result;
     unsigned error = run(session, format, args, &result);
     if (result != NULL) {

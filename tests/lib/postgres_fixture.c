@@ -16,7 +16,8 @@ static char why[DATABASE_SERVER_WHY_BYTES];
 
 /* ---- SQL ------------------------------------------------------------------------------------- */
 
-static PGresult *run(PGconn *session, const char *format, va_list args) {
+__attribute__((format(printf, 2, 0))) static PGresult *run(PGconn *session, const char *format,
+                                                           va_list args) {
     char text[2048];
     vsnprintf(text, sizeof text, format, args);
     return PQexec(session, text);
