@@ -203,7 +203,8 @@ static int make_table(struct driver_connection *connection, char why[DRIVER_WHY_
     static const char *const steps[] = {
         "BEGIN",
         "SELECT pg_advisory_xact_lock(hashtext('troth.committed'))",
-        "CREATE SCHEMA IF NOT EXISTS troth",
+        /* IF NOT EXISTS would want the right to create one, also where it is there. */
+        "DO 'BEGIN IF to_regnamespace(''troth'') IS NULL THEN CREATE SCHEMA troth; END IF; END'",
         "CREATE TABLE IF NOT EXISTS troth.committed (gid text COLLATE \"C\" PRIMARY KEY, "
         "xid bigint NOT NULL, at timestamptz NOT NULL DEFAULT now())",
         "COMMENT ON TABLE troth.committed IS 'Branches that Troth was about to commit, in the last "

@@ -218,6 +218,27 @@ START_TEST(without_the_right_to_keep_evidence_ends_work_all_the_same) {
 }
 END_TEST
 
+START_TEST(a_schema_that_was_made_for_the_participant_is_enough_for_evidence) {
+    postgres_fixture_reset();
+    sql(client, "DROP ROLE IF EXISTS plain");
+    sql(client, "CREATE ROLE plain LOGIN");
+    sql(client, "CREATE SCHEMA troth AUTHORIZATION plain");
+    char dsn[1024];
+    char why[DRIVER_WHY_BYTES];
+    struct driver *plain;
+    snprintf(dsn, sizeof dsn, "%s user=plain", database_server_dsn(server));
+    ck_assert_int_eq(postgres_driver_new(&plain, "shop", "orders", dsn, why), 0);
+    struct driver_connection *its = plain->ops->connection_new(plain);
+    ck_assert_msg(plain->ops->check(its, why) == 0, "%s", why);
+    ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM pg_tables WHERE schemaname = 'troth' "
+                                        "AND tablename = 'committed' AND tableowner = 'plain'"),
+                     1);
+    plain->ops->connection_free(its);
+    plain->ops->free(plain);
+    sql(client, "DROP OWNED BY plain");
+}
+END_TEST
+
 START_TEST(evidence_that_cannot_be_written_delays_no_commit_for_long) {
     postgres_fixture_reset();
     prepare(client, 1);
@@ -296,6 +317,7 @@ int main(void) {
         after_a_restart_evidence_tells_our_own_commits_from_others,
         evidence_survives_with_its_commit_though_it_does_not_wait_for_the_disk,
         without_the_right_to_keep_evidence_ends_work_all_the_same,
+        a_schema_that_was_made_for_the_participant_is_enough_for_evidence,
         evidence_that_cannot_be_written_delays_no_commit_for_long,
         what_is_prepared_again_after_its_commit_is_never_committed,
         a_commit_that_met_another_transaction_than_it_voted_for_is_a_hazard,
