@@ -4,6 +4,7 @@
 
 #include "base/troth_err.h"
 #include "rpc/rpc.h"
+#include "troth/v1/agent.pb-c.h"
 
 struct admin {
     struct rpc *rpc;
@@ -67,6 +68,26 @@ Troth__V1__Transaction *admin_get(struct admin *admin, unsigned node, struct tro
     request.txid = troth_txid_format(txid, text);
     return (Troth__V1__Transaction *)call(admin, node, "/troth.v1.Transactions/Get", &request.base,
                                           &troth__v1__transaction__descriptor, timeout_ms);
+}
+
+int64_t admin_agent_nodes(struct admin *admin, const char *address, int64_t timeout_ms) {
+    Troth__V1__AgentDescribeRequest request = TROTH__V1__AGENT_DESCRIBE_REQUEST__INIT;
+    struct rpc_channel *channel = NULL;
+    ProtobufCMessage *reply = NULL;
+    char text[RPC_STATUS_TEXT_MAX];
+    int64_t nodes = -1;
+    if (rpc_channel_new(&channel, admin->rpc, address) != 0) {
+        return -1;
+    }
+    int status =
+        rpc_call_sync(channel, "/troth.v1.Agent/Describe", &request.base,
+                      &troth__v1__agent_describe_reply__descriptor, timeout_ms, true, &reply, text);
+    if (status == RPC_OK) {
+        nodes = ((Troth__V1__AgentDescribeReply *)reply)->nodes_attached;
+        admin_free(reply);
+    }
+    rpc_channel_free(channel);
+    return nodes;
 }
 
 void admin_free(void *message) {

@@ -22,7 +22,10 @@ void admin_release(struct admin *admin);
 Troth__V1__StatusReply *admin_status(struct admin *admin, unsigned node, int64_t timeout_ms);
 Troth__V1__Transaction *admin_get(struct admin *admin, unsigned node, struct troth_txid txid,
                                   int64_t timeout_ms);
-/* Either kind; NULL is let be. */
+/* With how many nodes the agent at `address` has a session, as it says itself; -1 when it does not
+ * answer in time. */
+int64_t admin_agent_nodes(struct admin *admin, const char *address, int64_t timeout_ms);
+/* Either kind of message; NULL is let be. */
 void admin_free(void *message);
 
 #endif

@@ -37,19 +37,36 @@ static bool attached(struct cluster *cluster, unsigned node, const char *shard) 
     return found;
 }
 
-static bool participant_ready(struct cluster *cluster, const struct member *member,
-                              char why[CLUSTER_WHY_BYTES]) {
+/* A node tells of a session before the participant has heard that it has it, and for a moment still
+ * tells of that of a killed one. Agents can be asked themselves. */
+static bool agent_ready(struct cluster *cluster, const struct member *member, unsigned nodes,
+                        char why[CLUSTER_WHY_BYTES]) {
+    int64_t attached_to = admin_agent_nodes(cluster->admin, member->address, 500);
+    if (attached_to < nodes) {
+        cluster_fail(why, 0, "%s itself has sessions with %lld nodes of %u", member->name,
+                     (long long)attached_to, nodes);
+    }
+    return attached_to >= nodes;
+}
+
+static bool participant_ready(struct cluster *cluster, enum cluster_role role,
+                              const struct member *member, char why[CLUSTER_WHY_BYTES]) {
     if (!port_answers(&member->port)) {
         cluster_fail(why, 0, "%s does not listen on %s", member->name, member->address);
         return false;
     }
+    unsigned nodes = 0;
     for (unsigned i = 0; i < cluster->counts[CLUSTER_NODE]; i++) {
-        if (runs(&cluster->members[CLUSTER_NODE][i]) && !attached(cluster, i, member->name)) {
+        if (!runs(&cluster->members[CLUSTER_NODE][i])) {
+            continue;
+        }
+        if (!attached(cluster, i, member->name)) {
             cluster_fail(why, 0, "%s is not attached to node %u", member->name, i + 1);
             return false;
         }
+        nodes++;
     }
-    return true;
+    return role != CLUSTER_AGENT || agent_ready(cluster, member, nodes, why);
 }
 
 /* The end of the log, so that an error shows what the program itself said. */
@@ -85,7 +102,7 @@ int cluster_wait_member_ready(struct cluster *cluster, enum cluster_role role, u
         }
         int64_t left = until - clock_monotonic_ms();
         if (role == CLUSTER_NODE ? node_ready(cluster, index, left < 500 ? left : 500, waits_for)
-                                 : participant_ready(cluster, member, waits_for)) {
+                                 : participant_ready(cluster, role, member, waits_for)) {
             return 0;
         }
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
