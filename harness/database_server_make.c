@@ -34,7 +34,9 @@ static const struct {
     [DATABASE_MARIADB] = {"mariadb-server-core",
                           "mariadbd",
                           "mariadb-install-db",
-                          {"--no-defaults", "--auth-root-authentication-method=normal",
+                          /* --rpm, as Debian's own installation does: root's other way gives a
+                           * program in /usr/lib an owner and permissions. */
+                          {"--no-defaults", "--rpm", "--auth-root-authentication-method=normal",
                            "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=24M",
                            NULL}},
 };
