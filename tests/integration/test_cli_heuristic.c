@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,11 +74,12 @@ static struct {
     char address[64];
     char txid[SCENE_TXID_BYTES]; /* of the only branch */
     char gid[TROTH_GID_BYTES];
-    const char *state; /* NULL: in doubt */
-    unsigned resolved;
+    _Atomic(const char *) state; /* NULL: in doubt */
+    atomic_int refuses;          /* with this status; 0: it does not */
+    /* The last, written on a thread of gRPC's; the count comes last, and is read first. */
     int outcome;
     char who[65];
-    int refuses; /* with this status; 0: it does not */
+    atomic_uint resolved;
 } agent;
 
 static void describe(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
@@ -120,9 +122,9 @@ static void on_resolve(void *arg, struct rpc_call *call, const uint8_t *bytes, s
     if (agent.refuses != 0) {
         rpc_call_fail(call, agent.refuses, "nothing is prepared under it");
     } else {
-        agent.resolved++;
         agent.outcome = (int)request->outcome;
         snprintf(agent.who, sizeof agent.who, "%s", request->who);
+        agent.resolved++;
         snprintf(detail, sizeof detail, "by hand: %s", request->who);
         for (unsigned i = 0; i < NODES; i++) {
             report(i, request->txid,

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/troth_err.h"
+#include "tests/lib/cluster_fixture.h"
 #include "tests/lib/database_tx.h"
-#include "tests/lib/suite.h"
 
 #define POSTGRES DATABASE_POSTGRES
 #define MARIADB  DATABASE_MARIADB
@@ -318,7 +318,7 @@ START_TEST(H8_a_prepare_whose_connection_dropped_lands_late_without_harm) {
 END_TEST
 
 int main(void) {
-    return suite_run(
+    return fixture_suite_run(
         "database_faults",
         (const TTest *[]){postgres_mariadb_and_a_shard_commit_together_and_abort_together,
                           a_lone_database_commits_in_two_phases,

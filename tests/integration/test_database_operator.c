@@ -3,11 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/troth_err.h"
 #include "shell/clock.h"
+#include "tests/lib/cluster_fixture.h"
 #include "tests/lib/database_tx.h"
-#include "tests/lib/suite.h"
 
 #define POSTGRES  DATABASE_POSTGRES
 #define MARIADB   DATABASE_MARIADB
@@ -174,12 +175,13 @@ START_TEST(L3_thousands_of_leftovers_at_start_up_are_resolved_while_new_work_goe
         }
         troth_txid_format(txid, text);
         snprintf(sql, sizeof sql,
-                 "BEGIN\nINSERT INTO marks VALUES ('%s')\n"
+                 "BEGIN; INSERT INTO marks VALUES ('%s'); "
                  "PREPARE TRANSACTION 'troth:troth:%s:postgres'",
                  text, text);
         ck_assert_msg(sql_run(desk.world.sessions[POSTGRES], sql, NULL, tx.why) == 0, "%s", tx.why);
     }
     ck_assert_msg(cluster_start(desk.world.cluster, CLUSTER_AGENT, POSTGRES, why) == 0, "%s", why);
+    database_world_ready(&desk.world); /* it listens before it has a session with each node */
     database_tx_begin(&desk, &tx, 0);
     database_tx_both(&tx);
     ck_assert_int_eq(database_tx_commit(&tx), TROTH_COMMITTED);
@@ -188,6 +190,7 @@ START_TEST(L3_thousands_of_leftovers_at_start_up_are_resolved_while_new_work_goe
     int64_t n;
     while ((n = database_world_number(&desk.world, POSTGRES, left)) > LEFTOVERS / 100) {
         ck_assert_msg(clock_monotonic_ms() < until_ms, "%lld are left", (long long)n);
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
     ck_assert_int_eq(n, LEFTOVERS / 100);
     for (int i = 0; i < LEFTOVERS; i += 100) {
@@ -242,7 +245,7 @@ START_TEST(a_second_agent_of_one_name_waits_until_the_first_is_gone) {
 END_TEST
 
 int main(void) {
-    return suite_run(
+    return fixture_suite_run(
         "database_operator",
         (const TTest *[]){H7_a_dbas_own_rollback_prepared_is_a_heuristic_that_all_nodes_keep,
                           a_dbas_own_commit_prepared_is_a_heuristic_even_if_it_agrees,
