@@ -246,6 +246,20 @@ static void look(struct world *world) {
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
+/* Unless a later turn has taken its place. */
+static void wake(struct host *host, uint64_t turn) {
+    if (host->wake_turn == turn) {
+        host->wake_us = INT64_MAX;
+        host_run(host);
+    }
+}
+
+static void resume(struct world *world, struct host *host) {
+    host->paused = false;
+    world_see_process(world, SIGHT_RESUME, host->self, 0);
+    host_run(host);
+}
+
 static void handle(struct world *world, const struct event *event) {
     struct host *host = event->a < WORLD_PROCESSES ? world->hosts[event->a] : NULL;
     bool current = host != NULL && host->epoch == event->id;
@@ -255,10 +269,7 @@ static void handle(struct world *world, const struct event *event) {
         net_arrive(world, event->packet);
         break;
     case EVENT_WAKE:
-        if (host->wake_turn == event->id) {
-            host->wake_us = INT64_MAX;
-            host_run(host);
-        }
+        wake(host, event->id);
         break;
     case EVENT_SYNCED:
         if (current && host->paused) {
@@ -288,9 +299,7 @@ static void handle(struct world *world, const struct event *event) {
         break;
     case EVENT_RESUME:
         if (current && host->paused) {
-            host->paused = false;
-            world_see_process(world, SIGHT_RESUME, host->self, 0);
-            host_run(host);
+            resume(world, host);
         }
         break;
     case EVENT_MEND:
