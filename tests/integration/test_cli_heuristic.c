@@ -161,7 +161,8 @@ static void agent_stop(void) {
 /* Polls until the list has so many. To be freed with json_object_put. */
 static struct json_object *list_of(size_t n) {
     for (int tries = 0;; tries++) {
-        struct json_object *list = scene_json(WORDS("tx", "list", "--heuristic", "--json"));
+        struct json_object *list =
+            scene_json(WORDS("tx", "list", "--heuristic", "--json", "--timeout-ms", "30000"));
         if (json_object_array_length(list) == n) {
             return list;
         }
@@ -227,7 +228,7 @@ START_TEST(what_one_node_heard_of_is_listed_with_who_when_and_what_and_survives_
     ck_assert_int_eq(json_object_get_int(json_member(found, "nodes")), 1);
     ck_assert_int_eq(strncmp(text_of(found, "since"), "20", 2), 0);
     json_object_put(list);
-    scene_ends(DONE, WORDS("tx", "list", "--heuristic"),
+    scene_ends(DONE, WORDS("tx", "list", "--heuristic", "--timeout-ms", "30000"),
                WORDS(txid, "orders", "commit", "aborted", "COMMIT PREPARED by bob", "SINCE"));
     scene_ends(DONE, WORDS("status"), WORDS("HEURISTICS", "see: troth tx list --heuristic"));
     forget_all(txid);
@@ -330,16 +331,17 @@ START_TEST(an_agent_shows_its_branches_and_what_ends_them) {
     char txid[SCENE_TXID_BYTES];
     scene_cli_begin(1, txid);
     agent_start(txid);
-    scene_ends(DONE, WORDS("agent", agent.address),
+    scene_ends(DONE, WORDS("agent", agent.address, "--timeout-ms", "30000"),
                WORDS("participant  orders (postgres), cluster troth", "reachable", "in doubt",
                      "61.5", "undecided", "node 2 leads", agent.gid, "waits for its outcome"));
-    struct json_object *shown = scene_json(WORDS("agent", agent.address, "--json"));
+    struct json_object *shown =
+        scene_json(WORDS("agent", agent.address, "--json", "--timeout-ms", "30000"));
     struct json_object *branch = json_find(json_member(shown, "branches"), "txid", txid);
     ck_assert_str_eq(text_of(branch, "state"), "in doubt");
     ck_assert_str_eq(text_of(branch, "outcome"), "undecided");
     json_object_put(shown);
     agent.state = "enlisted";
-    scene_ends(DONE, WORDS("agent", agent.address),
+    scene_ends(DONE, WORDS("agent", agent.address, "--timeout-ms", "30000"),
                WORDS("enlisted", "its program, or the transaction's timeout"));
     agent.state = NULL;
     struct program_run run;
@@ -350,7 +352,8 @@ START_TEST(an_agent_shows_its_branches_and_what_ends_them) {
     scene_has_words(run.output, WORDS("in doubt", "a majority of nodes"));
     program_run_release(&run);
     scene_ends(DONE, WORDS("tx", "abort", txid), WORDS("aborted"));
-    scene_ends(DONE, WORDS("agent", agent.address), WORDS("aborted", "the agent, in a moment"));
+    scene_ends(DONE, WORDS("agent", agent.address, "--timeout-ms", "30000"),
+               WORDS("aborted", "the agent, in a moment"));
     agent_stop();
     scene_ends(NO_CONTACT, WORDS("agent", agent.address), WORDS("Check that troth-agent runs"));
     scene_ends(NO_CONTACT, WORDS("agent", scene_node(0)), WORDS("does not answer as an agent"));
