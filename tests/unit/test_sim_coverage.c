@@ -298,8 +298,9 @@ END_TEST
 
 START_TEST(what_must_not_be_is_named_apart) {
     fresh();
-    made_happens(&made,
-                 (struct sight){.kind = SIGHT_HAZARD, .at_us = 310, .who = made_rm(0), .tx = TX});
+    struct speech ack = outcome_of(SAY_ACK, OUTCOME_COMMITTED);
+    ack.hazard = true;
+    made_say(&made, 310, made_rm(0), made_node(1), 10, ack);
     look();
     char *text = NULL;
     size_t bytes = 0;
