@@ -18,8 +18,10 @@ struct troth_node {
     const char *address;
     atomic_uint id; /* the node's, once one of its answers told it; 0: not known */
 };
+struct requests;
 struct troth {
     struct rpc *rpc;
+    struct requests *requests; /* that are under way */
     struct addresses addresses;
     uint32_t n_nodes;
     struct troth_node nodes[SESSION_NODES_MAX];

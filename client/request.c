@@ -6,66 +6,38 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <uthash.h>
 
+#include "base/heap.h"
+#include "client/ask.h"
 #include "shell/clock.h"
 #include "shell/crash_point.h"
 
-/* One call to one node. It queues itself at its request when it is answered. */
-struct attempt {
-    struct waiter *waiter;
-    struct attempt *next;
-    enum session_request request;
-    struct request_answer answer;
+struct request {
+    uint64_t number;
+    struct heap_item timer; /* first by session's tick */
+    struct request_what what;
+    struct request_end end;
+    struct session session;
+    char trouble[TROTH_TEXT_BYTES]; /* the last failure, for the error's text */
+    UT_hash_handle hh;
+    struct troth_branch branches[]; /* then their names */
 };
 
-/* What the calls share with the thread that waits; whoever is last frees it: a silent node's call
- * may end long after the request is over. */
-struct waiter {
+struct requests {
+    struct troth *troth;
+    pthread_t thread; /* the timers' */
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    struct attempt *answered; /* the newest first */
-    bool over;                /* nobody waits any more */
-    unsigned references;
+    pthread_cond_t changed; /* the timers' thread sleeps too long, or is to end */
+    struct min_heap timers;
+    int64_t sleeps_until_ms;
+    struct request *by_number;
+    uint64_t next_number;
+    bool closed;
 };
 
-int client_err_of_status(int status) {
-    switch (status) {
-    case RPC_OK:
-        return 0;
-    case RPC_INVALID_ARGUMENT:
-        return TROTH_ERR_INVALID;
-    case RPC_NOT_FOUND:
-        return TROTH_ERR_NOT_FOUND;
-    case RPC_OUT_OF_RANGE:
-        return TROTH_ERR_FORGOTTEN;
-    case RPC_FAILED_PRECONDITION:
-        return TROTH_ERR_STATE;
-    case RPC_ABORTED:
-        return TROTH_ERR_ABORTED;
-    case RPC_RESOURCE_EXHAUSTED:
-        return TROTH_ERR_TOO_MANY;
-    case RPC_DEADLINE_EXCEEDED:
-        return TROTH_ERR_TIMEOUT;
-    default:
-        return TROTH_ERR_UNAVAILABLE;
-    }
-}
-
-static const char *method_of(enum session_request request) {
-    switch (request) {
-    case SESSION_BEGIN:
-        return "/troth.v1.Transactions/Begin";
-    case SESSION_ENLIST:
-        return "/troth.v1.Transactions/Enlist";
-    case SESSION_COMMIT:
-        return "/troth.v1.Transactions/Commit";
-    case SESSION_ABORT:
-        return "/troth.v1.Transactions/Abort";
-    case SESSION_GET:
-        return "/troth.v1.Transactions/Get";
-    }
-    return "";
-}
+#define REQUEST_OF_TIMER(item)                                                                     \
+    ((struct request *)(void *)((char *)(item)-offsetof(struct request, timer)))
 
 #ifdef TROTH_CRASH_POINTS
 static const char *crash_name_of(enum session_request request) {
@@ -85,216 +57,62 @@ static const char *crash_name_of(enum session_request request) {
 }
 #endif
 
-/* ---- Reading replies ------------------------------------------------------------------------- */
-
-static enum troth_outcome outcome_of(Troth__V1__Outcome outcome) {
-    if (outcome == TROTH__V1__OUTCOME__OUTCOME_COMMITTED) {
-        return TROTH_COMMITTED;
-    }
-    /* A number that a later version invented is no outcome to us. */
-    return outcome == TROTH__V1__OUTCOME__OUTCOME_ABORTED ? TROTH_ABORTED : TROTH_OUTCOME_NONE;
+/* A question's number tells the request, and whether it is a probe. */
+static uint64_t question_of(const struct request *request, bool is_probe) {
+    return request->number << 1 | (is_probe ? 1 : 0);
 }
 
-static bool read_begin(struct request_answer *answer, const uint8_t *bytes, size_t n) {
-    Troth__V1__BeginReply *reply = troth__v1__begin_reply__unpack(NULL, n, bytes);
-    bool ok = reply != NULL && troth_txid_parse(reply->txid, &answer->txid) == 0;
-    if (ok) {
-        answer->node_id = reply->node;
-    }
-    if (reply != NULL) {
-        troth__v1__begin_reply__free_unpacked(reply, NULL);
-    }
-    return ok;
-}
+/* ---- A request's memory ---------------------------------------------------------------------- */
 
-static bool read_outcome(struct request_answer *answer, const uint8_t *bytes, size_t n) {
-    Troth__V1__OutcomeReply *reply = troth__v1__outcome_reply__unpack(NULL, n, bytes);
-    if (reply == NULL) {
-        return false;
+static struct request *request_new(struct troth *t, const struct request_what *what,
+                                   const struct request_end *end) {
+    size_t names = 0;
+    for (size_t i = 0; i < what->n_branches; i++) {
+        names += strlen(what->branches[i].participant) + 1;
     }
-    answer->outcome = outcome_of(reply->outcome);
-    answer->reason = (int)reply->reason;
-    snprintf(answer->detail, sizeof answer->detail, "%s", reply->detail);
-    troth__v1__outcome_reply__free_unpacked(reply, NULL);
-    return true;
-}
-
-static char *names_of(const Troth__V1__Transaction *reply) {
-    size_t bytes = 1;
-    for (size_t i = 0; i < reply->n_branches; i++) {
-        const Troth__V1__Branch *branch = reply->branches[i]->branch;
-        bytes += branch != NULL ? strlen(branch->participant) + 1 : 0;
-    }
-    char *names = reply->n_branches == 0 ? NULL : calloc(1, bytes);
-    for (size_t i = 0; names != NULL && i < reply->n_branches; i++) {
-        const Troth__V1__Branch *branch = reply->branches[i]->branch;
-        if (branch != NULL) {
-            strcat(strcat(names, branch->participant), ",");
-        }
-    }
-    return names;
-}
-
-static bool read_transaction(struct request_answer *answer, const uint8_t *bytes, size_t n) {
-    Troth__V1__Transaction *reply = troth__v1__transaction__unpack(NULL, n, bytes);
-    if (reply == NULL) {
-        return false;
-    }
-    answer->outcome = outcome_of(reply->outcome);
-    answer->reason = (int)reply->reason;
-    snprintf(answer->detail, sizeof answer->detail, "%s", reply->detail);
-    answer->branches = names_of(reply);
-    troth__v1__transaction__free_unpacked(reply, NULL);
-    return true;
-}
-
-static bool read_reply(struct attempt *attempt, const uint8_t *bytes, size_t n) {
-    switch (attempt->request) {
-    case SESSION_BEGIN:
-        return read_begin(&attempt->answer, bytes, n);
-    case SESSION_ENLIST:
-        return true;
-    case SESSION_COMMIT:
-    case SESSION_ABORT:
-        return read_outcome(&attempt->answer, bytes, n);
-    case SESSION_GET:
-        return read_transaction(&attempt->answer, bytes, n);
-    }
-    return false;
-}
-
-/* ---- Waiting --------------------------------------------------------------------------------- */
-
-static struct waiter *waiter_new(void) {
-    struct waiter *waiter = calloc(1, sizeof *waiter);
-    if (waiter == NULL) {
+    size_t branches = what->n_branches * sizeof *what->branches;
+    struct request *request = malloc(sizeof *request + branches + names);
+    if (request == NULL) {
         return NULL;
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&waiter->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&waiter->mutex, NULL);
-    waiter->references = 1;
-    return waiter;
+    memset(request, 0, sizeof *request);
+    request->what = *what;
+    request->what.branches = request->branches;
+    request->end = *end;
+    char *name = (char *)&request->branches[what->n_branches];
+    for (size_t i = 0; i < what->n_branches; i++) {
+        request->branches[i] = what->branches[i];
+        request->branches[i].participant = name;
+        name = stpcpy(name, what->branches[i].participant) + 1;
+    }
+    session_init(&request->session,
+                 &(struct session_options){
+                     .request = what->request,
+                     .nodes = t->n_nodes,
+                     .first = what->first,
+                     .attempt_ms = t->attempt_ms,
+                     .timeout_ms = what->timeout_ms == 0 ? t->timeout_ms : what->timeout_ms,
+                 });
+    return request;
 }
 
-/* With the mutex held, which is let go. */
-static void waiter_release(struct waiter *waiter) {
-    bool last = --waiter->references == 0;
-    pthread_mutex_unlock(&waiter->mutex);
-    if (last) {
-        pthread_cond_destroy(&waiter->changed);
-        pthread_mutex_destroy(&waiter->mutex);
-        free(waiter);
-    }
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
+static void put(struct requests *requests, struct request *request) {
+    request->number = ++requests->next_number;
+    HASH_ADD(hh, requests->by_number, number, sizeof request->number, request);
 }
 
-static void attempt_free(struct attempt *attempt) {
-    free(attempt->answer.branches);
-    free(attempt);
+static void take_out(struct requests *requests, struct request *request) {
+    HASH_DELETE(hh, requests->by_number, request);
+    min_heap_remove(&requests->timers, &request->timer);
 }
 
-static void on_answer(void *arg, int status, const char *text, const uint8_t *bytes, size_t n) {
-    struct attempt *attempt = arg;
-    struct request_answer *answer = &attempt->answer;
-    answer->err = client_err_of_status(status);
-    if (status != RPC_OK) {
-        snprintf(answer->detail, sizeof answer->detail, "%s: %s", rpc_status_name(status), text);
-    } else if (!read_reply(attempt, bytes, n)) {
-        answer->err = TROTH_ERR_UNAVAILABLE;
-        snprintf(answer->detail, sizeof answer->detail, "the reply cannot be read");
-    }
-    struct waiter *waiter = attempt->waiter;
-    pthread_mutex_lock(&waiter->mutex);
-    if (waiter->over) {
-        attempt_free(attempt);
-    } else {
-        attempt->next = waiter->answered;
-        waiter->answered = attempt;
-        pthread_cond_signal(&waiter->changed);
-    }
-    waiter_release(waiter);
-}
+/* ---- The end --------------------------------------------------------------------------------- */
 
-/* The next answer, or NULL when `until_ms` is reached. */
-static struct attempt *wait_for_answer(struct waiter *waiter, int64_t until_ms) {
-    struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-    pthread_mutex_lock(&waiter->mutex);
-    int timed_out = 0;
-    while (waiter->answered == NULL && timed_out == 0) {
-        timed_out = pthread_cond_timedwait(&waiter->changed, &waiter->mutex, &until);
-    }
-    struct attempt *attempt = waiter->answered;
-    if (attempt != NULL) {
-        waiter->answered = attempt->next;
-    }
-    pthread_mutex_unlock(&waiter->mutex);
-    return attempt;
-}
-
-/* Nobody waits any more: later answers free themselves. */
-static void waiter_leave(struct waiter *waiter) {
-    pthread_mutex_lock(&waiter->mutex);
-    waiter->over = true;
-    for (struct attempt *next, *attempt = waiter->answered; attempt != NULL; attempt = next) {
-        next = attempt->next;
-        attempt_free(attempt);
-    }
-    waiter_release(waiter);
-}
-
-/* ---- Running --------------------------------------------------------------------------------- */
-
-struct run {
-    struct troth *troth;
-    struct waiter *waiter;
-    struct session session;
-    const ProtobufCMessage *message;
-    Troth__V1__GetRequest probe;
-    char trouble[TROTH_TEXT_BYTES]; /* the last failure, for the error's text */
-};
-
-static void start_attempt(struct run *run, const struct session_ask *ask) {
-    struct attempt *attempt = calloc(1, sizeof *attempt);
-    if (attempt == NULL) {
-        return; /* as if the request were lost on its way */
-    }
-    attempt->waiter = run->waiter;
-    attempt->request = ask->request;
-    attempt->answer.node = ask->node;
-    const ProtobufCMessage *message =
-        ask->request == run->session.options.request ? run->message : &run->probe.base;
-    int64_t left_ms = run->session.deadline_ms - clock_monotonic_ms();
-    pthread_mutex_lock(&run->waiter->mutex);
-    run->waiter->references++;
-    pthread_mutex_unlock(&run->waiter->mutex);
-    CRASH_POINT(CRASH_CLIENT, "before.ask.", crash_name_of(ask->request));
-    int err = rpc_call_async(run->troth->nodes[ask->node].channel, method_of(ask->request), message,
-                             left_ms > 0 ? left_ms : 1, false, on_answer, attempt);
-    CRASH_POINT_AT(CRASH_CLIENT, CRASH_SENT, "after.ask.", crash_name_of(ask->request));
-    if (err != 0) {
-        int status = err == TROTH_ERR_TOO_LARGE ? RPC_INVALID_ARGUMENT : RPC_UNAVAILABLE;
-        on_answer(attempt, status, troth_err_text(err), NULL, 0);
-    }
-}
-
-/* One event through the session; true once it is done. */
-static bool step(struct run *run, struct session_event *event, struct session_effects *effects) {
-    event->now_ms = clock_monotonic_ms();
-    clock_random(&event->random, sizeof event->random);
-    session_step(&run->session, event, effects);
-    for (uint32_t i = 0; i < effects->n_asks; i++) {
-        start_attempt(run, &effects->asks[i]);
-    }
-    return effects->done;
-}
-
-static void explain(const struct run *run, struct request_answer *answer) {
-    const struct session_options *options = &run->session.options;
+static void explain(const struct request *request, struct request_answer *answer) {
+    const struct session_options *options = &request->session.options;
     const char *name = session_request_name(options->request);
-    const char *trouble = run->trouble[0] == '\0' ? "no node said why" : run->trouble;
+    const char *trouble = request->trouble[0] == '\0' ? "no node said why" : request->trouble;
     size_t size = sizeof answer->detail;
     if (answer->err == TROTH_ERR_TIMEOUT) {
         snprintf(answer->detail, size,
@@ -310,57 +128,269 @@ static void explain(const struct run *run, struct request_answer *answer) {
     }
 }
 
-int request_run(struct troth *t, enum session_request request, uint32_t first, const char *txid,
-                const ProtobufCMessage *message, uint32_t timeout_ms,
-                struct request_answer *answer) {
-    *answer = (struct request_answer){.err = TROTH_ERR_NO_MEMORY};
-    struct run run = {.troth = t, .message = message, .waiter = waiter_new()};
-    if (run.waiter == NULL) {
-        return answer->err;
+static void end_with(const struct request_end *end, int err) {
+    struct request_answer answer = {.err = err};
+    snprintf(answer.detail, sizeof answer.detail, "%s", troth_err_text(err));
+    end->fn(end, &answer);
+}
+
+/* The request is out of the tables, and the lock is not held. */
+static void finish(struct request *request, const struct session_effects *effects,
+                   struct request_answer *answer) {
+    struct request_answer none = {.err = effects->err};
+    if (!effects->answered) {
+        explain(request, &none);
+        answer = &none;
     }
-    troth__v1__get_request__init(&run.probe);
-    if (txid != NULL) {
-        run.probe.txid = (char *)(uintptr_t)txid;
-    }
-    session_init(&run.session, &(struct session_options){
-                                   .request = request,
-                                   .nodes = t->n_nodes,
-                                   .first = first,
-                                   .attempt_ms = t->attempt_ms,
-                                   .timeout_ms = timeout_ms == 0 ? t->timeout_ms : timeout_ms,
-                               });
-    struct session_effects effects;
-    struct session_event event = {.type = SESSION_START};
-    bool done = step(&run, &event, &effects);
-    while (!done) {
-        struct attempt *attempt = wait_for_answer(run.waiter, effects.tick_ms);
-        event = (struct session_event){.type = SESSION_TICK};
-        if (attempt != NULL) {
-            CRASH_POINT(CRASH_CLIENT, "before.answer.", crash_name_of(attempt->request));
-            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been replaced since it was freed
-            free(answer->branches);
-            *answer = attempt->answer;
-            attempt->answer.branches = NULL;
-            event = (struct session_event){.type = SESSION_REPLY,
-                                           .node = answer->node,
-                                           .request = attempt->request,
-                                           .err = answer->err,
-                                           .decided = answer->outcome != TROTH_OUTCOME_NONE};
-            attempt_free(attempt);
-            if (answer->err != 0) {
-                snprintf(run.trouble, sizeof run.trouble, "%.200s: %.280s",
-                         t->nodes[answer->node].address, answer->detail);
-            }
+    CRASH_POINT(CRASH_CLIENT, "after.answer.", crash_name_of(request->what.request));
+    request->end.fn(&request->end, answer);
+    free(request);
+}
+
+/* ---- Stepping, with the lock held ------------------------------------------------------------ */
+
+static void on_failed(const struct requests *requests, struct request *request, uint32_t node,
+                      const char *detail) {
+    snprintf(request->trouble, sizeof request->trouble, "%.200s: %.280s",
+             requests->troth->nodes[node].address, detail);
+}
+
+static int ask(struct requests *requests, struct request *request, const struct session_ask *ask) {
+    enum session_request kind = ask->request;
+    int64_t left_ms = request->session.deadline_ms - clock_monotonic_ms();
+    CRASH_POINT(CRASH_CLIENT, "before.ask.", crash_name_of(kind));
+    int err =
+        ask_node(requests->troth, ask->node, question_of(request, kind != request->what.request),
+                 &request->what, kind, left_ms > 0 ? left_ms : 1);
+    CRASH_POINT_AT(CRASH_CLIENT, CRASH_SENT, "after.ask.", crash_name_of(kind));
+    return err;
+}
+
+/* One event through the session; what can't be asked is an answer of its own. So it goes as deep as
+ * there are nodes, at most: who failed is not asked again at once. */
+static void step(struct requests *requests, struct request *request, struct session_event *event,
+                 struct session_effects *effects) {
+    event->now_ms = clock_monotonic_ms();
+    clock_random(&event->random, sizeof event->random);
+    session_step(&request->session, event, effects);
+    uint32_t n_asks = effects->n_asks;
+    for (uint32_t i = 0; i < n_asks && !effects->done; i++) {
+        struct session_ask asked = effects->asks[i];
+        int err = ask(requests, request, &asked);
+        if (err == 0) {
+            continue;
         }
-        done = step(&run, &event, &effects);
+        on_failed(requests, request, asked.node, troth_err_text(err));
+        struct session_effects more;
+        struct session_event failed = {.type = SESSION_REPLY,
+                                       .node = asked.node,
+                                       .request = asked.request,
+                                       .err = err == TROTH_ERR_TOO_LARGE ? TROTH_ERR_INVALID
+                                                                         : TROTH_ERR_UNAVAILABLE};
+        step(requests, request, &failed, &more);
+        if (more.done) {
+            *effects = more;
+            effects->answered = false; /* there is no reply to show */
+        } else {
+            effects->tick_ms = more.tick_ms;
+        }
     }
-    waiter_leave(run.waiter);
-    if (!effects.answered) {
-        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has been replaced since it was freed
-        free(answer->branches);
-        *answer = (struct request_answer){.err = effects.err};
-        explain(&run, answer);
+}
+
+/* Comes back at the session's next tick, or takes the request out. False: it is to be finished. */
+static bool go_on(struct requests *requests, struct request *request,
+                  const struct session_effects *effects) {
+    if (effects->done) {
+        take_out(requests, request);
+        return false;
     }
-    CRASH_POINT(CRASH_CLIENT, "after.answer.", crash_name_of(request));
+    /* It has been in the heap since its start, so this can't fail. */
+    min_heap_set(&requests->timers, &request->timer, effects->tick_ms);
+    if (effects->tick_ms < requests->sleeps_until_ms) {
+        pthread_cond_signal(&requests->changed);
+    }
+    return true;
+}
+
+/* ---- Events ---------------------------------------------------------------------------------- */
+
+void request_start(struct troth *t, const struct request_what *what,
+                   const struct request_end *end) {
+    struct requests *requests = t->requests;
+    struct request *request = request_new(t, what, end);
+    struct session_effects effects;
+    if (request == NULL) {
+        end_with(end, TROTH_ERR_NO_MEMORY);
+        return;
+    }
+    pthread_mutex_lock(&requests->mutex);
+    int err = requests->closed ? TROTH_ERR_CLOSED
+                               : min_heap_set(&requests->timers, &request->timer, INT64_MAX);
+    if (err != 0) {
+        pthread_mutex_unlock(&requests->mutex);
+        free(request);
+        end_with(end, err);
+        return;
+    }
+    put(requests, request);
+    step(requests, request, &(struct session_event){.type = SESSION_START}, &effects);
+    bool goes_on = go_on(requests, request, &effects);
+    pthread_mutex_unlock(&requests->mutex);
+    if (!goes_on) {
+        finish(request, &effects, NULL);
+    }
+}
+
+void requests_answer(struct requests *requests, uint64_t number, struct request_answer *answer) {
+    struct request *request;
+    struct session_effects effects;
+    bool goes_on = true;
+    uint64_t of = number >> 1;
+    pthread_mutex_lock(&requests->mutex);
+    HASH_FIND(hh, requests->by_number, &of, sizeof of, request);
+    if (request != NULL) {
+        enum session_request kind = (number & 1) != 0 ? SESSION_GET : request->what.request;
+        CRASH_POINT(CRASH_CLIENT, "before.answer.", crash_name_of(kind));
+        if (answer->err != 0) {
+            on_failed(requests, request, answer->node, answer->detail);
+        }
+        step(requests, request,
+             &(struct session_event){.type = SESSION_REPLY,
+                                     .node = answer->node,
+                                     .request = kind,
+                                     .err = answer->err,
+                                     .decided = answer->outcome != TROTH_OUTCOME_NONE},
+             &effects);
+        goes_on = go_on(requests, request, &effects);
+    }
+    pthread_mutex_unlock(&requests->mutex);
+    if (!goes_on) {
+        finish(request, &effects, answer);
+    }
+    free(answer->branches);
+    answer->branches = NULL;
+}
+
+/* The lock is held, and let go while requests end. */
+static void run_timers(struct requests *requests) {
+    struct heap_item *first;
+    int64_t now_ms = clock_monotonic_ms();
+    while (!requests->closed && (first = min_heap_first(&requests->timers)) != NULL &&
+           first->key <= now_ms) {
+        struct request *request = REQUEST_OF_TIMER(first);
+        struct session_effects effects;
+        step(requests, request, &(struct session_event){.type = SESSION_TICK}, &effects);
+        if (!go_on(requests, request, &effects)) {
+            pthread_mutex_unlock(&requests->mutex);
+            finish(request, &effects, NULL);
+            pthread_mutex_lock(&requests->mutex);
+        }
+    }
+}
+
+static void *timers_main(void *arg) {
+    struct requests *requests = arg;
+    pthread_mutex_lock(&requests->mutex);
+    while (!requests->closed) {
+        run_timers(requests);
+        const struct heap_item *first = min_heap_first(&requests->timers);
+        int64_t until_ms = first == NULL ? INT64_MAX : first->key;
+        if (requests->closed || until_ms <= clock_monotonic_ms()) {
+            continue;
+        }
+        requests->sleeps_until_ms = until_ms;
+        if (until_ms == INT64_MAX) {
+            pthread_cond_wait(&requests->changed, &requests->mutex);
+        } else {
+            struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                                     .tv_nsec = (long)(until_ms % 1000) * 1000000};
+            pthread_cond_timedwait(&requests->changed, &requests->mutex, &until);
+        }
+        requests->sleeps_until_ms = 0;
+    }
+    pthread_mutex_unlock(&requests->mutex);
+    return NULL;
+}
+
+/* ---- Opening and closing --------------------------------------------------------------------- */
+
+int requests_new(struct requests **out, struct troth *t) {
+    struct requests *requests = calloc(1, sizeof *requests);
+    if (requests == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    requests->troth = t;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&requests->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&requests->mutex, NULL);
+    if (pthread_create(&requests->thread, NULL, timers_main, requests) != 0) {
+        requests->closed = true;
+        requests_free(requests);
+        return TROTH_ERR_SYSTEM;
+    }
+    *out = requests;
+    return 0;
+}
+
+void requests_close(struct requests *requests) {
+    pthread_mutex_lock(&requests->mutex);
+    requests->closed = true;
+    pthread_cond_signal(&requests->changed);
+    while (requests->by_number != NULL) {
+        struct request *request = requests->by_number;
+        take_out(requests, request);
+        pthread_mutex_unlock(&requests->mutex);
+        end_with(&request->end, TROTH_ERR_CLOSED);
+        free(request);
+        pthread_mutex_lock(&requests->mutex);
+    }
+    pthread_mutex_unlock(&requests->mutex);
+    pthread_join(requests->thread, NULL);
+}
+
+void requests_free(struct requests *requests) {
+    if (requests == NULL) {
+        return;
+    }
+    assert(requests->closed && requests->by_number == NULL);
+    min_heap_release(&requests->timers);
+    pthread_cond_destroy(&requests->changed);
+    pthread_mutex_destroy(&requests->mutex);
+    free(requests);
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
+struct wait {
+    pthread_mutex_t mutex;
+    pthread_cond_t over;
+    bool is_over;
+    struct request_answer *answer;
+};
+
+static void wake(const struct request_end *end, struct request_answer *answer) {
+    struct wait *wait = end->arg;
+    pthread_mutex_lock(&wait->mutex);
+    *wait->answer = *answer;
+    answer->branches = NULL;
+    wait->is_over = true;
+    pthread_cond_signal(&wait->over);
+    pthread_mutex_unlock(&wait->mutex);
+}
+
+int request_run(struct troth *t, const struct request_what *what, struct request_answer *answer) {
+    struct wait wait = {
+        .mutex = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER, .answer = answer};
+    request_start(t, what, &(struct request_end){.fn = wake, .arg = &wait});
+    pthread_mutex_lock(&wait.mutex);
+    while (!wait.is_over) {
+        pthread_cond_wait(&wait.over, &wait.mutex);
+    }
+    pthread_mutex_unlock(&wait.mutex);
+    pthread_cond_destroy(&wait.over);
+    pthread_mutex_destroy(&wait.mutex);
     return answer->err;
 }

@@ -1,9 +1,15 @@
-/* request: runs one session over the nodes' channels, in the caller's thread. */
+/* request: runs sessions (session.h) over the nodes, any number of them at once.
+ *
+ * A request is started and ends by calling its `end` once: on the thread that brought the last
+ * answer, on the timers' thread, or at once on the caller's. No thread waits for a single request;
+ * request_run is request_start and a wait.
+ *
+ * All requests of one `struct troth` share a lock, which is never held while a request's end runs.
+ */
 #ifndef CLIENT_REQUEST_H
 #define CLIENT_REQUEST_H
 
 #include "client/internal.h"
-#include "troth/v1/transactions.pb-c.h"
 
 /* What one reply says, or the whole request in the end. */
 struct request_answer {
@@ -15,14 +21,50 @@ struct request_answer {
     uint32_t node_id;       /* of Begin: the node that coordinates */
     char detail[TROTH_TEXT_BYTES];
     /* Of Get, malloc'd, NULL: none are told. The participants' names, each with a comma behind it.
-     * The caller of request_run frees it. */
+     * Who takes it puts NULL here; else it is freed. */
     char *branches;
 };
 
-/* Blocks until the session is done. `txid` is for probes: NULL for Begin and Enlist is fine.
- * `timeout_ms` 0: that of `t`. Returns answer->err; on an error answer->detail says what failed. */
-int request_run(struct troth *t, enum session_request request, uint32_t first, const char *txid,
-                const ProtobufCMessage *message, uint32_t timeout_ms,
-                struct request_answer *answer);
+struct request_what {
+    enum session_request request;
+    uint32_t first;         /* the node to ask first */
+    uint32_t timeout_ms;    /* of the request; 0: that of `struct troth` */
+    struct troth_txid txid; /* not of Begin */
+    uint32_t begin_timeout_ms;
+    /* Of Commit; of Enlist the one. Copied. */
+    const struct troth_branch *branches;
+    size_t n_branches;
+};
+
+struct request_end {
+    void (*fn)(const struct request_end *end, struct request_answer *answer);
+    struct troth *troth; /* for the use of fn, as what follows */
+    void *arg;
+    troth_begun_fn *begun;
+    troth_done_fn *done;
+};
+
+/* Calls end->fn exactly once, maybe before it returns: with what session_step says of the session's
+ * end, with TROTH_ERR_NO_MEMORY, or with TROTH_ERR_CLOSED. On an error answer->detail says what
+ * failed. */
+void request_start(struct troth *t, const struct request_what *what, const struct request_end *end);
+/* Blocks until the request is over. Returns answer->err; answer->branches is the caller's. */
+int request_run(struct troth *t, const struct request_what *what, struct request_answer *answer);
+
+/* ---- For troth.c ------------------------------------------------------------------------------
+ */
+
+int requests_new(struct requests **out, struct troth *t);
+/* Ends all requests with TROTH_ERR_CLOSED, and every later one at once. */
+void requests_close(struct requests *requests);
+/* When no answer can come any more. NULL is let be. */
+void requests_free(struct requests *requests);
+
+/* ---- For ask.c --------------------------------------------------------------------------------
+ */
+
+/* A node's answer to the question `number`, or that none can come. Frees what it holds. Any thread,
+ * without the requests' lock. An answer that nobody waits for any more is dropped. */
+void requests_answer(struct requests *requests, uint64_t number, struct request_answer *answer);
 
 #endif

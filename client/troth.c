@@ -1,4 +1,4 @@
-/* The shell around session.c: asks over gRPC, waits in the caller's thread. */
+/* troth: opening and closing, and the public calls as requests (request.h). */
 #include "client/troth.h"
 
 #include <stdio.h>
@@ -54,6 +54,10 @@ int troth_open(struct troth **out, const struct troth_options *options) {
             goto fail;
         }
     }
+    err = requests_new(&t->requests, t);
+    if (err != 0) {
+        goto fail;
+    }
     *out = t;
     return 0;
 fail:
@@ -65,17 +69,19 @@ void troth_close(struct troth *t) {
     if (t == NULL) {
         return;
     }
+    if (t->requests != NULL) {
+        requests_close(t->requests);
+    }
     for (uint32_t i = 0; i < t->n_nodes; i++) {
         rpc_channel_free(t->nodes[i].channel);
     }
+    requests_free(t->requests);
     rpc_free(t->rpc);
     addresses_release(&t->addresses);
     free(t);
 }
 
-static void tell(struct troth_result *result, struct request_answer *answer) {
-    free(answer->branches); /* a probe may bring them to any request */
-    answer->branches = NULL;
+static void tell(struct troth_result *result, const struct request_answer *answer) {
     if (result == NULL) {
         return;
     }
@@ -83,13 +89,44 @@ static void tell(struct troth_result *result, struct request_answer *answer) {
     snprintf(result->detail, sizeof result->detail, "%s", answer->detail);
 }
 
+/* Runs it, and tells what came of it. */
+static int run(struct troth *t, const struct request_what *what, struct troth_result *result) {
+    struct request_answer answer;
+    int err = request_run(t, what, &answer);
+    free(answer.branches); /* a probe may bring them to any request */
+    tell(result, &answer);
+    return err;
+}
+
+/* ---- Begin ----------------------------------------------------------------------------------- */
+
+static struct request_what begin_of(struct troth *t, uint32_t timeout_ms) {
+    return (struct request_what){.request = SESSION_BEGIN,
+                                 .first = atomic_fetch_add(&t->turn, 1),
+                                 .begin_timeout_ms = timeout_ms};
+}
+
+static void on_begun(const struct request_end *end, struct request_answer *answer) {
+    struct troth_result result;
+    struct troth *t = end->troth;
+    if (answer->err == 0) {
+        atomic_store(&t->nodes[answer->node].id, answer->node_id);
+    }
+    tell(&result, answer);
+    end->begun(end->arg, answer->err, answer->txid, &result);
+}
+
+void troth_begin_async(struct troth *t, uint32_t timeout_ms, troth_begun_fn *begun, void *arg) {
+    struct request_what what = begin_of(t, timeout_ms);
+    request_start(t, &what,
+                  &(struct request_end){.fn = on_begun, .troth = t, .arg = arg, .begun = begun});
+}
+
 int troth_begin(struct troth *t, uint32_t timeout_ms, struct troth_txid *txid,
                 struct troth_result *result) {
-    Troth__V1__BeginRequest begin = TROTH__V1__BEGIN_REQUEST__INIT;
-    begin.timeout_ms = timeout_ms;
+    struct request_what what = begin_of(t, timeout_ms);
     struct request_answer answer;
-    uint32_t first = atomic_fetch_add(&t->turn, 1);
-    int err = request_run(t, SESSION_BEGIN, first, NULL, &begin.base, 0, &answer);
+    int err = request_run(t, &what, &answer);
     if (err == 0) {
         *txid = answer.txid;
         atomic_store(&t->nodes[answer.node].id, answer.node_id);
@@ -97,6 +134,8 @@ int troth_begin(struct troth *t, uint32_t timeout_ms, struct troth_txid *txid,
     tell(result, &answer);
     return err;
 }
+
+/* ---- What has a txid ------------------------------------------------------------------------- */
 
 /* The node that coordinates it, if it ever told its id; else a guess that costs no more than a
  * passing on, since any node can be asked. */
@@ -110,57 +149,63 @@ static uint32_t node_of(struct troth *t, struct troth_txid txid) {
     return id == 0 ? 0 : id - 1;
 }
 
+static struct request_what what_of(struct troth *t, enum session_request request,
+                                   struct troth_txid txid, uint32_t timeout_ms) {
+    return (struct request_what){
+        .request = request, .first = node_of(t, txid), .txid = txid, .timeout_ms = timeout_ms};
+}
+
+static struct request_what commit_of(struct troth *t, struct troth_txid txid,
+                                     const struct troth_branch *branches, size_t n_branches,
+                                     uint32_t timeout_ms) {
+    struct request_what what = what_of(t, SESSION_COMMIT, txid, timeout_ms);
+    what.branches = branches;
+    what.n_branches = n_branches;
+    return what;
+}
+
+static void on_done(const struct request_end *end, struct request_answer *answer) {
+    struct troth_result result;
+    tell(&result, answer);
+    end->done(end->arg, answer->err, &result);
+}
+
 int troth_enlist(struct troth *t, struct troth_txid txid, const struct troth_branch *branch,
                  struct troth_result *result) {
-    char text[TROTH_TXID_TEXT];
-    Troth__V1__Branch wire_branch = TROTH__V1__BRANCH__INIT;
-    wire_branch.participant = (char *)(uintptr_t)branch->participant;
-    wire_branch.incarnation = branch->incarnation;
-    Troth__V1__EnlistRequest enlist = TROTH__V1__ENLIST_REQUEST__INIT;
-    enlist.txid = troth_txid_format(txid, text);
-    enlist.branch = &wire_branch;
-    struct request_answer answer;
-    int err = request_run(t, SESSION_ENLIST, node_of(t, txid), text, &enlist.base, 0, &answer);
-    tell(result, &answer);
-    return err;
+    struct request_what what = what_of(t, SESSION_ENLIST, txid, 0);
+    what.branches = branch;
+    what.n_branches = 1;
+    return run(t, &what, result);
 }
 
 int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_branch *branches,
                  size_t n_branches, uint32_t timeout_ms, struct troth_result *result) {
-    char text[TROTH_TXID_TEXT];
-    Troth__V1__CommitRequest commit = TROTH__V1__COMMIT_REQUEST__INIT;
-    commit.txid = troth_txid_format(txid, text);
-    Troth__V1__Branch *messages = calloc(n_branches + 1, sizeof *messages);
-    commit.branches = calloc(n_branches + 1, sizeof *commit.branches);
-    struct request_answer answer = {.outcome = TROTH_OUTCOME_NONE};
-    int err = TROTH_ERR_NO_MEMORY;
-    if (messages != NULL && commit.branches != NULL) {
-        for (size_t i = 0; i < n_branches; i++) {
-            troth__v1__branch__init(&messages[i]);
-            messages[i].participant = (char *)(uintptr_t)branches[i].participant;
-            messages[i].incarnation = branches[i].incarnation;
-            commit.branches[commit.n_branches++] = &messages[i];
-        }
-        err = request_run(t, SESSION_COMMIT, node_of(t, txid), text, &commit.base, timeout_ms,
-                          &answer);
-    }
-    free(messages);
-    free(commit.branches);
-    tell(result, &answer);
-    return err;
+    struct request_what what = commit_of(t, txid, branches, n_branches, timeout_ms);
+    return run(t, &what, result);
+}
+
+void troth_commit_async(struct troth *t, struct troth_txid txid,
+                        const struct troth_branch *branches, size_t n_branches, uint32_t timeout_ms,
+                        troth_done_fn *done, void *arg) {
+    struct request_what what = commit_of(t, txid, branches, n_branches, timeout_ms);
+    request_start(t, &what,
+                  &(struct request_end){.fn = on_done, .troth = t, .arg = arg, .done = done});
 }
 
 int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                 struct troth_result *result) {
-    char text[TROTH_TXID_TEXT];
-    Troth__V1__AbortRequest abort_request = TROTH__V1__ABORT_REQUEST__INIT;
-    abort_request.txid = troth_txid_format(txid, text);
-    struct request_answer answer;
-    int err = request_run(t, SESSION_ABORT, node_of(t, txid), text, &abort_request.base, timeout_ms,
-                          &answer);
-    tell(result, &answer);
-    return err;
+    struct request_what what = what_of(t, SESSION_ABORT, txid, timeout_ms);
+    return run(t, &what, result);
 }
+
+void troth_abort_async(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
+                       troth_done_fn *done, void *arg) {
+    struct request_what what = what_of(t, SESSION_ABORT, txid, timeout_ms);
+    request_start(t, &what,
+                  &(struct request_end){.fn = on_done, .troth = t, .arg = arg, .done = done});
+}
+
+/* ---- Get ------------------------------------------------------------------------------------- */
 
 static bool names_hold(const char *names, const char *name) {
     size_t n = strlen(name);
@@ -173,12 +218,11 @@ static bool names_hold(const char *names, const char *name) {
 
 int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,
                      struct troth_result *result, bool *is_bound) {
-    char text[TROTH_TXID_TEXT];
-    Troth__V1__GetRequest get = TROTH__V1__GET_REQUEST__INIT;
-    get.txid = troth_txid_format(txid, text);
+    struct request_what what = what_of(t, SESSION_GET, txid, 0);
     struct request_answer answer;
-    int err = request_run(t, SESSION_GET, node_of(t, txid), text, &get.base, 0, &answer);
+    int err = request_run(t, &what, &answer);
     *is_bound = answer.branches == NULL || names_hold(answer.branches, participant);
+    free(answer.branches);
     tell(result, &answer);
     return err;
 }

@@ -9,10 +9,10 @@
  *     troth_commit(t, txid, NULL, 0, 10000, &result);   // result.outcome
  *     troth_close(t);
  *
- * Every function may be called from any thread, blocks until it knows or its time is over, and
- * asks another node when one is gone: the outcome is the same wherever it is asked. It never
- * guesses: TROTH_ERR_UNKNOWN means that no majority of the nodes answered in time; asking again
- * later gives the one outcome.
+ * Every function may be called from any thread, blocks until it knows or its time is over (but for
+ * those named _async), and asks another node when one is gone: the outcome is the same wherever it
+ * is asked. It never guesses: TROTH_ERR_UNKNOWN means that no majority of the nodes answered in
+ * time; asking again later gives the one outcome.
  */
 #ifndef TROTH_H
 #define TROTH_H
@@ -50,6 +50,8 @@ struct troth_result {
 struct troth;
 /* Connects lazily: TROTH_ERR_INVALID (addresses), _NO_MEMORY, _SYSTEM. */
 int troth_open(struct troth **out, const struct troth_options *options);
+/* Requests under way end with TROTH_ERR_CLOSED (their transactions go on); when it returns, their
+ * callbacks have. Not from a callback. NULL is let be. */
 void troth_close(struct troth *t);
 
 /* Begins at one of the nodes, in turn (a node that fails is passed over). `timeout_ms`: how long
@@ -71,6 +73,23 @@ int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                 struct troth_result *result);
 /* What is known now; decides nothing. outcome may be TROTH_OUTCOME_NONE. */
 int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *result);
+
+/* ---- Without waiting ------------------------------------------------------------------------- */
+
+/* The same calls for programs with many transactions at once: thousands may be under way on few
+ * threads. The callback runs exactly once, with the error that the blocking call returns (or
+ * TROTH_ERR_CLOSED, _NO_MEMORY): on a thread of the library, or on the caller's before the call
+ * has returned. It must return soon, may call functions named _async, and none that blocks.
+ * `result` lives until it returns. What the caller gave (branches, names) is copied. */
+typedef void troth_begun_fn(void *arg, int err, struct troth_txid txid,
+                            const struct troth_result *result);
+typedef void troth_done_fn(void *arg, int err, const struct troth_result *result);
+void troth_begin_async(struct troth *t, uint32_t timeout_ms, troth_begun_fn *begun, void *arg);
+void troth_commit_async(struct troth *t, struct troth_txid txid,
+                        const struct troth_branch *branches, size_t n_branches, uint32_t timeout_ms,
+                        troth_done_fn *done, void *arg);
+void troth_abort_async(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
+                       troth_done_fn *done, void *arg);
 
 /* ---- Key-value shards ------------------------------------------------------------------------ */
 
