@@ -105,6 +105,7 @@ static void step_call(struct node *node, const struct call *call) {
         .branches = call->branches,
         .timeout_ms = call->timeout_ms,
         .key = call->key,
+        .count = call->count,
     };
     switch (call->kind) {
     case CALL_BEGIN:

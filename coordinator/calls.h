@@ -16,6 +16,7 @@ struct call {
     struct paxos_participant participant;
     struct paxos_set *branches; /* or NULL */
     uint32_t timeout_ms;
+    uint32_t count; /* of Begin */
     uint32_t limit;
     enum paxos_outcome outcome; /* of List: only those; NONE: all */
     bool undecided;

@@ -29,6 +29,7 @@
 #define ENGINE_LAZY_MS               200
 #define ENGINE_TIMEOUT_DEFAULT_MS    30000
 #define ENGINE_TIMEOUT_MAX_MS        3600000
+#define ENGINE_BEGIN_MAX             1024u    /* transactions that one Begin may begin */
 #define ENGINE_OPEN_MAX              2000000u /* transactions known at once; Begin is refused above */
 #define ENGINE_IDEMPOTENCY_KEY_BYTES 65u      /* with the NUL */
 
@@ -72,7 +73,7 @@ enum engine_event_type {
     ENGINE_DETACHED,            /* session */
     ENGINE_PARTICIPANT_MESSAGE, /* session, message */
     /* Requests; each gets exactly one REPLY unless cancelled. */
-    ENGINE_BEGIN,  /* request, timeout_ms, key */
+    ENGINE_BEGIN,  /* request, timeout_ms, key, count */
     ENGINE_ENLIST, /* request, txid, participant */
     ENGINE_COMMIT, /* request, txid, branches (may be NULL) */
     ENGINE_ABORT,  /* request, txid */
@@ -96,6 +97,7 @@ struct engine_event {
     struct acceptor *record;    /* LOAD_RECORD: its contents are taken over */
     uint32_t timeout_ms;
     const char *key; /* idempotency key; NULL or "" for none */
+    uint32_t count;  /* 0: 1; with a key no more than 1 */
 };
 
 /* ---- Effects ----------------------------------------------------------------------------------
@@ -120,8 +122,9 @@ enum engine_effect_type {
 struct engine_reply {
     int error; /* 0, or: INVALID, NOT_FOUND (never given out), FORGOTTEN, STATE (too late to
                 * enlist), TOO_MANY, ABORTED (enlist: its work is lost), UNAVAILABLE */
-    struct troth_txid txid;
+    struct troth_txid txid; /* BEGIN: the first; the others have the sequences behind it */
     uint32_t timeout_ms;
+    uint32_t count; /* BEGIN: how many were begun, maybe fewer than asked for */
     enum paxos_outcome outcome;
     enum paxos_reason reason;
     bool already;

@@ -321,6 +321,14 @@ static int begin_refusal(const struct engine *engine, const struct engine_event 
         *why = "the idempotency key is over the limit of 64 bytes";
         return TROTH_ERR_INVALID;
     }
+    if (event->count > ENGINE_BEGIN_MAX) {
+        *why = "count is over the limit of 1024";
+        return TROTH_ERR_INVALID;
+    }
+    if (event->count > 1 && event->key != NULL && event->key[0] != '\0') {
+        *why = "count must be 0 or 1 with an idempotency key";
+        return TROTH_ERR_INVALID;
+    }
     if (engine->n_txs >= ENGINE_OPEN_MAX) {
         *why = "this node knows as many transactions as it can; begin at another node, or later";
         return TROTH_ERR_UNAVAILABLE;
@@ -348,14 +356,31 @@ static struct tx *begin_new(struct engine *engine, const struct engine_event *ev
     return tx;
 }
 
+/* As many as are asked for and have room; the first of them, NULL without memory. */
+static struct tx *begin_some(struct engine *engine, const struct engine_event *event,
+                             uint32_t *count) {
+    size_t room = ENGINE_OPEN_MAX - engine->n_txs;
+    uint32_t most = event->count == 0 ? 1 : event->count;
+    struct tx *first = NULL;
+    for (*count = 0; *count < most && *count < room; (*count)++) {
+        struct tx *tx = begin_new(engine, event);
+        if (tx == NULL) {
+            return NULL;
+        }
+        first = first == NULL ? tx : first;
+    }
+    return first;
+}
+
 void requests_begin(struct engine *engine, const struct engine_event *event) {
     const char *why;
     int error = begin_refusal(engine, event, &why);
     struct tx *tx = NULL;
+    uint32_t count = 1;
     if (error == 0 && event->key != NULL && event->key[0] != '\0') {
         HASH_FIND(by_key, engine->txs_by_key, event->key, strlen(event->key), tx);
     }
-    if (error == 0 && tx == NULL && (tx = begin_new(engine, event)) == NULL) {
+    if (error == 0 && tx == NULL && (tx = begin_some(engine, event, &count)) == NULL) {
         return;
     }
     struct engine_effect *effect = effect_add(engine, ENGINE_REPLY);
@@ -364,6 +389,7 @@ void requests_begin(struct engine *engine, const struct engine_event *event) {
     if (tx != NULL) {
         effect->txid = effect->reply.txid = tx->txid;
         effect->reply.timeout_ms = tx->timeout_ms;
+        effect->reply.count = count;
     }
     snprintf(effect->detail, sizeof effect->detail, "%s", why);
 }

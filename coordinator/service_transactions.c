@@ -95,6 +95,7 @@ static void on_begin(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size
                   strlen(request->idempotency_key), sizeof call->key - 1);
     } else {
         call->timeout_ms = request->timeout_ms;
+        call->count = request->count;
         strcpy(call->key, request->idempotency_key);
         call_post(arg, call);
     }
@@ -206,6 +207,7 @@ static void answer_begin(const struct node *node, struct call *call,
     answer.txid = troth_txid_format(reply->txid, txid);
     answer.node = node->membership.self;
     answer.timeout_ms = reply->timeout_ms;
+    answer.count = reply->count;
     call_answer(call, &answer.base);
 }
 

@@ -279,7 +279,8 @@ static void client_asks(struct world *world) {
     struct engine_event event = {.type = types[roll(world, sizeof types / sizeof *types)],
                                  .txid = world->txids[roll(world, TXIDS)],
                                  .participant = any_participant(world),
-                                 .timeout_ms = 1 + roll(world, 5000)};
+                                 .timeout_ms = 1 + roll(world, 5000),
+                                 .count = roll(world, 4)};
     event.request = event.type == ENGINE_CANCEL ? 1 + roll(world, (uint32_t)world->last_id + 1)
                                                 : ++world->last_id;
     if (event.type == ENGINE_COMMIT && roll(world, 2) == 0) {

@@ -7,6 +7,8 @@
 #include "base/troth_err.h"
 #include "tests/sim/world_state.h"
 
+#define BLOCK_AGE_MS 5000 /* txids of an older block are not used, as in client/blocks.c */
+
 /* ---- Calls with failover --------------------------------------------------------------------- */
 
 static void told(struct sim_client *client, const struct sim_call_session *call, int error,
@@ -29,6 +31,12 @@ static void told(struct sim_client *client, const struct sim_call_session *call,
     world_see(client->host.world, &sight);
 }
 
+/* In every second world, clients begin some transactions at once. */
+static uint32_t block_size(const struct sim_client *client) {
+    uint64_t seed = client->host.world->plan->seed;
+    return seed % 2 == 0 ? 1 : 1 + (uint32_t)((seed / 2 + client->host.self.index) % 4);
+}
+
 static void ask(struct sim_client *client, const struct sim_call_session *call,
                 const struct session_ask *ask) {
     struct world *world = client->host.world;
@@ -38,6 +46,7 @@ static void ask(struct sim_client *client, const struct sim_call_session *call,
     packet->request = ask->request;
     packet->txid = call->txid;
     packet->timeout_ms = call->timeout_ms;
+    packet->count = ask->request == SESSION_BEGIN ? block_size(client) : 0;
     bool carries = ask->request == SESSION_COMMIT && call->branches != NULL;
     packet->branches = carries ? paxos_set_hold(call->branches) : NULL;
     net_send(world, packet);
@@ -114,6 +123,24 @@ static void go_idle(struct sim_client *client) {
     call_over(&client->rival);
 }
 
+static void begun(struct sim_client *client, int error, struct troth_txid txid);
+
+static void begin(struct sim_client *client) {
+    const struct plan_tx *tx = client->tx;
+    int64_t age_ms = host_now_ms(&client->host) - client->block_ms;
+    client->stage = CLIENT_BEGINNING;
+    client->own.txid = (struct troth_txid){0};
+    client->own.tx = 0;
+    /* The last trials have the time that they ask for, or the oracle could ask for no commit. */
+    if (client->block_left > 0 && age_ms < BLOCK_AGE_MS && !tx->after_heal) {
+        client->block_left--;
+        begun(client, 0, (struct troth_txid){client->block.hi, client->block.lo++});
+    } else {
+        uint32_t more_ms = block_size(client) > 1 ? BLOCK_AGE_MS : 0;
+        begin_call(client, &client->own, SESSION_BEGIN, tx->node, tx->timeout_ms + more_ms);
+    }
+}
+
 static void try_next(struct sim_client *client) {
     const struct world *world = client->host.world;
     const struct plan *plan = world->plan;
@@ -136,10 +163,7 @@ static void try_next(struct sim_client *client) {
     client->tx = tx;
     client->op = client->n_members = 0;
     client->failed = false;
-    client->stage = CLIENT_BEGINNING;
-    client->own.txid = (struct troth_txid){0};
-    client->own.tx = 0;
-    begin_call(client, &client->own, SESSION_BEGIN, tx->node, tx->timeout_ms);
+    begin(client);
 }
 
 static struct paxos_set *members_as_set(const struct sim_client *client) {
@@ -220,6 +244,11 @@ static void begun(struct sim_client *client, int error, struct troth_txid txid) 
 static void on_done(struct sim_client *client, struct sim_call_session *call, int error,
                     const struct packet *packet) {
     if (client->stage == CLIENT_BEGINNING) {
+        if (error == 0 && packet != NULL && packet->count > 1) {
+            client->block = (struct troth_txid){packet->txid.hi, packet->txid.lo + 1};
+            client->block_left = packet->count - 1;
+            client->block_ms = host_now_ms(&client->host);
+        }
         begun(client, error, packet != NULL ? packet->txid : (struct troth_txid){0});
         return;
     }
@@ -336,6 +365,7 @@ void sim_client_start(struct sim_client *client) {
 }
 
 void sim_client_crash(struct sim_client *client) {
+    client->block_left = 0;
     go_idle(client);
 }
 

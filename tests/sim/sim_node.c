@@ -68,6 +68,7 @@ static void reply(struct sim_node *node, const struct engine_effect *effect) {
         packet->call = call->call;
         packet->request = call->kind;
         packet->txid = effect->reply.txid;
+        packet->count = effect->reply.count;
         packet->error = effect->reply.error;
         packet->outcome = effect->reply.outcome;
         *call = node->calls[--node->n_calls];
@@ -107,7 +108,8 @@ static void on_request(struct sim_node *node, struct packet *packet) {
                                               .request = request,
                                               .txid = packet->txid,
                                               .branches = packet->branches,
-                                              .timeout_ms = packet->timeout_ms});
+                                              .timeout_ms = packet->timeout_ms,
+                                              .count = packet->count});
 }
 
 static void expire_calls(struct sim_node *node) {

@@ -65,6 +65,7 @@ struct packet {
     uint32_t call; /* the caller's number for it */
     enum session_request request;
     uint32_t timeout_ms;
+    uint32_t count; /* of Begin, and of its reply */
     struct paxos_set *branches;
     int error;
     enum paxos_outcome outcome;
@@ -349,6 +350,9 @@ struct sim_client {
     uint32_t n_members;
     struct sim_call_session own, rival;
     uint32_t calls;
+    struct troth_txid block; /* begun and not used yet: this one and those behind it */
+    uint32_t block_left;
+    int64_t block_ms; /* when it was begun, by the client's clock */
 };
 
 /* ---- The world ------------------------------------------------------------------------------- */

@@ -299,9 +299,41 @@ START_TEST(begin_with_one_key_is_one_transaction) {
 }
 END_TEST
 
+START_TEST(begin_may_begin_many_with_consecutive_txids) {
+    world_init(&w, 1, 1);
+    uint64_t request = ++w.request_next;
+    world_step(&w, 1,
+               (struct engine_event){
+                   .type = ENGINE_BEGIN, .request = request, .timeout_ms = 5000, .count = 3});
+    ck_assert_int_eq(error_of(request), 0);
+    struct troth_txid first = w.replies[request].txid;
+    ck_assert_uint_eq(w.replies[request].count, 3);
+    struct troth_txid next = world_begin(&w, 1);
+    ck_assert_uint_eq(next.lo, first.lo + 3);
+    struct troth_txid last = {.hi = first.hi, .lo = first.lo + 2};
+    uint64_t commit = ask_and_run(1, ENGINE_COMMIT, last);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    /* Those that are not used end at their time. */
+    world_advance(&w, 6000);
+    commit = ask_and_run(1, ENGINE_COMMIT, first);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(begin_refuses_what_is_over_a_limit) {
     world_init(&w, 1, 1);
     uint64_t request = ++w.request_next;
+    world_step(&w, 1,
+               (struct engine_event){
+                   .type = ENGINE_BEGIN, .request = request, .count = ENGINE_BEGIN_MAX + 1});
+    ck_assert_int_eq(error_of(request), TROTH_ERR_INVALID);
+    request = ++w.request_next;
+    world_step(
+        &w, 1,
+        (struct engine_event){.type = ENGINE_BEGIN, .request = request, .key = "a", .count = 2});
+    ck_assert_int_eq(error_of(request), TROTH_ERR_INVALID);
+    request = ++w.request_next;
     world_step(&w, 1,
                (struct engine_event){.type = ENGINE_BEGIN,
                                      .request = request,
@@ -488,6 +520,7 @@ int main(void) {
                           the_deadline_aborts_what_is_active,
                           the_deadline_proposes_aborted_while_a_vote_is_missing,
                           begin_with_one_key_is_one_transaction,
+                          begin_may_begin_many_with_consecutive_txids,
                           begin_refuses_what_is_over_a_limit,
                           S6_below_the_mark_it_is_forgotten_never_aborted,
                           sequences_run_together_over_the_nodes,
