@@ -134,10 +134,11 @@ static void accept(struct engine *engine, struct sender from, struct tx *tx,
         engine_fail(engine, error);
         return;
     }
-    if (effects.store) {
-        /* What is not answered promises nothing: votes that are not all yet need no sync of their
-         * own, which makes one stable write an acceptor and transaction [GL 5]. */
-        effect_store(engine, tx, effects.reply == ACCEPTOR_REPLY_NONE);
+    /* What is not answered promises nothing: votes that are not all yet stay in memory, and the
+     * store of the last one is that of all, one write an acceptor and transaction [GL 5]. */
+    tx->unstored = tx->unstored || effects.store;
+    if (tx->unstored && effects.reply != ACCEPTOR_REPLY_NONE) {
+        effect_store(engine, tx, false);
     }
     switch (effects.reply) {
     case ACCEPTOR_REPLY_NONE:
@@ -235,6 +236,7 @@ void accept_phase2a(struct engine *engine, uint32_t node, const struct message *
 void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outcome,
                   enum paxos_reason reason, bool finished) {
     struct acceptor_effects effects = {0};
+    bool had_votes = tx->record.set != NULL; /* not all of them, maybe, and so not stored */
     int error = acceptor_step(
         &tx->record,
         &(struct acceptor_event){
@@ -245,7 +247,20 @@ void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outco
         return;
     }
     /* Where no votes can exist the outcome is presumed by everyone, and the log stays as it is. */
-    if (effects.store && (tx->stored || tx->asked)) {
+    if (!effects.store || (!tx->stored && !tx->asked && !had_votes)) {
+        return;
+    }
+    if (tx->stage == TX_LEADING && !finished) {
+        /* A majority has the votes that say it, and most transactions are finished in a moment:
+         * then one write tells both. */
+        tx->unstored = true;
+    } else {
+        effect_store(engine, tx, true);
+    }
+}
+
+void accept_store_outcome(struct engine *engine, struct tx *tx) {
+    if (tx->unstored) {
         effect_store(engine, tx, true);
     }
 }

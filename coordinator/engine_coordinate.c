@@ -331,6 +331,7 @@ void coordinate_decided(struct engine *engine, struct tx *tx) {
         deliver(engine, tx);
         return;
     }
+    accept_store_outcome(engine, tx);
     if (drives) {
         tell_nodes(engine, tx, false);
     }
@@ -406,6 +407,7 @@ void coordinate_forgotten(struct engine *engine, struct tx *tx) {
  */
 
 static void repeat_decision(struct engine *engine, struct tx *tx) {
+    accept_store_outcome(engine, tx);
     bool late = tx->told || tx->they_know; /* for the acknowledgements */
     if (!tx->told) {
         tell_nodes(engine, tx, false);

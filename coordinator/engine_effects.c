@@ -79,6 +79,7 @@ void effect_store(struct engine *engine, struct tx *tx, bool lazy) {
     acceptor_check(&tx->record);
     engine->counters.records += !tx->stored;
     tx->stored = true;
+    tx->unstored = false;
 }
 
 void effect_alarm(struct engine *engine, const char *format, ...) {

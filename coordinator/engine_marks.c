@@ -42,9 +42,8 @@ bool marks_forgotten(struct engine *engine, struct troth_txid txid) {
 }
 
 bool marks_forgot(struct engine *engine, const struct tx *tx) {
-    const struct acceptor *record = &tx->record;
-    bool holds_nothing = record->promised == 0 && record->set == NULL &&
-                         record->outcome == PAXOS_OUTCOME_NONE && !tx->damaged;
+    /* Votes that are not all yet are in memory only: the mark outlives them. */
+    bool holds_nothing = !tx->stored && tx_outcome(tx) == PAXOS_OUTCOME_NONE;
     return holds_nothing && marks_forgotten(engine, tx->txid);
 }
 

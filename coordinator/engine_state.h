@@ -93,6 +93,7 @@ struct tx {
     bool told;           /* the other nodes were told of the outcome */
     bool deadline_taken; /* the deadline has passed and was acted upon */
     bool stored;         /* the log has a record of it */
+    bool unstored;       /* the record here knows more than that in the log */
     bool asked;        /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
     bool wants_ballot; /* it was preempted and opens a higher ballot when the timer is due */
     bool delivers;     /* this node sees to phase two */
@@ -317,9 +318,11 @@ void heuristic_keep(struct engine *engine, struct tx *tx, const struct rm *rm,
 void accept_vote(struct engine *engine, struct rm *rm, const struct message *message);
 void accept_phase1a(struct engine *engine, uint32_t node, const struct message *message);
 void accept_phase2a(struct engine *engine, uint32_t node, const struct message *message);
-/* Puts the outcome into the record; stores it, with a later batch, where votes may exist. */
+/* Puts the outcome into the record; stores it, with a later batch, where votes may exist. What this
+ * node leads is stored once it is finished, or by accept_store_outcome when that takes long. */
 void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outcome,
                   enum paxos_reason reason, bool finished);
+void accept_store_outcome(struct engine *engine, struct tx *tx);
 
 /* ---- engine_lead.c: the leader's part
  * -------------------------------------------------------------- */
