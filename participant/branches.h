@@ -34,8 +34,11 @@
  *      order;
  *   3. a CALL is answered by exactly one RESULT, at once or later; the step of the CALL comes
  *      first, its RESULT is a step of its own;
- *   4. when the batch can't be stored, the process ends: nothing of it may leave (ARCHITECTURE H9);
- *   5. a TICK event comes when branches_deadline_ms is reached.
+ *   4. lazy effects alone make no batch: they, and what the resource manager wrote in a CALL that
+ * is lazy, may wait up to BRANCHES_LAZY_MS for one that is synced for another's sake. So a commit
+ *      whose acknowledgement nobody waits for costs no sync of its own;
+ *   5. when the batch can't be stored, the process ends: nothing of it may leave (ARCHITECTURE H9);
+ *   6. a TICK event comes when branches_deadline_ms is reached.
  *
  * Time is monotonic milliseconds, and only waits and repeats; no decision rests on it.
  */
@@ -57,6 +60,7 @@
 #define BRANCHES_FORGOTTEN_MS      60000 /* the same, once a node said that it has forgotten */
 #define BRANCHES_RETRY_MS          500   /* a callback that failed is called again; doubles */
 #define BRANCHES_RETRY_MAX_MS      30000
+#define BRANCHES_LAZY_MS           20   /* well below ENGINE_KNOWN_DELAY_MS */
 #define BRANCHES_MARK_MS           1000 /* marks are stored together, this long after the first */
 /* One step speaks for so many branches in doubt or due at most; the next TICK goes on. */
 #define BRANCHES_AT_ONCE    10000
@@ -150,6 +154,7 @@ enum branches_call {
 struct branches_effect {
     enum branches_effect_type type;
     bool after_store;
+    bool lazy; /* STORE*, DELETE, SEND, CALL */
     struct troth_txid txid;
     uint64_t session;
     uint64_t request;

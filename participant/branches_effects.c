@@ -47,6 +47,7 @@ void branches_effect_store(struct branches *all, struct branch *branch,
         effect->txid = branch->txid;
         effect->record = record;
         effect->set = record == BRANCHES_RECORD_PREPARED ? branch->set : NULL;
+        effect->lazy = record == BRANCHES_RECORD_COMMITTED;
     }
     branch->has_record = true;
 }
@@ -59,6 +60,7 @@ void effect_delete(struct branches *all, struct branch *branch) {
     struct branches_effect *effect = branches_effect_add(all, BRANCHES_DELETE);
     if (effect != NULL) {
         effect->txid = branch->txid;
+        effect->lazy = true;
     }
 }
 
@@ -71,6 +73,8 @@ void effect_call(struct branches *all, struct branch *branch, enum branches_call
         effect->call = call;
         /* A commit that leaves a marker first must find it on disk. */
         effect->after_store = call == BRANCHES_CALL_COMMIT && all->separate_storage;
+        effect->lazy =
+            !effect->after_store && (call == BRANCHES_CALL_COMMIT || call == BRANCHES_CALL_ABORT);
     }
 }
 
@@ -107,6 +111,7 @@ static void ack(struct branches *all, uint32_t nodes, const struct message *what
             (nodes >> node) & 1 ? effect_send(all, node, MESSAGE_ACK, what->txid) : NULL;
         if (effect != NULL) {
             effect->after_store = true;
+            effect->lazy = what->heuristic == MESSAGE_HEURISTIC_NONE;
             effect->message = *what;
         }
     }

@@ -169,6 +169,7 @@ void branches_store_marks(struct branches *all) {
         struct branches_effect *effect = branches_effect_add(all, BRANCHES_STORE_MARK);
         if (effect != NULL) {
             effect->txid = (struct troth_txid){.hi = origin->hi, .lo = origin->mark};
+            effect->lazy = true;
         }
     }
     all->unstored = NULL;

@@ -135,6 +135,7 @@ int troth_participant_open(struct troth_participant **out,
     snprintf(p->endpoint, sizeof p->endpoint, "%s",
              options->endpoint == NULL ? "" : options->endpoint);
     p->callbacks = *options->callbacks;
+    p->eager_acks = options->eager_acks != 0;
     p->arg = options->arg;
     pthread_mutex_init(&p->mutex, NULL);
     *out = p; /* callbacks, recover first of all, run before this returns and may need it */

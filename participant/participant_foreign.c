@@ -62,6 +62,7 @@ static void pass_store(const struct foreign_effect *effect) {
 
 static void carry_out(struct troth_participant *p, const struct foreign_effect *effect) {
     int err;
+    participant_hurry(p); /* a caller waits for each of its verbs */
     switch (effect->type) {
     case FOREIGN_STORE:
     case FOREIGN_DELETE:

@@ -80,6 +80,7 @@ struct troth_participant {
     char endpoint[128];
     struct troth_participant_callbacks callbacks;
     void *arg;
+    bool eager_acks;
     uint64_t incarnation;
     struct inbox *inbox;
     pthread_t thread;
@@ -92,6 +93,9 @@ struct troth_participant {
     struct branches *branches;
     struct branches_effects effects;
     int64_t now_ms;
+    /* The batch. */
+    bool urgent;           /* somebody waits for it to be on disk */
+    int64_t lazy_since_ms; /* the oldest lazy effect that is not on disk; 0: none */
     struct item *local; /* items from the loop to itself: a ring is not needed, it empties often */
     size_t local_at, n_local, local_capacity;
     struct functions after_batch;
@@ -124,6 +128,8 @@ bool participant_on_loop(const struct troth_participant *p);
 _Noreturn void participant_die(const struct troth_participant *p, const char *what, int err);
 
 /* The rest is for the loop, also for participant_foreign.c. */
+/* The batch gets a sync. */
+void participant_hurry(struct troth_participant *p);
 void participant_call(struct troth_participant *p, struct troth_txid txid, enum branches_call call,
                       bool after_store);
 void participant_enlisted(struct troth_participant *p, uint64_t waiting, struct troth_txid txid,

@@ -180,7 +180,34 @@ void participant_alarm(const struct troth_participant *p, struct troth_txid txid
             detail);
 }
 
+void participant_hurry(struct troth_participant *p) {
+    p->urgent = true;
+}
+
+static void wait_lazily(struct troth_participant *p) {
+    if (p->eager_acks) {
+        p->urgent = true;
+    } else if (p->lazy_since_ms == 0) {
+        p->lazy_since_ms = p->now_ms;
+    }
+}
+
+/* Which batch the effect needs. */
+static void note_batch(struct troth_participant *p, const struct branches_effect *effect) {
+    bool writes = effect->type == BRANCHES_STORE || effect->type == BRANCHES_DELETE ||
+                  effect->type == BRANCHES_STORE_NODE || effect->type == BRANCHES_STORE_MARK;
+    bool calls = effect->type == BRANCHES_CALL;
+    if (effect->lazy) {
+        wait_lazily(p);
+    } else if (writes || calls || effect->after_store) {
+        p->urgent = true;
+    } else if (effect->type == BRANCHES_SEND && p->lazy_since_ms != 0) {
+        p->urgent = true; /* it keeps its place behind what waits */
+    }
+}
+
 static void carry_out(struct troth_participant *p, const struct branches_effect *effect) {
+    note_batch(p, effect);
     switch (effect->type) {
     case BRANCHES_STORE:
     case BRANCHES_DELETE:
@@ -250,6 +277,13 @@ static void handle_foreign(struct troth_participant *p, const struct item *item)
     participant_foreign_step(p, &event);
 }
 
+/* A function of the resource manager's own: what it writes is stored at once. */
+static void run(struct troth_participant *p, void (*fn)(void *arg), void *arg) {
+    int64_t before = sqlite3_total_changes64(p->db->sqlite);
+    fn(arg);
+    p->urgent = p->urgent || sqlite3_total_changes64(p->db->sqlite) != before;
+}
+
 static void handle(struct troth_participant *p, struct item *item) {
     struct troth_txid txid = item->kind == ITEM_ENLIST ? item->request->txid : item->txid;
     if (troth_txid_is_foreign(txid)) {
@@ -279,7 +313,7 @@ static void handle(struct troth_participant *p, struct item *item) {
                                          .request = (uintptr_t)item->request});
         break;
     case ITEM_RUN:
-        item->fn(item->arg);
+        run(p, item->fn, item->arg);
         break;
     case ITEM_GIVE_UP:
         step(p, &(struct branches_event){.type = BRANCHES_GIVE_UP,
@@ -309,7 +343,7 @@ static void handle_local(struct troth_participant *p) {
 static void run_due(struct troth_participant *p) {
     struct function due;
     while (timers_pop(&p->timers, p->now_ms, &due)) {
-        due.fn(due.arg);
+        run(p, due.fn, due.arg);
         handle_local(p);
     }
     if (branches_deadline_ms(p->branches) <= p->now_ms) {
@@ -340,10 +374,8 @@ static void publish_counters(struct troth_participant *p) {
     pthread_mutex_unlock(&p->mutex);
 }
 
-/* What waited for the batch to be on disk. What it begins belongs to the next batch. */
-static void let_out(struct troth_participant *p) {
-    sessions_flush(p->sessions, true);
-    CRASH_POINT_HERE(CRASH_AFTER_SEND);
+/* What these begin belongs to the next batch. */
+static void run_after_batch(struct troth_participant *p) {
     struct functions functions = p->after_batch;
     p->after_batch = p->running;
     p->after_batch.n = 0;
@@ -351,6 +383,13 @@ static void let_out(struct troth_participant *p) {
     for (size_t i = 0; i < functions.n; i++) {
         functions.items[i].fn(functions.items[i].arg);
     }
+}
+
+/* What waited for the batch to be on disk. */
+static void let_out(struct troth_participant *p) {
+    sessions_flush(p->sessions, true);
+    CRASH_POINT_HERE(CRASH_AFTER_SEND);
+    run_after_batch(p);
     size_t n = p->n_held_calls;
     p->n_held_calls = 0; /* a callback holds none: only a step does */
     for (size_t i = 0; i < n; i++) {
@@ -361,10 +400,18 @@ static void let_out(struct troth_participant *p) {
 static int store_batch(struct troth_participant *p) {
     CRASH_POINT_HERE(CRASH_BEFORE_STORE);
     int err = db_commit(p->db); /* S4 */
+    p->urgent = false;
+    p->lazy_since_ms = 0;
     if (err == 0) {
         CRASH_POINT_HERE(CRASH_AFTER_STORE);
     }
     return err;
+}
+
+/* Whether the batch is to be stored now, or may wait for one that somebody waits for. */
+static bool is_batch_due(const struct troth_participant *p) {
+    return p->urgent || p->n_held_calls > 0 || p->lazy_since_ms == 0 ||
+           p->now_ms >= p->lazy_since_ms + BRANCHES_LAZY_MS;
 }
 
 static void run_batch(struct troth_participant *p, struct item *items, size_t n) {
@@ -378,19 +425,28 @@ static void run_batch(struct troth_participant *p, struct item *items, size_t n)
     }
     run_due(p);
     sessions_flush(p->sessions, false);
-    check(p, "the batch can't be stored", store_batch(p));
     publish_counters(p);
-    let_out(p);
+    if (is_batch_due(p)) {
+        check(p, "the batch can't be stored", store_batch(p));
+        let_out(p);
+    } else {
+        run_after_batch(p); /* they don't wait for what is lazy */
+    }
 }
 
 static bool has_more(const struct troth_participant *p) {
     return p->local_at < p->n_local || p->after_batch.n > 0 || p->n_held_calls > 0;
 }
 
-static void end(struct troth_participant *p) {
-    while (has_more(p)) {
+static void run_rest(struct troth_participant *p) {
+    do {
+        p->urgent = true;
         run_batch(p, NULL, 0);
-    }
+    } while (has_more(p));
+}
+
+static void end(struct troth_participant *p) {
+    run_rest(p);
     struct request *request, *next;
     p->refuses_requests = true; /* also of one that asks again when it is told */
     DL_FOREACH_SAFE(p->requests, request, next) {
@@ -399,9 +455,7 @@ static void end(struct troth_participant *p) {
         free(request);
     }
     participant_foreign_end(p);
-    while (has_more(p)) {
-        run_batch(p, NULL, 0);
-    }
+    run_rest(p);
     sessions_drop_all(p->sessions);
 }
 
@@ -413,7 +467,11 @@ void *participant_loop(void *participant) {
         int64_t timer_ms = timers_due_ms(&p->timers);
         int64_t foreign_ms = foreign_deadline_ms(p->foreign);
         until_ms = timer_ms < until_ms ? timer_ms : until_ms;
-        until_ms = has_more(p) ? 0 : foreign_ms < until_ms ? foreign_ms : until_ms;
+        until_ms = foreign_ms < until_ms ? foreign_ms : until_ms;
+        if (p->lazy_since_ms != 0 && p->lazy_since_ms + BRANCHES_LAZY_MS < until_ms) {
+            until_ms = p->lazy_since_ms + BRANCHES_LAZY_MS;
+        }
+        until_ms = has_more(p) ? 0 : until_ms;
         void *items;
         size_t n;
         if (inbox_take(p->inbox, until_ms, &items, &n) != 0) {

@@ -90,6 +90,10 @@ struct troth_participant_options {
     /* The resource manager's data is not in the branch log's database: the log then also records
      * that a commit was begun, which tells "committed before" from "lost" after a crash. */
     int separate_storage;
+    /* An acknowledgement that nobody waits for may otherwise wait, up to 20 ms, for a batch that is
+     * synced for another's sake; the loop's connection keeps the database's write lock meanwhile.
+     * Set this where other connections write to that database, too. */
+    int eager_acks;
 };
 
 struct troth_participant;
@@ -126,7 +130,8 @@ int troth_participant_done(struct troth_participant *participant, struct troth_t
  * it will not run. Functions that were accepted run even if close comes first, unless open fails.
  */
 int troth_participant_run(struct troth_participant *participant, void (*fn)(void *arg), void *arg);
-/* Runs fn on the loop when the batch under way is on disk. On the loop only. */
+/* Runs fn on the loop when the batch under way is on disk, but for commits and aborts that nobody
+ * waits for: they are decided, and a crash can't undo them. On the loop only. */
 int troth_participant_after_batch(struct troth_participant *participant, void (*fn)(void *arg),
                                   void *arg);
 /* Calls fn on the loop at the first chance after `delay_ms`. On the loop only. */

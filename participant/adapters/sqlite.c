@@ -121,7 +121,8 @@ static int open_participant(struct troth_sqlite *sqlite, const struct troth_sqli
                                             .log_path = options->path,
                                             .callbacks = &sqlite_callbacks,
                                             .arg = sqlite,
-                                            .idle_timeout_ms = options->idle_timeout_ms},
+                                            .idle_timeout_ms = options->idle_timeout_ms,
+                                            .eager_acks = 1},
         why, why_bytes);
     if (err != 0) {
         sqlite->participant = NULL;

@@ -303,6 +303,8 @@ struct sim_rm {
     bool separate_storage;
     struct rm_listing *listing; /* of a participant without a log; else NULL */
     int64_t now_ms;
+    bool urgent;           /* the batch is to be synced */
+    int64_t lazy_since_ms; /* 0: nothing lazy waits for it */
     struct lock_table *locks;
     struct rm_branch of[WORLD_TXS_MAX];
     struct rm_op ops[RM_OPS_MAX];
