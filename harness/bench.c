@@ -1,213 +1,96 @@
-/* troth-bench: measures Troth beside what it replaces, on servers and nodes of its own. */
-#include <ctype.h>
+/* troth-bench: measures Troth, beside what it replaces, on servers and nodes of its own. */
 #include <errno.h>
-#include <getopt.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/troth_err.h"
-#include "harness/bench_postgres.h"
-#include "harness/bench_report.h"
+#include "harness/bench_args.h"
+#include "harness/bench_commit.h"
+#include "harness/bench_data.h"
+#include "harness/bench_exit.h"
+#include "harness/bench_json.h"
+#include "harness/bench_postgres_command.h"
+#include "harness/bench_worker.h"
 #include "harness/demo_screen.h"
-#include "harness/folder.h"
-
-#define EXIT_WRONG     1
-#define EXIT_ARGUMENTS 2
-#define EXIT_NOT_RUN   3
-#define CLIENTS_MAX    64u
 
 static void help(FILE *out) {
     fputs(
-        "usage: troth-bench postgres [OPTION...]\n\n"
-        "Transactions that change a row at each of two PostgreSQL servers: through Troth, and by\n"
-        "the same program with PREPARE TRANSACTION and COMMIT PREPARED alone, in turn. Servers\n"
-        "and nodes are its own, on this machine, and sync every write.\n\n"
-        "  --clients N,N   how many work at the same time (1,8,32)\n"
-        "  --rounds N      of each of the two, for each number of clients (5)\n"
-        "  --seconds S     of each round (4)\n"
+        "usage: troth-bench [commit | postgres] [OPTION...]\n\n"
+        "  commit          transactions over participants that do nothing but vote durably: what\n"
+        "                  Troth itself costs\n"
+        "  postgres        transactions over two PostgreSQL servers; has options of its own:\n"
+        "                  troth-bench postgres --help\n\n"
+        "Nodes, participants and servers are its own, on this machine, and sync every write.\n\n"
+        "  --in-flight N,N how many transactions at the same time (1,8,64,256)\n"
+        "  --rate R,R      also so many a second, begun whether or not others have ended\n"
+        "  --participants N in each transaction (2)\n"
         "  --nodes N       of Troth (3)\n"
-        "  --apart         statements go to one server after the other, as in most programs; else "
-        "to\n"
-        "                  both at the same time\n"
+        "  --rounds N      of each load, in turn (5)\n"
+        "  --seconds S     of each round (3)\n"
+        "  --warm-up MS    before each round, with the same load (1000)\n"
         "  --data FOLDER   new or empty folder for all files; else one under $TMPDIR\n"
         "  --json FILE     write the figures there\n"
         "  --help          show this\n\n"
-        "Exit status: 0 measured, and the servers agree; 1 they do not; 2 wrong arguments; 3 it\n"
-        "could not run.\n",
+        "Exit status: 0 measured; 1 what was told and what was done are not the same; 2 wrong\n"
+        "arguments; 3 it could not run.\n",
         out);
 }
 
-static bool read_number(const char *text, unsigned most, unsigned *number) {
-    char *end = NULL;
-    errno = 0;
-    unsigned long value = strtoul(text, &end, 10);
-    if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || value < 1 ||
-        value > most) {
-        return false;
-    }
-    *number = (unsigned)value;
-    return true;
-}
-
-static bool read_sizes(const char *text, struct bench_postgres_options *options) {
-    options->n_sizes = 0;
-    for (;;) {
-        char word[16];
-        size_t n = strcspn(text, ",");
-        if (options->n_sizes == BENCH_SIZES_MAX || n >= sizeof word) {
-            return false;
-        }
-        snprintf(word, sizeof word, "%.*s", (int)n, text);
-        if (!read_number(word, CLIENTS_MAX, &options->sizes[options->n_sizes++])) {
-            return false;
-        }
-        if (text[n] == '\0') {
-            return true;
-        }
-        text += n + 1;
-    }
-}
-
-struct asked {
-    struct bench_postgres_options options;
-    const char *json;
-    bool help;
-};
-
-/* False, with a message, when it is wrong. */
-static bool read_args(struct asked *asked, int argc, char *argv[]) {
-    static const struct option longs[] = {{"clients", required_argument, NULL, 'c'},
-                                          {"rounds", required_argument, NULL, 'r'},
-                                          {"seconds", required_argument, NULL, 's'},
-                                          {"nodes", required_argument, NULL, 'n'},
-                                          {"apart", no_argument, NULL, 'a'},
-                                          {"data", required_argument, NULL, 'd'},
-                                          {"json", required_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
-    struct bench_postgres_options *options = &asked->options;
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        bool good = c != '?';
-        const char *range = "";
-        switch (c) {
-        case 'c':
-            good = read_sizes(optarg, options);
-            range = "--clients takes up to 8 numbers from 1 to 64, with commas between them";
-            break;
-        case 'r':
-            good = read_number(optarg, BENCH_ROUNDS_MAX, &options->rounds);
-            range = "--rounds takes a number from 1 to 32";
-            break;
-        case 's':
-            good = read_number(optarg, 3600, &options->seconds);
-            range = "--seconds takes a number from 1 to 3600";
-            break;
-        case 'n':
-            good = read_number(optarg, 31, &options->nodes) && options->nodes % 2 == 1;
-            range = "--nodes takes an odd number from 1 to 31";
-            break;
-        case 'a':
-            options->apart = true;
-            break;
-        case 'd':
-            options->data = optarg;
-            break;
-        case 'j':
-            asked->json = optarg;
-            break;
-        case 'h':
-            asked->help = true;
-            break;
-        default:
-            return false; /* getopt_long said it */
-        }
-        if (!good) {
-            fprintf(stderr, "troth-bench: %s, not \"%s\"\n", range, optarg);
-            return false;
-        }
-    }
-    if (!asked->help && (optind + 1 != argc || strcmp(argv[optind], "postgres") != 0)) {
-        fprintf(stderr, "troth-bench: name what is to be measured: postgres\n");
-        return false;
-    }
-    return true;
-}
-
-/* A folder that is there to be used, and whether it is ours to remove. */
-static int make_folder(struct asked *asked, char folder[2048], bool *ours,
-                       char why[BENCH_WHY_BYTES]) {
-    *ours = asked->options.data == NULL;
-    if (*ours) {
-        int err = folder_make_temporary(folder, 2048);
-        snprintf(why, BENCH_WHY_BYTES, "cannot make the folder %.500s: %s; set TMPDIR", folder,
-                 strerror(errno));
-        *ours = err == 0;
-        /* A server whose user is another must get through (database_server.h). */
-        return err == 0 && chmod(folder, 0711) != 0 ? TROTH_ERR_SYSTEM : err;
-    }
-    snprintf(folder, 2048, "%s", asked->options.data);
-    if (folder_make(folder) != 0) {
-        snprintf(why, BENCH_WHY_BYTES, "cannot make the folder %.500s: %s", folder,
-                 strerror(errno));
+static int measure(const struct bench_args *args, struct bench_data *data,
+                   char why[BENCH_WHY_BYTES]) {
+    struct bench_json json;
+    if (bench_json_open(&json, args->json) != 0) {
+        snprintf(why, BENCH_WHY_BYTES, "cannot write %s: %s", args->json, strerror(errno));
         return TROTH_ERR_SYSTEM;
     }
-    if (!folder_is_empty(folder)) {
-        snprintf(why, BENCH_WHY_BYTES, "the folder %.500s is not empty; name another", folder);
-        return TROTH_ERR_INVALID;
+    screen_say("all files are in %s (%s)", data->folder, data->file_system);
+    if (data->in_memory) {
+        screen_say("%sTHIS FOLDER IS IN MEMORY: syncing is free there, so no figure says anything. "
+                   "Name one on a disk with --data.%s",
+                   screen_bold(), screen_plain());
     }
-    return 0;
-}
-
-static int run(struct asked *asked, struct bench_postgres_size *sizes, char why[BENCH_WHY_BYTES]) {
-    char folder[2048];
-    bool ours = false;
-    int err = make_folder(asked, folder, &ours, why);
-    if (err != 0) {
-        return err;
-    }
-    asked->options.data = folder;
-    err = bench_postgres_run(&asked->options, sizes, why);
-    if (err == 0) {
-        printf("\n");
-        bench_report_table(sizes, asked->options.n_sizes, stdout);
-    }
-    if (err == 0 && asked->json != NULL &&
-        bench_report_json(&asked->options, sizes, asked->json) != 0) {
-        snprintf(why, BENCH_WHY_BYTES, "cannot write %s: %s", asked->json, strerror(errno));
+    bench_json_text(&json, "file_system", data->file_system);
+    bench_json_number(&json, "", "rounds", args->rounds);
+    bench_json_number(&json, "", "seconds", args->seconds);
+    int err = bench_commit(args, data, &json, why);
+    if (bench_json_close(&json) != 0 && err == 0) {
+        snprintf(why, BENCH_WHY_BYTES, "cannot write %s: %s", args->json, strerror(errno));
         err = TROTH_ERR_SYSTEM;
-    }
-    if (ours && (err == 0 || err == TROTH_ERR_CLOSED || err == TROTH_ERR_NOT_FOUND)) {
-        folder_remove(folder);
-    } else if (err != 0) {
-        fprintf(stderr, "the files, with the logs of all processes, are in %s\n", folder);
     }
     return err;
 }
 
 int main(int argc, char *argv[]) {
-    static struct bench_postgres_size sizes[BENCH_SIZES_MAX];
-    struct asked asked = {
-        .options = {.sizes = {1, 8, 32}, .n_sizes = 3, .rounds = 5, .seconds = 4, .nodes = 3}};
-    char why[BENCH_WHY_BYTES] = "";
-    if (!read_args(&asked, argc, argv)) {
-        return EXIT_ARGUMENTS;
+    if (argc > 1 && strcmp(argv[1], "participant") == 0) {
+        return bench_worker_main(argc - 1, argv + 1);
     }
-    if (asked.help) {
+    screen_setup();
+    if (argc > 1 && strcmp(argv[1], "postgres") == 0) {
+        return bench_postgres_command(argc, argv);
+    }
+    struct bench_args args;
+    char why[BENCH_WHY_BYTES] = "";
+    if (bench_args_read(&args, argc, argv, why) != 0) {
+        fprintf(stderr, "troth-bench: %s\n", why);
+        return BENCH_EXIT_ARGUMENTS;
+    }
+    if (args.help) {
         help(stdout);
         return 0;
     }
-    screen_setup();
-    int err = run(&asked, sizes, why);
-    if (err != 0) {
-        screen_live_end();
-        fprintf(stderr, "troth-bench: %s\n", why[0] == '\0' ? troth_err_text(err) : why);
+    if (strcmp(args.what, "commit") != 0 && strcmp(args.what, "all") != 0) {
+        fprintf(stderr, "troth-bench: it measures commit or postgres, not %s\n", args.what);
+        return BENCH_EXIT_ARGUMENTS;
     }
-    if (err == TROTH_ERR_CORRUPT) {
-        return EXIT_WRONG;
+    struct bench_data data;
+    int err = bench_data_make(&data, args.data, why);
+    if (err == 0) {
+        err = measure(&args, &data, why);
+        bool keep = err != 0 && err != TROTH_ERR_CLOSED && err != TROTH_ERR_NOT_FOUND;
+        if (keep) {
+            fprintf(stderr, "the files, with the logs of all processes, are in %s\n", data.folder);
+        }
+        bench_data_end(&data, keep);
     }
-    return err == 0 ? 0 : EXIT_NOT_RUN;
+    return bench_exit_status(err, why);
 }

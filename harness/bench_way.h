@@ -15,11 +15,11 @@
 #include <stdint.h>
 
 #include "client/troth.h"
+#include "harness/bench_data.h"
 #include "load/histogram.h"
 #include "participant/adapters/troth_database.h"
 
-#define BENCH_SERVERS   2
-#define BENCH_WHY_BYTES 1024
+#define BENCH_SERVERS 2
 
 enum bench_way { BENCH_BY_HAND, BENCH_TROTH, BENCH_WAYS };
 
