@@ -51,6 +51,8 @@ static bool read_begin(struct request_answer *answer, const uint8_t *bytes, size
     bool ok = reply != NULL && troth_txid_parse(reply->txid, &answer->txid) == 0;
     if (ok) {
         answer->node_id = reply->node;
+        answer->count = reply->count;
+        answer->timeout_ms = reply->timeout_ms;
     }
     if (reply != NULL) {
         troth__v1__begin_reply__free_unpacked(reply, NULL);
@@ -173,6 +175,7 @@ static int call_one(const struct troth *t, struct question *question,
     switch (question->request) {
     case SESSION_BEGIN:
         begin.timeout_ms = what->begin_timeout_ms;
+        begin.count = what->count;
         return call(t, question, "/troth.v1.Transactions/Begin", &begin.base, left_ms);
     case SESSION_ENLIST:
         branch_to_wire(&what->branches[0], &branch);

@@ -18,16 +18,17 @@ struct troth_node {
     const char *address;
     atomic_uint id; /* the node's, once one of its answers told it; 0: not known */
 };
+struct blocks;
 struct requests;
 struct troth {
     struct rpc *rpc;
     struct requests *requests; /* that are under way */
+    struct blocks *blocks;     /* of txids */
     struct addresses addresses;
     uint32_t n_nodes;
     struct troth_node nodes[SESSION_NODES_MAX];
     uint32_t attempt_ms;
     uint32_t timeout_ms;
-    atomic_uint turn; /* whose turn it is to begin */
 };
 
 /* As troth_get. *is_bound: false if the transaction has branches, and none at this participant;

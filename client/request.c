@@ -10,6 +10,7 @@
 
 #include "base/heap.h"
 #include "client/ask.h"
+#include "client/blocks.h"
 #include "shell/clock.h"
 #include "shell/crash_point.h"
 
@@ -150,7 +151,10 @@ static void finish(struct request *request, const struct session_effects *effect
 /* ---- Stepping, with the lock held ------------------------------------------------------------ */
 
 static void on_failed(const struct requests *requests, struct request *request, uint32_t node,
-                      const char *detail) {
+                      int err, const char *detail) {
+    if (err == TROTH_ERR_UNAVAILABLE) {
+        blocks_drop(requests->troth->blocks, node);
+    }
     snprintf(request->trouble, sizeof request->trouble, "%.200s: %.280s",
              requests->troth->nodes[node].address, detail);
 }
@@ -180,7 +184,7 @@ static void step(struct requests *requests, struct request *request, struct sess
         if (err == 0) {
             continue;
         }
-        on_failed(requests, request, asked.node, troth_err_text(err));
+        on_failed(requests, request, asked.node, err, troth_err_text(err));
         struct session_effects more;
         struct session_event failed = {.type = SESSION_REPLY,
                                        .node = asked.node,
@@ -193,6 +197,19 @@ static void step(struct requests *requests, struct request *request, struct sess
             effects->answered = false; /* there is no reply to show */
         } else {
             effects->tick_ms = more.tick_ms;
+        }
+    }
+}
+
+/* Before a tick: who still owes an answer when another is to be asked does not answer. */
+static void drop_blocks_of_silent(const struct requests *requests, const struct request *request,
+                                  int64_t now_ms) {
+    if (now_ms < request->session.next_ask_ms) {
+        return;
+    }
+    for (uint32_t i = 0; i < requests->troth->n_nodes; i++) {
+        if (request->session.nodes[i].pending) {
+            blocks_drop(requests->troth->blocks, i);
         }
     }
 }
@@ -252,7 +269,7 @@ void requests_answer(struct requests *requests, uint64_t number, struct request_
         enum session_request kind = (number & 1) != 0 ? SESSION_GET : request->what.request;
         CRASH_POINT(CRASH_CLIENT, "before.answer.", crash_name_of(kind));
         if (answer->err != 0) {
-            on_failed(requests, request, answer->node, answer->detail);
+            on_failed(requests, request, answer->node, answer->err, answer->detail);
         }
         step(requests, request,
              &(struct session_event){.type = SESSION_REPLY,
@@ -279,6 +296,7 @@ static void run_timers(struct requests *requests) {
            first->key <= now_ms) {
         struct request *request = REQUEST_OF_TIMER(first);
         struct session_effects effects;
+        drop_blocks_of_silent(requests, request, now_ms);
         step(requests, request, &(struct session_event){.type = SESSION_TICK}, &effects);
         if (!go_on(requests, request, &effects)) {
             pthread_mutex_unlock(&requests->mutex);
@@ -364,15 +382,8 @@ void requests_free(struct requests *requests) {
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-struct wait {
-    pthread_mutex_t mutex;
-    pthread_cond_t over;
-    bool is_over;
-    struct request_answer *answer;
-};
-
 static void wake(const struct request_end *end, struct request_answer *answer) {
-    struct wait *wait = end->arg;
+    struct request_wait *wait = end->arg;
     pthread_mutex_lock(&wait->mutex);
     *wait->answer = *answer;
     answer->branches = NULL;
@@ -381,16 +392,26 @@ static void wake(const struct request_end *end, struct request_answer *answer) {
     pthread_mutex_unlock(&wait->mutex);
 }
 
-int request_run(struct troth *t, const struct request_what *what, struct request_answer *answer) {
-    struct wait wait = {
-        .mutex = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER, .answer = answer};
-    request_start(t, what, &(struct request_end){.fn = wake, .arg = &wait});
-    pthread_mutex_lock(&wait.mutex);
-    while (!wait.is_over) {
-        pthread_cond_wait(&wait.over, &wait.mutex);
+void request_wait_init(struct request_wait *wait, struct request_answer *answer) {
+    *wait = (struct request_wait){.end = {.fn = wake, .arg = wait}, .answer = answer};
+    pthread_mutex_init(&wait->mutex, NULL);
+    pthread_cond_init(&wait->over, NULL);
+}
+
+int request_wait_end(struct request_wait *wait) {
+    pthread_mutex_lock(&wait->mutex);
+    while (!wait->is_over) {
+        pthread_cond_wait(&wait->over, &wait->mutex);
     }
-    pthread_mutex_unlock(&wait.mutex);
-    pthread_cond_destroy(&wait.over);
-    pthread_mutex_destroy(&wait.mutex);
-    return answer->err;
+    pthread_mutex_unlock(&wait->mutex);
+    pthread_cond_destroy(&wait->over);
+    pthread_mutex_destroy(&wait->mutex);
+    return wait->answer->err;
+}
+
+int request_run(struct troth *t, const struct request_what *what, struct request_answer *answer) {
+    struct request_wait wait;
+    request_wait_init(&wait, answer);
+    request_start(t, what, &wait.end);
+    return request_wait_end(&wait);
 }

@@ -9,6 +9,8 @@
 #ifndef CLIENT_REQUEST_H
 #define CLIENT_REQUEST_H
 
+#include <pthread.h>
+
 #include "client/internal.h"
 
 /* What one reply says, or the whole request in the end. */
@@ -17,7 +19,9 @@ struct request_answer {
     uint32_t node; /* whose reply it is, by its place in the list */
     enum troth_outcome outcome;
     int reason;
-    struct troth_txid txid; /* of Begin */
+    struct troth_txid txid; /* of Begin: the first */
+    uint32_t count;         /* of Begin: how many; 0: a node that knows of one only */
+    uint32_t timeout_ms;    /* of Begin: as it was granted */
     uint32_t node_id;       /* of Begin: the node that coordinates */
     char detail[TROTH_TEXT_BYTES];
     /* Of Get, malloc'd, NULL: none are told. The participants' names, each with a comma behind it.
@@ -31,6 +35,7 @@ struct request_what {
     uint32_t timeout_ms;    /* of the request; 0: that of `struct troth` */
     struct troth_txid txid; /* not of Begin */
     uint32_t begin_timeout_ms;
+    uint32_t count; /* of Begin; 0: 1 */
     /* Of Commit; of Enlist the one. Copied. */
     const struct troth_branch *branches;
     size_t n_branches;
@@ -38,9 +43,8 @@ struct request_what {
 
 struct request_end {
     void (*fn)(const struct request_end *end, struct request_answer *answer);
-    struct troth *troth; /* for the use of fn, as what follows */
     void *arg;
-    troth_begun_fn *begun;
+    troth_begun_fn *begun; /* for the use of fn, as the next */
     troth_done_fn *done;
 };
 
@@ -50,6 +54,18 @@ struct request_end {
 void request_start(struct troth *t, const struct request_what *what, const struct request_end *end);
 /* Blocks until the request is over. Returns answer->err; answer->branches is the caller's. */
 int request_run(struct troth *t, const struct request_what *what, struct request_answer *answer);
+
+/* For other waits: `wait.end` is what the end of a request is to call. */
+struct request_wait {
+    struct request_end end;
+    pthread_mutex_t mutex;
+    pthread_cond_t over;
+    bool is_over;
+    struct request_answer *answer;
+};
+void request_wait_init(struct request_wait *wait, struct request_answer *answer);
+/* Blocks, and releases the wait. Returns answer->err. */
+int request_wait_end(struct request_wait *wait);
 
 /* ---- For troth.c ------------------------------------------------------------------------------
  */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "client/blocks.h"
 #include "client/internal.h"
 #include "client/request.h"
 #include "shell/crash_point.h"
@@ -37,10 +37,6 @@ int troth_open(struct troth **out, const struct troth_options *options) {
     }
     t->attempt_ms = options->attempt_ms == 0 ? TROTH_ATTEMPT_MS : options->attempt_ms;
     t->timeout_ms = options->timeout_ms == 0 ? TROTH_TIMEOUT_MS : options->timeout_ms;
-    /* So that many clients do not all begin at the first node. */
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    atomic_init(&t->turn, (unsigned)now.tv_nsec / 1000);
     err = rpc_new(&t->rpc, &(struct rpc_options){.threads = 1});
     if (err != 0) {
         goto fail;
@@ -54,7 +50,8 @@ int troth_open(struct troth **out, const struct troth_options *options) {
             goto fail;
         }
     }
-    err = requests_new(&t->requests, t);
+    err = blocks_new(&t->blocks, t);
+    err = err != 0 ? err : requests_new(&t->requests, t);
     if (err != 0) {
         goto fail;
     }
@@ -70,12 +67,14 @@ void troth_close(struct troth *t) {
         return;
     }
     if (t->requests != NULL) {
+        blocks_close(t->blocks);
         requests_close(t->requests);
     }
     for (uint32_t i = 0; i < t->n_nodes; i++) {
         rpc_channel_free(t->nodes[i].channel);
     }
     requests_free(t->requests);
+    blocks_free(t->blocks);
     rpc_free(t->rpc);
     addresses_release(&t->addresses);
     free(t);
@@ -100,36 +99,26 @@ static int run(struct troth *t, const struct request_what *what, struct troth_re
 
 /* ---- Begin ----------------------------------------------------------------------------------- */
 
-static struct request_what begin_of(struct troth *t, uint32_t timeout_ms) {
-    return (struct request_what){.request = SESSION_BEGIN,
-                                 .first = atomic_fetch_add(&t->turn, 1),
-                                 .begin_timeout_ms = timeout_ms};
-}
-
 static void on_begun(const struct request_end *end, struct request_answer *answer) {
     struct troth_result result;
-    struct troth *t = end->troth;
-    if (answer->err == 0) {
-        atomic_store(&t->nodes[answer->node].id, answer->node_id);
-    }
     tell(&result, answer);
     end->begun(end->arg, answer->err, answer->txid, &result);
 }
 
 void troth_begin_async(struct troth *t, uint32_t timeout_ms, troth_begun_fn *begun, void *arg) {
-    struct request_what what = begin_of(t, timeout_ms);
-    request_start(t, &what,
-                  &(struct request_end){.fn = on_begun, .troth = t, .arg = arg, .begun = begun});
+    blocks_begin(t->blocks, timeout_ms,
+                 &(struct request_end){.fn = on_begun, .arg = arg, .begun = begun});
 }
 
 int troth_begin(struct troth *t, uint32_t timeout_ms, struct troth_txid *txid,
                 struct troth_result *result) {
-    struct request_what what = begin_of(t, timeout_ms);
     struct request_answer answer;
-    int err = request_run(t, &what, &answer);
+    struct request_wait wait;
+    request_wait_init(&wait, &answer);
+    blocks_begin(t->blocks, timeout_ms, &wait.end);
+    int err = request_wait_end(&wait);
     if (err == 0) {
         *txid = answer.txid;
-        atomic_store(&t->nodes[answer.node].id, answer.node_id);
     }
     tell(result, &answer);
     return err;
@@ -188,8 +177,7 @@ void troth_commit_async(struct troth *t, struct troth_txid txid,
                         const struct troth_branch *branches, size_t n_branches, uint32_t timeout_ms,
                         troth_done_fn *done, void *arg) {
     struct request_what what = commit_of(t, txid, branches, n_branches, timeout_ms);
-    request_start(t, &what,
-                  &(struct request_end){.fn = on_done, .troth = t, .arg = arg, .done = done});
+    request_start(t, &what, &(struct request_end){.fn = on_done, .arg = arg, .done = done});
 }
 
 int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
@@ -201,8 +189,7 @@ int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
 void troth_abort_async(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                        troth_done_fn *done, void *arg) {
     struct request_what what = what_of(t, SESSION_ABORT, txid, timeout_ms);
-    request_start(t, &what,
-                  &(struct request_end){.fn = on_done, .troth = t, .arg = arg, .done = done});
+    request_start(t, &what, &(struct request_end){.fn = on_done, .arg = arg, .done = done});
 }
 
 /* ---- Get ------------------------------------------------------------------------------------- */

@@ -29,13 +29,18 @@ struct node {
     int status;     /* SAY_STATUS */
     unsigned asked; /* Commit or Abort */
     unsigned begun;
-    unsigned branches; /* of the last Commit */
+    bool grants;         /* blocks, as many as asked for, with txids of its own */
+    unsigned granted;    /* transactions */
+    unsigned most;       /* asked for at once */
+    uint32_t timeout_ms; /* of the last Begin */
+    unsigned branches;   /* of the last Commit */
     struct rpc_call *held[CALLS];
     unsigned n_held;
 };
 static struct node nodes[NODES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct rpc *rpc;
+static uint32_t attempt_ms = ATTEMPT;
 #define LOCKED(statement)                                                                          \
     do {                                                                                           \
         pthread_mutex_lock(&mutex);                                                                \
@@ -80,20 +85,29 @@ static inline void say(struct node *node, struct rpc_call *call, enum say what) 
 
 static inline void on_begin(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
     struct node *node = arg;
-    (void)bytes;
-    (void)n;
+    Troth__V1__BeginRequest *request = troth__v1__begin_request__unpack(NULL, n, bytes);
+    ck_assert_ptr_nonnull(request);
     pthread_mutex_lock(&mutex);
     node->begun++;
+    node->timeout_ms = request->timeout_ms;
+    node->most = request->count > node->most ? request->count : node->most;
     Troth__V1__BeginReply reply = TROTH__V1__BEGIN_REPLY__INIT;
-    static char txid[] = TXID;
+    char txid[TROTH_TXID_TEXT] = TXID;
+    if (node->grants) {
+        troth_txid_format(troth_txid_make(0, (uint16_t)node->id, 1, node->granted + 1), txid);
+        node->granted += request->count;
+        reply.count = request->count;
+    }
     reply.txid = txid;
     reply.node = node->id;
+    reply.timeout_ms = request->timeout_ms == 0 ? 30000 : request->timeout_ms;
     if (node->say == SAY_COMMITTED) {
         rpc_call_reply(call, &reply.base);
     } else {
         say(node, call, node->say);
     }
     pthread_mutex_unlock(&mutex);
+    troth__v1__begin_request__free_unpacked(request, NULL);
 }
 
 static inline void on_commit(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
@@ -170,10 +184,10 @@ static inline struct troth *set_up(void) {
                  node->address);
     }
     struct troth *t;
-    ck_assert_int_eq(
-        troth_open(
-            &t, &(struct troth_options){.nodes = list, .attempt_ms = ATTEMPT, .timeout_ms = 5000}),
-        0);
+    ck_assert_int_eq(troth_open(&t, &(struct troth_options){.nodes = list,
+                                                            .attempt_ms = attempt_ms,
+                                                            .timeout_ms = 5000}),
+                     0);
     return t;
 }
 

@@ -1,0 +1,302 @@
+#include "client/blocks.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "shell/clock.h"
+
+#define TIMEOUT_MAX_MS 3600000u /* the most that a node grants */
+
+/* A begin that waits for a block that was asked for. */
+struct waiter {
+    struct waiter *next;
+    struct request_end end;
+};
+
+struct block {
+    struct troth_txid next;
+    uint32_t left;
+    uint32_t node; /* by its place in the list: who began it */
+    uint32_t timeout_ms;
+    int64_t asked_ms; /* the node's time for it began to run after that */
+};
+
+struct turn {
+    struct blocks *blocks;
+    struct block block;
+    uint32_t size; /* of the next block */
+    /* Asked for, if `asking`. */
+    bool asking;
+    uint32_t asked_timeout_ms;
+    int64_t asked_ms;
+    struct waiter *first, *last;
+    uint32_t n_waiters;
+};
+
+struct blocks {
+    struct troth *troth;
+    pthread_mutex_t mutex;
+    uint32_t default_ms; /* what the nodes grant for 0, once one has told it */
+    uint32_t turn;
+    bool closed;
+    struct turn turns[SESSION_NODES_MAX];
+};
+
+int blocks_new(struct blocks **out, struct troth *t) {
+    struct blocks *blocks = calloc(1, sizeof *blocks);
+    if (blocks == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    blocks->troth = t;
+    pthread_mutex_init(&blocks->mutex, NULL);
+    /* So that many clients do not all begin at the first node. */
+    clock_random(&blocks->turn, sizeof blocks->turn);
+    for (uint32_t i = 0; i < SESSION_NODES_MAX; i++) {
+        blocks->turns[i].blocks = blocks;
+        blocks->turns[i].size = 1;
+    }
+    *out = blocks;
+    return 0;
+}
+
+void blocks_free(struct blocks *blocks) {
+    if (blocks == NULL) {
+        return;
+    }
+    pthread_mutex_destroy(&blocks->mutex);
+    free(blocks);
+}
+
+/* ---- With the lock held ---------------------------------------------------------------------- */
+
+static struct troth_txid take(struct block *block) {
+    assert(block->left > 0);
+    block->left--;
+    return (struct troth_txid){.hi = block->next.hi, .lo = block->next.lo++};
+}
+
+static bool is_fresh(const struct block *block, int64_t now_ms) {
+    return block->left > 0 && now_ms - block->asked_ms < BLOCKS_AGE_MS;
+}
+
+/* How long it took until a new block is needed says how large that should be. */
+static void fit_size(struct turn *turn, int64_t now_ms) {
+    int64_t took_ms = now_ms - turn->asked_ms;
+    if (turn->asked_ms == 0) {
+        return;
+    }
+    if (took_ms < BLOCKS_FAST_MS && turn->size < BLOCKS_SIZE_MAX) {
+        turn->size *= 2;
+    } else if (took_ms >= BLOCKS_AGE_MS && turn->size > 1) {
+        turn->size /= 2;
+    }
+}
+
+/* Makes the request for a new block. */
+static struct request_what ask_for(struct turn *turn, uint32_t timeout_ms, int64_t now_ms) {
+    struct blocks *blocks = turn->blocks;
+    fit_size(turn, now_ms);
+    turn->asking = true;
+    turn->asked_ms = now_ms;
+    turn->asked_timeout_ms = timeout_ms;
+    uint32_t known_ms = timeout_ms == 0 ? blocks->default_ms : timeout_ms;
+    uint32_t count = turn->size;
+    if (known_ms == 0 || known_ms > TIMEOUT_MAX_MS - BLOCKS_AGE_MS || blocks->closed) {
+        count = 1;
+    }
+    return (struct request_what){.request = SESSION_BEGIN,
+                                 .first = (uint32_t)(turn - blocks->turns),
+                                 .begin_timeout_ms =
+                                     count == 1 ? timeout_ms : known_ms + BLOCKS_AGE_MS,
+                                 .count = count};
+}
+
+static bool add_waiter(struct turn *turn, const struct request_end *end) {
+    struct waiter *waiter = malloc(sizeof *waiter);
+    if (waiter == NULL) {
+        return false;
+    }
+    *waiter = (struct waiter){.end = *end};
+    *(turn->last != NULL ? &turn->last->next : &turn->first) = waiter;
+    turn->last = waiter;
+    turn->n_waiters++;
+    return true;
+}
+
+/* The first n that wait, or all. */
+static struct waiter *take_waiters(struct turn *turn, uint32_t n) {
+    struct waiter *waiters = turn->first;
+    struct waiter *last = NULL;
+    while (n-- > 0 && turn->first != NULL) {
+        last = turn->first;
+        turn->first = last->next;
+        turn->n_waiters--;
+    }
+    if (turn->first == NULL) {
+        turn->last = NULL;
+    }
+    if (last == NULL) {
+        return NULL;
+    }
+    last->next = NULL;
+    return waiters;
+}
+
+/* ---- A block comes --------------------------------------------------------------------------- */
+
+static void on_block(const struct request_end *end, struct request_answer *answer);
+
+static void start(struct turn *turn, const struct request_what *what) {
+    request_start(turn->blocks->troth, what, &(struct request_end){.fn = on_block, .arg = turn});
+}
+
+/* Takes the block in and gives it to those who wait; *again: there are more of them. */
+static struct waiter *accept(struct turn *turn, const struct request_answer *answer,
+                             struct block *given, struct request_what *more, bool *again) {
+    struct blocks *blocks = turn->blocks;
+    uint32_t count = answer->count == 0 ? 1 : answer->count; /* 0: a node that knows no blocks */
+    *given = (struct block){.next = answer->txid,
+                            .left = count,
+                            .node = answer->node,
+                            .timeout_ms = turn->asked_timeout_ms,
+                            .asked_ms = turn->asked_ms};
+    if (turn->asked_timeout_ms == 0 && blocks->default_ms == 0) {
+        blocks->default_ms = answer->timeout_ms;
+    }
+    struct waiter *waiters = take_waiters(turn, count);
+    turn->block = *given;
+    for (const struct waiter *w = waiters; w != NULL; w = w->next) {
+        take(&turn->block);
+    }
+    *again = turn->n_waiters > 0;
+    turn->asking = *again;
+    if (*again) {
+        *more = ask_for(turn, turn->asked_timeout_ms, clock_monotonic_ms());
+    }
+    return waiters;
+}
+
+static void on_block(const struct request_end *end, struct request_answer *answer) {
+    struct turn *turn = end->arg;
+    struct blocks *blocks = turn->blocks;
+    struct request_what more;
+    struct block given = {.left = 0};
+    bool again = false;
+    struct waiter *waiters;
+    pthread_mutex_lock(&blocks->mutex);
+    if (answer->err == 0) {
+        atomic_store(&blocks->troth->nodes[answer->node].id, answer->node_id);
+        waiters = accept(turn, answer, &given, &more, &again);
+    } else {
+        turn->asking = false;
+        waiters = take_waiters(turn, UINT32_MAX);
+    }
+    pthread_mutex_unlock(&blocks->mutex);
+    if (again) {
+        start(turn, &more);
+    }
+    for (struct waiter *next, *waiter = waiters; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        if (answer->err == 0) {
+            answer->txid = take(&given);
+        }
+        waiter->end.fn(&waiter->end, answer);
+        free(waiter);
+    }
+}
+
+/* ---- Begin ----------------------------------------------------------------------------------- */
+
+void blocks_begin(struct blocks *blocks, uint32_t timeout_ms, const struct request_end *end) {
+    struct request_answer answer = {.err = 0};
+    struct request_what what = {.request = SESSION_BEGIN, .begin_timeout_ms = timeout_ms};
+    bool asks = false;
+    pthread_mutex_lock(&blocks->mutex);
+    struct turn *turn = &blocks->turns[blocks->turn++ % blocks->troth->n_nodes];
+    int64_t now_ms = clock_monotonic_ms();
+    what.first = (uint32_t)(turn - blocks->turns);
+    bool is_fresh_block = is_fresh(&turn->block, now_ms);
+    if (is_fresh_block && turn->block.timeout_ms == timeout_ms) {
+        answer.txid = take(&turn->block);
+        pthread_mutex_unlock(&blocks->mutex);
+        end->fn(end, &answer);
+        return;
+    }
+    /* The block is for those who want another time: it is not to be thrown away for this one. */
+    bool alone = is_fresh_block || (turn->asking && turn->asked_timeout_ms != timeout_ms);
+    bool waits = !alone && add_waiter(turn, end);
+    if (waits && !turn->asking) {
+        asks = true;
+        what = ask_for(turn, timeout_ms, now_ms);
+    }
+    pthread_mutex_unlock(&blocks->mutex);
+    if (asks) {
+        start(turn, &what);
+    } else if (!waits) {
+        request_start(blocks->troth, &what, end); /* one for itself */
+    }
+}
+
+void blocks_drop(struct blocks *blocks, uint32_t node) {
+    pthread_mutex_lock(&blocks->mutex);
+    for (uint32_t i = 0; i < blocks->troth->n_nodes; i++) {
+        if (blocks->turns[i].block.node == node) {
+            blocks->turns[i].block.left = 0;
+        }
+    }
+    pthread_mutex_unlock(&blocks->mutex);
+}
+
+/* ---- Closing --------------------------------------------------------------------------------- */
+
+struct aborts {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    uint32_t under_way;
+};
+
+static void on_aborted(const struct request_end *end, struct request_answer *answer) {
+    struct aborts *aborts = end->arg;
+    (void)answer; /* what was not aborted ends at its timeout */
+    pthread_mutex_lock(&aborts->mutex);
+    aborts->under_way--;
+    pthread_cond_signal(&aborts->changed);
+    pthread_mutex_unlock(&aborts->mutex);
+}
+
+static void abort_rest(struct blocks *blocks, uint32_t first, struct block *block,
+                       struct aborts *aborts) {
+    while (block->left > 0) {
+        struct request_what what = {.request = SESSION_ABORT,
+                                    .first = first,
+                                    .timeout_ms = BLOCKS_CLOSE_MS,
+                                    .txid = take(block)};
+        pthread_mutex_lock(&aborts->mutex);
+        aborts->under_way++;
+        pthread_mutex_unlock(&aborts->mutex);
+        request_start(blocks->troth, &what, &(struct request_end){.fn = on_aborted, .arg = aborts});
+    }
+}
+
+void blocks_close(struct blocks *blocks) {
+    struct aborts aborts = {.mutex = PTHREAD_MUTEX_INITIALIZER,
+                            .changed = PTHREAD_COND_INITIALIZER};
+    for (uint32_t i = 0; i < blocks->troth->n_nodes; i++) {
+        pthread_mutex_lock(&blocks->mutex);
+        blocks->closed = true;
+        struct block rest = blocks->turns[i].block;
+        blocks->turns[i].block.left = 0;
+        pthread_mutex_unlock(&blocks->mutex);
+        abort_rest(blocks, rest.node, &rest, &aborts);
+    }
+    pthread_mutex_lock(&aborts.mutex);
+    while (aborts.under_way > 0) {
+        pthread_cond_wait(&aborts.changed, &aborts.mutex);
+    }
+    pthread_mutex_unlock(&aborts.mutex);
+    pthread_cond_destroy(&aborts.changed);
+    pthread_mutex_destroy(&aborts.mutex);
+}

@@ -1,0 +1,44 @@
+/* blocks: transactions that were begun ahead of need, so that most begins ask no node.
+ *
+ * Begins take the nodes in turn. Each node's turn has a block of its own: transactions with
+ * consecutive txids that one Begin began. Who finds it empty asks for a new one; who comes while
+ * that is under way waits for the same answer. A block is as large as the rate of begins is worth:
+ * 1 at first, twice as many when it was used up within BLOCKS_FAST_MS, half when it was not within
+ * BLOCKS_AGE_MS, never above BLOCKS_SIZE_MAX.
+ *
+ * A transaction that waited in a block has so much less time left. So no txid is used that is older
+ * than BLOCKS_AGE_MS, and the node is asked for that much more time than the caller wants: it has
+ * the caller's time at least.
+ *
+ * A block is dropped when its node can't be reached: its transactions would be another's to abort.
+ * What is dropped or grows old ends at its timeout; until then it holds the low-water mark of its
+ * node, as each transaction does that a client begins and leaves. blocks_close aborts what is left,
+ * since a program that ends in order should leave nothing open, and these answers come at once.
+ *
+ * Any thread; the lock is not held while a begin's end runs. Lock order: requests, then blocks.
+ */
+#ifndef CLIENT_BLOCKS_H
+#define CLIENT_BLOCKS_H
+
+#include "client/request.h"
+
+#define BLOCKS_AGE_MS   5000u
+#define BLOCKS_FAST_MS  1000u
+#define BLOCKS_SIZE_MAX 256u
+
+struct blocks;
+int blocks_new(struct blocks **out, struct troth *t);
+/* Waits up to BLOCKS_CLOSE_MS for the nodes to abort what is left. Later begins go without a block.
+ */
+#define BLOCKS_CLOSE_MS 200u
+void blocks_close(struct blocks *blocks);
+/* When no request is under way. NULL is let be. */
+void blocks_free(struct blocks *blocks);
+
+/* A transaction from the block whose turn it is: calls end->fn once, as request_start does, with
+ * answer->txid. */
+void blocks_begin(struct blocks *blocks, uint32_t timeout_ms, const struct request_end *end);
+/* The node, by its place in the list, can't be reached or does not answer. */
+void blocks_drop(struct blocks *blocks, uint32_t node);
+
+#endif

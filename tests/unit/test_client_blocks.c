@@ -1,0 +1,198 @@
+/* Transactions that libtroth begins ahead of need: each is given out once, none that is too old, of
+ * another time than was asked for, or of a node that is gone. */
+#include <stdlib.h>
+
+#include "client/blocks.h"
+#include "tests/unit/test_client_nodes.h"
+
+#define THREADS 8
+#define EACH    500u
+
+#define PATIENT 5000 /* milliseconds until another node is asked: never */
+
+static struct troth *set_up_granting(void) {
+    attempt_ms = PATIENT;
+    struct troth *t = set_up();
+    for (uint32_t i = 0; i < NODES; i++) {
+        LOCKED(nodes[i].grants = true);
+    }
+    return t;
+}
+
+static unsigned all_begun(void) {
+    unsigned begun;
+    LOCKED(begun = nodes[0].begun + nodes[1].begun + nodes[2].begun);
+    return begun;
+}
+
+static struct troth_txid begin(struct troth *t, uint32_t timeout_ms) {
+    struct troth_txid begun;
+    struct troth_result result;
+    ck_assert_msg(troth_begin(t, timeout_ms, &begun, &result) == 0, "%s", result.detail);
+    return begun;
+}
+
+static struct troth_txid given[THREADS * EACH];
+
+struct share {
+    struct troth *t;
+    struct troth_txid *txids;
+};
+
+static void *begin_many(void *arg) {
+    struct share *share = arg;
+    for (unsigned i = 0; i < EACH; i++) {
+        share->txids[i] = begin(share->t, 0);
+    }
+    return NULL;
+}
+
+static int compare(const void *a, const void *b) {
+    return troth_txid_compare(*(const struct troth_txid *)a, *(const struct troth_txid *)b);
+}
+
+START_TEST(many_threads_never_get_one_txid_twice_and_seldom_ask) {
+    struct troth *t = set_up_granting();
+    pthread_t threads[THREADS];
+    struct share shares[THREADS];
+    for (unsigned i = 0; i < THREADS; i++) {
+        shares[i] = (struct share){.t = t, .txids = &given[i * EACH]};
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, begin_many, &shares[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    qsort(given, THREADS * EACH, sizeof *given, compare);
+    for (unsigned i = 1; i < THREADS * EACH; i++) {
+        ck_assert(!troth_txid_equal(given[i - 1], given[i]));
+    }
+    ck_assert_uint_lt(all_begun(), THREADS * EACH / 4);
+    for (unsigned i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_le(nodes[i].most, BLOCKS_SIZE_MAX));
+    }
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(the_first_begin_at_each_node_begins_one) {
+    struct troth *t = set_up_granting();
+    for (int i = 0; i < NODES; i++) {
+        begin(t, 0);
+    }
+    ck_assert_uint_eq(all_begun(), NODES);
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_eq(nodes[i].granted, 1));
+        LOCKED(ck_assert_uint_eq(nodes[i].timeout_ms, 0));
+    }
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(what_waits_in_a_block_has_the_callers_time_left) {
+    struct troth *t = set_up_granting();
+    for (int i = 0; i < 2 * NODES; i++) {
+        begin(t, 7000);
+    }
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_eq(nodes[i].granted, 3));
+        LOCKED(ck_assert_uint_eq(nodes[i].timeout_ms, 7000 + BLOCKS_AGE_MS));
+    }
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is) {
+    struct troth *t = set_up_granting();
+    for (int i = 0; i < 2 * NODES; i++) {
+        begin(t, 7000); /* now each block has one more */
+    }
+    unsigned before = all_begun();
+    for (int i = 0; i < NODES; i++) {
+        begin(t, 100);
+    }
+    ck_assert_uint_eq(all_begun(), before + NODES);
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_eq(nodes[i].timeout_ms, 100));
+    }
+    for (int i = 0; i < NODES; i++) {
+        begin(t, 7000);
+    }
+    ck_assert_uint_eq(all_begun(), before + NODES);
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(a_block_of_a_node_that_is_gone_is_not_used) {
+    struct troth *t = set_up_granting();
+    for (int i = 0; i < 6 * NODES; i++) {
+        begin(t, 7000); /* 1 and 2 used up, 3 of 4 */
+    }
+    LOCKED(ck_assert_uint_eq(nodes[0].granted, 1 + 2 + 4));
+    kill_node(&nodes[0]);
+    struct troth_result result;
+    ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
+    for (int i = 0; i < NODES; i++) {
+        ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), 1);
+    }
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(a_block_of_a_node_that_is_silent_is_not_used) {
+    struct troth *t = set_up_granting();
+    for (int i = 0; i < 6 * NODES; i++) {
+        begin(t, 7000);
+    }
+    t->attempt_ms = ATTEMPT;
+    LOCKED(nodes[0].say = SAY_NOTHING);
+    struct troth_result result;
+    ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
+    for (int i = 0; i < NODES; i++) {
+        ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), 1);
+    }
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(close_aborts_what_was_begun_and_not_used) {
+    struct troth *t = set_up_granting();
+    for (int i = 0; i < 4 * NODES; i++) {
+        begin(t, 7000); /* 1 and 2 used up, 1 of 4 */
+    }
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(nodes[i].say = SAY_ABORTED);
+    }
+    troth_close(t);
+    for (uint32_t i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_eq(nodes[i].asked, 3));
+    }
+    for (uint32_t i = 0; i < NODES; i++) {
+        kill_node(&nodes[i]);
+    }
+    rpc_free(rpc);
+}
+END_TEST
+
+START_TEST(a_node_that_knows_of_no_blocks_gives_one) {
+    attempt_ms = PATIENT;
+    struct troth *t = set_up();
+    for (int i = 0; i < 4 * NODES; i++) {
+        ck_assert(troth_txid_equal(begin(t, 0), txid()));
+    }
+    ck_assert_uint_eq(all_begun(), 4 * NODES);
+    tear_down(t);
+}
+END_TEST
+
+int main(void) {
+    return suite_run(
+        "client_blocks",
+        (const TTest *[]){many_threads_never_get_one_txid_twice_and_seldom_ask,
+                          the_first_begin_at_each_node_begins_one,
+                          what_waits_in_a_block_has_the_callers_time_left,
+                          another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is,
+                          a_block_of_a_node_that_is_gone_is_not_used,
+                          a_block_of_a_node_that_is_silent_is_not_used,
+                          close_aborts_what_was_begun_and_not_used,
+                          a_node_that_knows_of_no_blocks_gives_one, NULL});
+}
