@@ -49,6 +49,8 @@ struct driver_branch {
     uint64_t receipt;
     bool commit;    /* ends: commit, else roll back */
     bool was_begun; /* ends: an earlier call for the same end may have been carried out */
+    bool is_older;  /* ends: it was prepared before this process took part, so that another one of
+                     * this participant may have ended it */
     int result;     /* set by the call */
     char detail[DRIVER_DETAIL_BYTES]; /* set with a result that a human should read; else "" */
 };

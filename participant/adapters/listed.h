@@ -107,7 +107,7 @@ struct listed_event {
 
 enum listed_effect_type {
     LISTED_SEND,     /* session, node, message */
-    LISTED_CALL,     /* txid, call, receipt, was_begun, was_prepared */
+    LISTED_CALL,     /* txid, call, receipt, was_begun, is_older, was_prepared */
     LISTED_ASK,      /* txid, proposes_abort: Get, or Abort, at any node */
     LISTED_ENLISTED, /* request, txid, error, detail */
     LISTED_RESOLVED, /* request, txid, error, detail */
@@ -132,6 +132,7 @@ struct listed_effect {
     enum listed_call call;
     uint64_t receipt;
     bool was_begun;    /* an earlier call for this end may have been carried out */
+    bool is_older;     /* an earlier process of this participant may have ended it */
     bool was_prepared; /* it is known to have been prepared */
     bool proposes_abort;
     int error;

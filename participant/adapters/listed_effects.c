@@ -44,6 +44,7 @@ void listed_call(struct listed *all, struct branch *branch, enum listed_call cal
         effect->txid = branch->txid;
         effect->call = call;
         effect->receipt = branch->receipt;
+        effect->is_older = branch->is_older;
         effect->was_prepared = branch->was_prepared;
         effect->was_begun =
             call == LISTED_CALL_COMMIT ? branch->commit_was_begun : branch->abort_was_begun;

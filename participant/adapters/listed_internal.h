@@ -24,6 +24,7 @@ struct branch {
     bool was_prepared;        /* seen in the list, or voted */
     bool commit_was_begun;    /* may have been carried out */
     bool abort_was_begun;     /* the same */
+    bool is_older;            /* listed before any node had a session with this process */
     bool alarmed;             /* the operator was told of what goes on now */
     bool is_left;             /* prepared again after its commit: an operator's */
     bool is_second;           /* the same, told apart by its receipt and rolled back */

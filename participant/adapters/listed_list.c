@@ -88,6 +88,7 @@ void listed_on_list_item(struct listed *all, const struct listed_event *event) {
         }
         listed_be_found(all, branch);
         branch->found_ms = prepared_since(all, event);
+        branch->is_older = all->nodes_attached == 0;
         /* Below the mark it may have been ended, and let go of, since the list was asked for. */
         branch->is_doubtful = listed_below_mark(all, branch->txid);
         branch->was_prepared = !branch->is_doubtful;
@@ -146,8 +147,9 @@ void listed_on_list_end(struct listed *all) {
 
 /* ---- What nobody has asked about ------------------------------------------------------------- */
 
+/* Without a session another process may have this participant's name, and be at it. */
 void listed_on_found_due(struct listed *all, struct branch *branch) {
-    if (branch->is_doubtful) {
+    if (branch->is_doubtful || all->nodes_attached == 0) {
         listed_timer(all, branch, listed_jitter(all, LISTED_ASK_MS));
     } else if (!branch->asking && !branch->is_left) {
         listed_ask(all, branch, all->now_ms - branch->found_ms >= all->patience_ms);

@@ -121,7 +121,8 @@ static void stuck(struct driver_branch *branch, const struct mariadb_row *row) {
 
 /* It was committed, as its row says. */
 static int was_committed(const struct driver_branch *branch, enum answer answer) {
-    bool is_others = branch->receipt == MARIADB_RECEIPT_SEEN && !branch->was_begun;
+    bool is_others =
+        branch->receipt == MARIADB_RECEIPT_SEEN && !branch->was_begun && !branch->is_older;
     if (!branch->commit) {
         return DRIVER_WAS_COMMITTED;
     }

@@ -22,7 +22,14 @@ static void statements(struct driver *driver, struct troth_txid txid, char begin
                        char prepare[DRIVER_WHY_BYTES]) {
     char gid[TROTH_GID_BYTES];
     postgres_gid(driver, txid, gid);
-    snprintf(begin, DRIVER_WHY_BYTES, "BEGIN");
+    if (atomic_load(&((struct postgres_driver *)driver)->has_table)) {
+        snprintf(begin, DRIVER_WHY_BYTES,
+                 "BEGIN\n"
+                 "INSERT INTO troth.branches (gid) VALUES ('%s')",
+                 gid);
+    } else {
+        snprintf(begin, DRIVER_WHY_BYTES, "BEGIN");
+    }
     snprintf(prepare, DRIVER_WHY_BYTES, "PREPARE TRANSACTION '%s'", gid);
 }
 
@@ -89,7 +96,8 @@ int postgres_driver_new(struct driver **out, const char *cluster, const char *pa
     driver->call_ms = POSTGRES_CALL_MS;
     snprintf(driver->base.cluster, sizeof driver->base.cluster, "%s", cluster);
     snprintf(driver->base.participant, sizeof driver->base.participant, "%s", participant);
-    atomic_init(&driver->warned_evidence, false);
+    atomic_init(&driver->has_table, true);
+    atomic_init(&driver->warned_table, false);
     atomic_init(&driver->warned_rights, false);
     atomic_init(&driver->housekeeping_ms, clock_monotonic_ms() + POSTGRES_HOUSEKEEPING_MS);
     atomic_init(&driver->fullness_ms, clock_monotonic_ms() + POSTGRES_FULLNESS_MS);

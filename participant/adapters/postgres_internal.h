@@ -5,13 +5,30 @@
  * with its epoch, 64 bits, as txid_status() takes it: it tells, for as long as the server keeps it,
  * whether that very transaction was committed or rolled back, whoever did it.
  *
- * Evidence: the receipt is forgotten with the participant's process. So that the next process can
- * tell its own commits from a stranger's, a row (gid, xid) of the table troth.committed is written
- * before each COMMIT PREPARED, in the same round trip, and committed without waiting for the disk:
- * its log record precedes that of the COMMIT PREPARED, whose sync makes both durable. The row alone
- * says "was to be committed"; with txid_status(xid) "committed" it is proof. Where the user may not
- * have the table, the driver works on without, and says so once. Rows go after an hour, though not
+ * The row: the receipt is forgotten with the participant's process. So each branch begins with a
+ * row of the table troth.branches (begin_sql), which is part of the branch: it can be seen if and
+ * only if the branch was committed, whoever did that, and it needs neither a transaction nor a sync
+ * of its own. Its primary key refuses a second use of a global id, to all who begin as they were
+ * told.
+ *
+ *     gone, and          commit                             rollback
+ *     status, ours       done                               done
+ *     status, another's  WAS_COMMITTED, WAS_ABORTED         WAS_COMMITTED, WAS_ABORTED
+ *     no status, row     done                               WAS_COMMITTED
+ *     no status, no row  GONE                               GONE
+ *
+ * "Ours": this process has tried the same end before, or another one of this participant may have
+ * ended it: the branch was prepared before this process took part, or was never seen by it (no
+ * receipt). A status needs a receipt.
+ *
+ * A branch without its row votes all the same: nobody can see the row before the commit. So its
+ * absence proves no rollback, and what is gone without receipt and row is a hazard. That may also
+ * be a client that began in its own way; a user who may not have the table (said once; begin_sql is
+ * then BEGIN alone); or rows that went: those of branches begun more than an hour ago, though not
  * in a process's first minutes, when the nodes ask again for what was not acknowledged.
+ *
+ * A commit is of what the global id names. Should a branch that has voted be rolled back by
+ * another, and a client prepare again under its id, that one is committed.
  */
 #ifndef ADAPTERS_POSTGRES_INTERNAL_H
 #define ADAPTERS_POSTGRES_INTERNAL_H
@@ -23,21 +40,22 @@
 
 #include "participant/adapters/driver.h"
 
-#define POSTGRES_VERSION_MIN      100000 /* txid_status */
-#define POSTGRES_CONNECT_S        "5"
-#define POSTGRES_REFUSAL_MS       2000   /* for asking why a connection failed */
-#define POSTGRES_CALL_MS          20000  /* without an answer; then the session is given up */
-#define POSTGRES_LOCK_MS          "2000" /* on our own table: then without evidence */
-#define POSTGRES_HOUSEKEEPING_MS  600000
-#define POSTGRES_EVIDENCE_KEPT    "1 hour"
-#define POSTGRES_EVIDENCE_AT_ONCE 500000 /* rows that one statement deletes */
-#define POSTGRES_FULLNESS_MS      60000  /* how often it is looked at */
+#define POSTGRES_VERSION_MIN     100000 /* txid_status */
+#define POSTGRES_CONNECT_S       "5"
+#define POSTGRES_REFUSAL_MS      2000   /* for asking why a connection failed */
+#define POSTGRES_CALL_MS         20000  /* without an answer; then the session is given up */
+#define POSTGRES_LOCK_MS         "2000" /* on our own table */
+#define POSTGRES_HOUSEKEEPING_MS 600000
+#define POSTGRES_ROWS_KEPT       "1 hour"
+#define POSTGRES_ROWS_AT_ONCE    100000 /* that one statement deletes */
+#define POSTGRES_FULLNESS_MS     60000  /* how often it is looked at */
 
 struct postgres_driver {
     struct driver base; /* must be the first */
     char *dsn;
-    int call_ms; /* POSTGRES_CALL_MS; tests shorten it */
-    atomic_bool warned_evidence;
+    int call_ms;           /* POSTGRES_CALL_MS; tests shorten it */
+    atomic_bool has_table; /* of the session dialled last; true before the first */
+    atomic_bool warned_table;
     atomic_bool warned_rights;
     atomic_bool warned_fsync;
     _Atomic int64_t housekeeping_ms; /* when it is due, monotonic */
@@ -46,29 +64,25 @@ struct postgres_driver {
 
 struct driver_connection {
     struct postgres_driver *driver;
-    PGconn *session;   /* NULL: none */
-    bool has_evidence; /* the table is there and may be used */
+    PGconn *session; /* NULL: none */
+    bool has_table;  /* it is there and may be used */
 };
 
 /* ---- Statements that each session has ready (postgres_sql.c) --------------------------------- */
 
 enum postgres_statement {
     POSTGRES_FIND,   /* $1 gids -> n, receipt's 32 bits, xmax, here, ours, owner, database,
-                        evidence's xid, its status */
-    POSTGRES_STATUS, /* $1 gids, $2 receipts -> n, status, evidence's xid, its status */
-    POSTGRES_LIST,   /* $1 before the txid, $2 after -> gid, 32 bits, xmax, age, evidence's xid,
-                        its status */
-    POSTGRES_NOTE,   /* $1 gids, $2 receipts -> gid, status: those that were not noted before */
-    POSTGRES_UNNOTE, /* $1 gids */
+                        row's receipt */
+    POSTGRES_STATUS, /* $1 gids, $2 receipts -> n, status, row's receipt */
+    POSTGRES_LIST,   /* $1 before the txid, $2 after -> gid, 32 bits, xmax, age, row's receipt */
     POSTGRES_TIDY,   /* $1 before the txid, $2 after, $3 how many */
     POSTGRES_STATEMENTS,
 };
-#define POSTGRES_PARAMS_MAX 3
 
 extern const struct postgres_sql {
     const char *name;
-    const char *with_evidence;    /* NULL: there is none */
-    const char *without_evidence; /* NULL: only with evidence */
+    const char *with_table;
+    const char *without_table; /* NULL: only with it */
     int n_params;
 } postgres_sql[POSTGRES_STATEMENTS];
 
@@ -105,8 +119,6 @@ PGresult *postgres_run(struct driver_connection *connection, enum postgres_state
  * send's or flush's failure shows in the results. */
 void postgres_pipeline_begin(struct driver_connection *connection);
 void postgres_pipeline_send(struct driver_connection *connection, const char *sql);
-void postgres_pipeline_run(struct driver_connection *connection, enum postgres_statement statement,
-                           const char *const *values);
 /* NULL: the session is lost. To be cleared. */
 PGresult *postgres_pipeline_result(struct driver_connection *connection);
 void postgres_pipeline_end(struct driver_connection *connection);
@@ -122,15 +134,6 @@ const char *postgres_state(const PGresult *result);
 /* Of a prepared transaction's 32-bit id, and the next id of all with its epoch: no prepared
  * transaction is further from that than 2^31, in either direction. */
 uint64_t postgres_full_xid(uint32_t xid, uint64_t next);
-
-/* A row of FIND's. */
-struct postgres_found {
-    uint64_t receipt;
-    bool is_here;       /* in our database */
-    bool may_end;       /* by our user */
-    bool is_second_use; /* we have committed another transaction under this gid */
-};
-struct postgres_found postgres_found_at(const PGresult *result, int row);
 
 int postgres_check(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]);
 void postgres_vote(struct driver_connection *connection, struct driver_branch *branches, size_t n);

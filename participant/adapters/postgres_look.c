@@ -24,12 +24,11 @@ static uint64_t receipt_at(const PGresult *result, int row) {
     return postgres_full_xid((uint32_t)number_at(result, row, 1), number_at(result, row, 2));
 }
 
-/* Whether the gid was committed by us before, and what is prepared there now is another
- * transaction: a client has used the gid twice. */
-static bool is_second_use(const PGresult *result, int row, int evidence_column, uint64_t receipt) {
-    return !PQgetisnull(result, row, evidence_column) &&
-           number_at(result, row, evidence_column) != receipt &&
-           strcmp(PQgetvalue(result, row, evidence_column + 1), "committed") == 0;
+/* Whether the gid was committed before, and what is prepared there now is another transaction: a
+ * client has used the gid twice, the second time without its row. */
+static bool is_second_use(const PGresult *result, int row, int column) {
+    return !PQgetisnull(result, row, column) &&
+           number_at(result, row, column) != receipt_at(result, row);
 }
 
 /* ---- Votes ----------------------------------------------------------------------------------- */
@@ -41,33 +40,22 @@ static void fail_all(struct driver_branch *branches, size_t n, int err, const ch
     }
 }
 
-struct postgres_found postgres_found_at(const PGresult *result, int row) {
-    uint64_t receipt = receipt_at(result, row);
-    return (struct postgres_found){
-        .receipt = receipt,
-        .is_here = is_true(result, row, 3),
-        .may_end = is_true(result, row, 4),
-        .is_second_use = is_second_use(result, row, 7, receipt),
-    };
-}
-
 static void vote_of(const PGresult *result, int row, struct driver_branch *branch) {
-    struct postgres_found found = postgres_found_at(result, row);
-    if (!found.is_here) {
+    if (!is_true(result, row, 3)) {
         snprintf(branch->detail, DRIVER_DETAIL_BYTES,
                  "prepared in the database %s of the server, not in this participant's",
                  PQgetvalue(result, row, 6));
-    } else if (!found.may_end) {
+    } else if (!is_true(result, row, 4)) {
         snprintf(branch->detail, DRIVER_DETAIL_BYTES,
                  "prepared by the user %s: this participant's user may not end it, so it does not "
                  "vote for it; prepare as the participant's user",
                  PQgetvalue(result, row, 5));
-    } else if (found.is_second_use) {
+    } else if (is_second_use(result, row, 7)) {
         snprintf(branch->detail, DRIVER_DETAIL_BYTES,
                  "its global id was committed before: a client has used it twice");
     } else {
         branch->result = DRIVER_PREPARED;
-        branch->receipt = found.receipt;
+        branch->receipt = receipt_at(result, row);
     }
 }
 
@@ -106,7 +94,7 @@ static void roll_back_second_use(struct driver_connection *connection, const cha
         connection->driver->base.participant, gid, why);
 }
 
-/* Evidence that is of no use any more. Not in a process's first minutes: what was committed before
+/* Rows that are of no use any more. Not in a process's first minutes: what was committed before
  * an absence of any length may be asked for then. */
 static void tidy(struct driver_connection *connection, const char *before, const char *after) {
     struct postgres_driver *driver = connection->driver;
@@ -115,18 +103,21 @@ static void tidy(struct driver_connection *connection, const char *before, const
     char why[DRIVER_WHY_BYTES];
     char limit[16];
     int err = 0;
-    if (!connection->has_evidence || now_ms < due_ms ||
-        !atomic_compare_exchange_strong(&driver->housekeeping_ms, &due_ms,
-                                        now_ms + POSTGRES_HOUSEKEEPING_MS)) {
+    if (now_ms < due_ms || !atomic_compare_exchange_strong(&driver->housekeeping_ms, &due_ms,
+                                                           now_ms + POSTGRES_HOUSEKEEPING_MS)) {
         return;
     }
-    snprintf(limit, sizeof limit, "%d", POSTGRES_EVIDENCE_AT_ONCE);
+    if (!connection->has_table) {
+        postgres_hang_up(connection); /* perhaps the next session may have it */
+        return;
+    }
+    snprintf(limit, sizeof limit, "%d", POSTGRES_ROWS_AT_ONCE);
     const char *const values[] = {before, after, limit};
     PGresult *result = postgres_run(connection, POSTGRES_TIDY, values, &err, why, sizeof why);
     if (result == NULL) {
-        logline(LOGLINE_WARN, "%s: cannot delete old rows from troth.committed: %s",
+        logline(LOGLINE_WARN, "%s: cannot delete old rows from troth.branches: %s",
                 driver->base.participant, why);
-    } else if (strtol(PQcmdTuples(result), NULL, 10) >= POSTGRES_EVIDENCE_AT_ONCE) {
+    } else if (strtol(PQcmdTuples(result), NULL, 10) >= POSTGRES_ROWS_AT_ONCE) {
         atomic_store(&driver->housekeeping_ms, now_ms); /* the rest with the next listing */
     }
     PQclear(result);
@@ -141,15 +132,14 @@ static int show(struct driver_connection *connection, const PGresult *result, in
         strcmp(gid.participant, driver->participant) != 0) {
         return 0;
     }
-    uint64_t receipt = receipt_at(result, row);
-    if (is_second_use(result, row, 4, receipt)) {
+    if (is_second_use(result, row, 4)) {
         if (connection->session != NULL) {
             roll_back_second_use(connection, text);
         }
         return 0;
     }
     int64_t age_ms = strtoll(PQgetvalue(result, row, 3), NULL, 10);
-    return each(arg, gid.txid, receipt, age_ms < 1 ? 1 : (uint64_t)age_ms);
+    return each(arg, gid.txid, receipt_at(result, row), age_ms < 1 ? 1 : (uint64_t)age_ms);
 }
 
 int postgres_list(struct driver_connection *connection, driver_each_fn *each, void *arg,

@@ -97,6 +97,12 @@ PGresult *postgres_query(struct driver_connection *connection, const char *sql, 
     return check(connection, result, err, why, why_bytes);
 }
 
+/* Dropped or changed, or the rights on it taken away. */
+static bool is_of_table(const char *state) {
+    return strcmp(state, "42P01") == 0 || strcmp(state, "3F000") == 0 ||
+           strcmp(state, "42703") == 0 || strcmp(state, "42501") == 0;
+}
+
 PGresult *postgres_run(struct driver_connection *connection, enum postgres_statement statement,
                        const char *const *values, int *err, char *why, size_t why_bytes) {
     const struct postgres_sql *sql = &postgres_sql[statement];
@@ -105,7 +111,12 @@ PGresult *postgres_run(struct driver_connection *connection, enum postgres_state
         1) {
         result = only_result(connection);
     }
-    return check(connection, result, err, why, why_bytes);
+    bool lost_table = is_of_table(postgres_state(result));
+    result = check(connection, result, err, why, why_bytes);
+    if (lost_table) {
+        postgres_hang_up(connection); /* the next session makes it again, or works without */
+    }
+    return result;
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
@@ -186,29 +197,32 @@ static bool answer_is(const PGresult *result, int column, const char *text) {
     return PQntuples(result) > 0 && strcmp(PQgetvalue(result, 0, column), text) == 0;
 }
 
-/* ---- Evidence -------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------- */
 
-static void warn_of_evidence(struct postgres_driver *driver, const char *why) {
-    if (!atomic_exchange(&driver->warned_evidence, true)) {
+static void warn_of_table(struct driver_connection *connection, const char *why) {
+    struct postgres_driver *driver = connection->driver;
+    const char *user = PQuser(connection->session);
+    if (!atomic_exchange(&driver->warned_table, true)) {
         logline(LOGLINE_WARN,
-                "%s: works without the table troth.committed (%s): after a restart a commit whose "
+                "%s: works without the table troth.branches (%s): after a restart a commit whose "
                 "acknowledgement was lost will be reported as a hazard; remedy: CREATE SCHEMA "
-                "troth AUTHORIZATION <the participant's user>, or GRANT ALL on schema and table",
-                driver->base.participant, why);
+                "troth AUTHORIZATION \"%s\"; or, if it is there: GRANT USAGE ON SCHEMA troth TO "
+                "\"%s\"; GRANT SELECT, INSERT, DELETE ON troth.branches TO \"%s\"",
+                driver->base.participant, why, user, user, user);
     }
 }
 
-/* The lock is for several sessions that find the table missing at once. */
+/* The lock is for several sessions that find the table missing at once. IF NOT EXISTS would ask for
+ * the right to create a schema even where it is there. */
 static int make_table(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
     static const char *const steps[] = {
         "BEGIN",
-        "SELECT pg_advisory_xact_lock(hashtext('troth.committed'))",
-        /* IF NOT EXISTS would want the right to create one, also where it is there. */
+        "SELECT pg_advisory_xact_lock(hashtext('troth.branches'))",
         "DO 'BEGIN IF to_regnamespace(''troth'') IS NULL THEN CREATE SCHEMA troth; END IF; END'",
-        "CREATE TABLE IF NOT EXISTS troth.committed (gid text COLLATE \"C\" PRIMARY KEY, "
-        "xid bigint NOT NULL, at timestamptz NOT NULL DEFAULT now())",
-        "COMMENT ON TABLE troth.committed IS 'Branches that Troth was about to commit, in the last "
-        "hour: how it tells its own commits from others after a restart'",
+        "CREATE TABLE IF NOT EXISTS troth.branches (gid text COLLATE \"C\" PRIMARY KEY, "
+        "xid bigint NOT NULL DEFAULT txid_current(), at timestamptz NOT NULL DEFAULT now())",
+        "COMMENT ON TABLE troth.branches IS 'A row for each branch of Troth''s transactions that "
+        "was committed, for an hour: troth tx show <gid> says more'",
         "COMMIT",
     };
     int err = 0;
@@ -219,15 +233,22 @@ static int make_table(struct driver_connection *connection, char why[DRIVER_WHY_
         int ignored;
         char unread[DRIVER_WHY_BYTES];
         PQclear(postgres_query(connection, "ROLLBACK", &ignored, unread, sizeof unread));
+    } else if (err == 0) {
+        logline(LOGLINE_INFO,
+                "%s: has made the table troth.branches; programs that work as other users than "
+                "\"%s\" need: GRANT USAGE ON SCHEMA troth TO <user>; GRANT INSERT (gid) ON "
+                "troth.branches TO <user>",
+                connection->driver->base.participant, PQuser(connection->session));
     }
     return err;
 }
 
-/* The table for evidence, made if it is not there and may be. */
-static bool have_evidence(struct driver_connection *connection) {
+/* Made if it is not there and may be. INSERT is for programs, which are of this user if it is no
+ * superuser. */
+static bool have_table(struct driver_connection *connection) {
     static const char look[] =
-        "SELECT bool_and(has_table_privilege(to_regclass('troth.committed'), p)) "
-        "FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS p";
+        "SELECT bool_and(has_table_privilege(to_regclass('troth.branches'), p)) "
+        "FROM unnest('{SELECT,INSERT,DELETE}'::text[]) AS p";
     char why[DRIVER_WHY_BYTES] = "no rights on it";
     int err = 0;
     PGresult *result = postgres_query(connection, look, &err, why, sizeof why);
@@ -238,7 +259,7 @@ static bool have_evidence(struct driver_connection *connection) {
         have = make_table(connection, why) == 0;
     }
     if (!have && connection->session != NULL) {
-        warn_of_evidence(connection->driver, why);
+        warn_of_table(connection, why);
     }
     return have;
 }
@@ -249,7 +270,7 @@ static int prepare_all(struct driver_connection *connection, char why[DRIVER_WHY
     int err = 0;
     for (unsigned i = 0; err == 0 && i < POSTGRES_STATEMENTS; i++) {
         const struct postgres_sql *sql = &postgres_sql[i];
-        const char *text = connection->has_evidence ? sql->with_evidence : sql->without_evidence;
+        const char *text = connection->has_table ? sql->with_table : sql->without_table;
         if (text == NULL) {
             continue;
         }
@@ -299,18 +320,24 @@ static int set_up(struct driver_connection *connection, char why[DRIVER_WHY_BYTE
     if (err != 0) {
         return err;
     }
-    connection->has_evidence = have_evidence(connection);
-    if (connection->has_evidence && prepare_all(connection, why) != 0) {
-        connection->has_evidence = false; /* a table of that name, and not ours */
+    connection->has_table = have_table(connection);
+    if (connection->has_table && prepare_all(connection, why) != 0) {
+        connection->has_table = false; /* one of that name, and not ours */
         if (connection->session != NULL) {
-            warn_of_evidence(connection->driver, why);
+            warn_of_table(connection, why);
             PQclear(postgres_query(connection, "DEALLOCATE ALL", &err, why, DRIVER_WHY_BYTES));
         }
     }
     if (connection->session == NULL) {
         return TROTH_ERR_UNAVAILABLE;
     }
-    return err != 0 || connection->has_evidence ? err : prepare_all(connection, why);
+    if (err == 0 && !connection->has_table) {
+        err = prepare_all(connection, why);
+    }
+    if (err == 0) {
+        atomic_store(&connection->driver->has_table, connection->has_table);
+    }
+    return err;
 }
 
 static int dial(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
@@ -334,7 +361,9 @@ static int dial(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]
 }
 
 int postgres_session(struct driver_connection *connection, char why[DRIVER_WHY_BYTES]) {
-    if (connection->session != NULL && is_alive(connection->session)) {
+    /* What one session has learnt of the table, the others do. */
+    bool is_behind = !connection->has_table && atomic_load(&connection->driver->has_table);
+    if (connection->session != NULL && is_alive(connection->session) && !is_behind) {
         return 0;
     }
     postgres_hang_up(connection);
@@ -357,18 +386,6 @@ void postgres_pipeline_begin(struct driver_connection *connection) {
 void postgres_pipeline_send(struct driver_connection *connection, const char *sql) {
     if (connection->session != NULL) {
         must(connection, PQsendQueryParams(connection->session, sql, 0, NULL, NULL, NULL, NULL, 0));
-    }
-    if (connection->session != NULL) {
-        must(connection, PQpipelineSync(connection->session));
-    }
-}
-
-void postgres_pipeline_run(struct driver_connection *connection, enum postgres_statement statement,
-                           const char *const *values) {
-    const struct postgres_sql *sql = &postgres_sql[statement];
-    if (connection->session != NULL) {
-        must(connection, PQsendQueryPrepared(connection->session, sql->name, sql->n_params, values,
-                                             NULL, NULL, 0));
     }
     if (connection->session != NULL) {
         must(connection, PQpipelineSync(connection->session));

@@ -27,35 +27,23 @@
 #define LIST_FROM   " FROM pg_prepared_xacts p"
 #define GID_IS(gid) "left(" gid ", length($1)) = $1 AND right(" gid ", length($2)) = $2"
 #define LIST_WHERE  " WHERE p.database = current_database() AND " GID_IS("p.gid")
-#define EVIDENCE    "c.xid, " STATUS("c.xid")
-#define NO_EVIDENCE "NULL, NULL"
-#define JOIN(gid)   " LEFT JOIN troth.committed c ON c.gid = " gid " COLLATE \"C\""
+/* No join: planned while the table was small, that one would read all of it ever after. */
+#define ROW(gid) "(SELECT c.xid FROM troth.branches c WHERE c.gid = " gid " COLLATE \"C\")"
+#define NO_ROW   "NULL"
 
 const struct postgres_sql postgres_sql[POSTGRES_STATEMENTS] = {
-    [POSTGRES_FIND] = {"troth_find", FIND_HEAD EVIDENCE FIND_FROM JOIN("b.gid"),
-                       FIND_HEAD NO_EVIDENCE FIND_FROM, 1},
-    [POSTGRES_STATUS] = {"troth_status", STATUS_HEAD EVIDENCE STATUS_FROM JOIN("b.gid"),
-                         STATUS_HEAD NO_EVIDENCE STATUS_FROM, 2},
-    [POSTGRES_LIST] = {"troth_list", LIST_HEAD EVIDENCE LIST_FROM JOIN("p.gid") LIST_WHERE,
-                       LIST_HEAD NO_EVIDENCE LIST_FROM LIST_WHERE, 2},
-    /* A row that is there already, for the same transaction, stays and is not returned. Only this
-     * statement goes without waiting for the disk, and for standbys: COMMIT PREPARED waits. */
-    [POSTGRES_NOTE] = {"troth_note",
-                       "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)) "
-                       "INSERT INTO troth.committed AS c (gid, xid) SELECT b.gid, b.xid "
-                       "FROM quick, unnest($1::text[], $2::bigint[]) AS b (gid, xid) "
-                       "ON CONFLICT (gid) DO UPDATE SET xid = excluded.xid, at = excluded.at "
-                       "WHERE c.xid <> excluded.xid RETURNING c.gid, " STATUS("c.xid"),
-                       NULL, 2},
-    [POSTGRES_UNNOTE] = {"troth_unnote",
-                         "DELETE FROM troth.committed WHERE gid = ANY ($1::text[] COLLATE \"C\")",
-                         NULL, 1},
+    [POSTGRES_FIND] = {"troth_find", FIND_HEAD ROW("b.gid") FIND_FROM, FIND_HEAD NO_ROW FIND_FROM,
+                       1},
+    [POSTGRES_STATUS] = {"troth_status", STATUS_HEAD ROW("b.gid") STATUS_FROM,
+                         STATUS_HEAD NO_ROW STATUS_FROM, 2},
+    [POSTGRES_LIST] = {"troth_list", LIST_HEAD ROW("p.gid") LIST_FROM LIST_WHERE,
+                       LIST_HEAD NO_ROW LIST_FROM LIST_WHERE, 2},
+    /* Need not wait for the disk. */
     [POSTGRES_TIDY] = {"troth_tidy",
                        "WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)) "
-                       "DELETE FROM troth.committed WHERE ctid = ANY (ARRAY(SELECT c.ctid "
-                       "FROM quick, troth.committed c WHERE c.at < now() - "
-                       "interval '" POSTGRES_EVIDENCE_KEPT
-                       "' AND " GID_IS("c.gid") " LIMIT $3::int))",
+                       "DELETE FROM troth.branches WHERE ctid = ANY (ARRAY(SELECT c.ctid "
+                       "FROM quick, troth.branches c WHERE c.at < now() - "
+                       "interval '" POSTGRES_ROWS_KEPT "' AND " GID_IS("c.gid") " LIMIT $3::int))",
                        NULL, 3},
 };
 

@@ -29,7 +29,8 @@ int resource_call(struct troth_database *db, const struct listed_effect *effect)
     call->branch = (struct driver_branch){.txid = effect->txid,
                                           .receipt = effect->receipt,
                                           .commit = effect->call == LISTED_CALL_COMMIT,
-                                          .was_begun = effect->was_begun};
+                                          .was_begun = effect->was_begun,
+                                          .is_older = effect->is_older};
     if (!jobs_put(db->workers, &call->job)) {
         free(call);
     }

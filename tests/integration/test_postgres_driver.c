@@ -61,6 +61,8 @@ START_TEST(no_vote_for_what_only_another_user_or_database_can_end) {
     snprintf(dsn, sizeof dsn, "%s user=plain", database_server_dsn(server));
     ck_assert_int_eq(postgres_driver_new(&plain, "shop", "orders", dsn, why), 0);
     struct driver_connection *its = plain->ops->connection_new(plain);
+    sql(client, "GRANT USAGE ON SCHEMA troth TO plain");
+    sql(client, "GRANT SELECT, INSERT, DELETE ON troth.branches TO plain");
     ck_assert_int_eq(plain->ops->check(its, why), 0);
     prepare(client, 2);
     branch = unknown(2);
@@ -107,8 +109,8 @@ START_TEST(one_call_ends_several_each_its_own_way) {
         ck_assert_int_eq(has_row(i + 1), branches[i].commit && i != 4);
         ck_assert(!is_prepared(i + 1));
     }
-    /* Each commit has left its evidence, those without a receipt too. */
-    ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM troth.committed"), 3);
+    /* Each commit has left its row. */
+    ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM troth.branches"), 3);
 }
 END_TEST
 
@@ -127,11 +129,13 @@ START_TEST(a_second_end_is_told_from_another_ones_by_its_receipt) {
 END_TEST
 
 START_TEST(what_an_administrator_ended_is_told_as_it_was_ended) {
-    for (int with_evidence = 1; with_evidence >= 0; with_evidence--) {
+    for (int with_table = 1; with_table >= 0; with_table--) {
         postgres_fixture_reset();
-        if (!with_evidence) { /* a table that can't be used */
-            sql(client, "CREATE SCHEMA troth; CREATE VIEW troth.committed AS SELECT ''::text AS "
-                        "gid, 0::bigint AS xid, now() AS at");
+        if (!with_table) { /* one that can't be used */
+            sql(client, "DROP TABLE troth.branches; "
+                        "CREATE VIEW troth.branches AS SELECT ''::text AS gid");
+            postgres_driver_again();
+            ck_assert_int_eq(driver->ops->check(connection, (char[DRIVER_WHY_BYTES]){0}), 0);
         }
         for (unsigned i = 1; i <= 4; i++) {
             prepare(client, i);
@@ -140,15 +144,12 @@ START_TEST(what_an_administrator_ended_is_told_as_it_was_ended) {
             int result = end_one(&branch, i % 2 == 0);
             ck_assert_int_eq(result, i <= 2 ? DRIVER_WAS_COMMITTED : DRIVER_WAS_ABORTED);
             ck_assert_ptr_nonnull(strstr(branch.detail, "another"));
-            /* And stays so for one that knows nothing: no evidence of ours is left. */
-            branch = unknown(i);
-            ck_assert_int_eq(end_one(&branch, true), DRIVER_GONE);
         }
     }
 }
 END_TEST
 
-START_TEST(after_a_restart_evidence_tells_our_own_commits_from_others) {
+START_TEST(after_a_restart_the_row_tells_what_was_committed) {
     postgres_fixture_reset();
     for (unsigned i = 1; i <= 4; i++) {
         prepare(client, i);
@@ -161,37 +162,51 @@ START_TEST(after_a_restart_evidence_tells_our_own_commits_from_others) {
     }
     postgres_kill_and_restart();
     postgres_driver_again();
-    struct driver_branch one = unknown(1);
-    ck_assert_int_eq(end_one(&one, true), 0);
-    ck_assert_int_eq(end_one(&one, false), DRIVER_WAS_COMMITTED);
-    for (unsigned i = 2; i <= 4; i++) {
-        struct driver_branch other = unknown(i);
-        ck_assert_int_eq(end_one(&other, i != 2), DRIVER_GONE);
-    }
-}
-END_TEST
-
-START_TEST(evidence_survives_with_its_commit_though_it_does_not_wait_for_the_disk) {
-    postgres_fixture_reset();
-    /* The log's writer sleeps, so that only a commit's own sync writes. */
-    postgres_restart_with("wal_writer_delay=10s");
-    for (unsigned i = 1; i <= 20; i++) {
-        prepare(client, i);
-        struct driver_branch branch = voted(i);
-        ck_assert_int_eq(end_one(&branch, true), 0);
-    }
-    postgres_kill_and_restart();
-    postgres_driver_again();
-    for (unsigned i = 1; i <= 20; i++) {
+    for (unsigned i = 1; i <= 4; i++) {
+        bool was_committed = i == 1 || i == 3;
         struct driver_branch branch = unknown(i);
-        ck_assert(has_row(i));
-        ck_assert_int_eq(end_one(&branch, true), 0);
+        ck_assert_int_eq(end_one(&branch, true), was_committed ? 0 : DRIVER_GONE);
+        ck_assert_int_eq(end_one(&branch, false),
+                         was_committed ? DRIVER_WAS_COMMITTED : DRIVER_GONE);
     }
 }
 END_TEST
 
-START_TEST(without_the_right_to_keep_evidence_ends_work_all_the_same) {
+START_TEST(an_end_that_an_earlier_process_has_begun_is_taken_for_ours) {
     postgres_fixture_reset();
+    for (unsigned i = 1; i <= 2; i++) {
+        prepare(client, i);
+    }
+    postgres_driver_again();
+    for (unsigned i = 1; i <= 2; i++) {
+        struct driver_branch branch = voted(i); /* still there, while the end is on its way */
+        branch.is_older = true;
+        sql(client, "%s PREPARED '%s'", i == 1 ? "COMMIT" : "ROLLBACK", gid_of(i, NULL));
+        ck_assert_int_eq(end_one(&branch, i == 1), 0);
+        ck_assert_int_eq(end_one(&branch, i != 1),
+                         i == 1 ? DRIVER_WAS_COMMITTED : DRIVER_WAS_ABORTED);
+    }
+}
+END_TEST
+
+/* ---- The row --------------------------------------------------------------------------------- */
+
+START_TEST(a_branch_without_its_row_ends_and_is_a_hazard_only_once_nothing_is_known_of_it) {
+    postgres_fixture_reset();
+    prepare_without_row(client, 1);
+    struct driver_branch branch = voted(1);
+    ck_assert_int_eq(end_one(&branch, true), 0);
+    ck_assert(has_row(1));
+    branch.was_begun = true;
+    ck_assert_int_eq(end_one(&branch, true), 0); /* by the receipt */
+    branch = unknown(1);
+    ck_assert_int_eq(end_one(&branch, true), DRIVER_GONE); /* not: rolled back */
+}
+END_TEST
+
+START_TEST(without_the_right_to_the_table_clients_begin_without_and_all_ends_work) {
+    postgres_fixture_reset();
+    sql(client, "DROP SCHEMA troth CASCADE");
     sql(client, "DROP ROLE IF EXISTS plain");
     sql(client, "CREATE ROLE plain LOGIN");
     char dsn[1024];
@@ -200,26 +215,40 @@ START_TEST(without_the_right_to_keep_evidence_ends_work_all_the_same) {
     snprintf(dsn, sizeof dsn, "%s user=plain", database_server_dsn(server));
     ck_assert_int_eq(postgres_driver_new(&plain, "shop", "orders", dsn, why), 0);
     struct driver_connection *its = plain->ops->connection_new(plain);
+    ck_assert_int_eq(plain->ops->check(its, why), 0);
     PGconn *session = postgres_client("plain", "postgres");
-    prepare(session, 1);
+    begin(plain, session, 1);
+    sql(session, "PREPARE TRANSACTION '%s'", gid_of(1, NULL));
     struct driver_branch branch = unknown(1);
     branch.commit = true;
     plain->ops->end(its, &branch, 1);
     ck_assert_result(branch, 0);
     ck_assert(has_row(1));
-    ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM pg_namespace WHERE nspname = "
-                                        "'troth'"),
-                     0);
     plain->ops->end(its, &branch, 1);
     ck_assert_result(branch, DRIVER_GONE);
+
+    /* The remedy, as the log has it. One session learns of it, then all. */
+    sql(client, "CREATE SCHEMA troth AUTHORIZATION plain");
+    struct driver_connection *new = plain->ops->connection_new(plain);
+    ck_assert_int_eq(plain->ops->check(new, why), 0);
+    begin(plain, session, 2);
+    sql(session, "PREPARE TRANSACTION '%s'", gid_of(2, NULL));
+    branch = unknown(2);
+    branch.commit = true;
+    plain->ops->end(its, &branch, 1);
+    ck_assert_result(branch, 0);
+    plain->ops->end(its, &branch, 1);
+    ck_assert_result(branch, 0);
     PQfinish(session);
+    plain->ops->connection_free(new);
     plain->ops->connection_free(its);
     plain->ops->free(plain);
 }
 END_TEST
 
-START_TEST(a_schema_that_was_made_for_the_participant_is_enough_for_evidence) {
+START_TEST(a_schema_that_was_made_for_the_participant_is_enough_for_the_table) {
     postgres_fixture_reset();
+    sql(client, "DROP SCHEMA troth CASCADE");
     sql(client, "DROP ROLE IF EXISTS plain");
     sql(client, "CREATE ROLE plain LOGIN");
     sql(client, "CREATE SCHEMA troth AUTHORIZATION plain");
@@ -231,7 +260,7 @@ START_TEST(a_schema_that_was_made_for_the_participant_is_enough_for_evidence) {
     struct driver_connection *its = plain->ops->connection_new(plain);
     ck_assert_msg(plain->ops->check(its, why) == 0, "%s", why);
     ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM pg_tables WHERE schemaname = 'troth' "
-                                        "AND tablename = 'committed' AND tableowner = 'plain'"),
+                                        "AND tablename = 'branches' AND tableowner = 'plain'"),
                      1);
     plain->ops->connection_free(its);
     plain->ops->free(plain);
@@ -239,22 +268,89 @@ START_TEST(a_schema_that_was_made_for_the_participant_is_enough_for_evidence) {
 }
 END_TEST
 
-START_TEST(evidence_that_cannot_be_written_delays_no_commit_for_long) {
+START_TEST(another_user_begins_with_the_right_to_insert_a_gid_and_no_other) {
     postgres_fixture_reset();
-    prepare(client, 1);
+    sql(client, "DROP ROLE IF EXISTS app");
+    sql(client, "CREATE ROLE app LOGIN");
+    PGconn *session = postgres_client("app", "postgres");
+    sql(session, "BEGIN");
+    sql_fails(session, "42501", "INSERT INTO troth.branches (gid) VALUES ('%s')", gid_of(1, NULL));
+    sql(session, "ROLLBACK");
+    sql(client, "GRANT USAGE ON SCHEMA troth TO app");
+    sql(client, "GRANT INSERT (gid) ON troth.branches TO app");
+    begin(driver, session, 1);
+    sql(session, "PREPARE TRANSACTION '%s'", gid_of(1, NULL));
+    struct driver_branch branch = voted(1);
+    ck_assert_int_eq(end_one(&branch, true), 0);
+    branch = unknown(1);
+    ck_assert_int_eq(end_one(&branch, true), 0); /* as its row says */
+    /* It can't make one that speaks for another's branch, nor take one away. */
+    sql_fails(session, "42501", "INSERT INTO troth.branches (gid, xid) VALUES ('%s', 3)",
+              gid_of(2, NULL));
+    sql_fails(session, "42501", "DELETE FROM troth.branches");
+    PQfinish(session);
+    sql(client, "DROP OWNED BY app");
+}
+END_TEST
+
+/* The first line of begin_sql opens the transaction, so its modes can be set before the second. */
+START_TEST(a_branch_can_be_serializable_if_it_says_so_before_its_row) {
+    postgres_fixture_reset();
+    PGconn *sessions[2];
+    for (unsigned i = 0; i < 2; i++) { /* each reads what the other writes */
+        sessions[i] = postgres_client("postgres", "postgres");
+        sql(sessions[i], "BEGIN");
+        sql(sessions[i], "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+        sql(sessions[i], "INSERT INTO troth.branches (gid) VALUES ('%s')", gid_of(i + 1, NULL));
+        sql_number(sessions[i], "SELECT count(*) FROM t");
+    }
+    sql(sessions[0], "INSERT INTO t VALUES (1)");
+    sql(sessions[1], "INSERT INTO t VALUES (2)");
+    sql(sessions[0], "PREPARE TRANSACTION '%s'", gid_of(1, NULL));
+    sql_fails(sessions[1], "40001", "PREPARE TRANSACTION '%s'", gid_of(2, NULL));
+    struct driver_branch branch = voted(1);
+    ck_assert_int_eq(end_one(&branch, true), 0);
+    /* The rows alone are no conflict. */
+    for (unsigned i = 0; i < 2; i++) {
+        sql(sessions[i], "BEGIN");
+        sql(sessions[i], "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+        sql(sessions[i], "INSERT INTO troth.branches (gid) VALUES ('%s')", gid_of(i + 3, NULL));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        sql(sessions[i], "PREPARE TRANSACTION '%s'", gid_of(i + 3, NULL));
+        branch = voted(i + 3);
+        ck_assert_int_eq(end_one(&branch, true), 0);
+        PQfinish(sessions[i]);
+    }
+    ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM troth.branches"), 3);
+}
+END_TEST
+
+START_TEST(a_table_that_is_locked_delays_no_end) {
+    postgres_fixture_reset();
+    prepare_without_row(client, 1); /* the lock would wait for one with its row */
     struct driver_branch branch = voted(1);
     PGconn *locker = postgres_client("postgres", "postgres");
-    sql(locker, "BEGIN; LOCK TABLE troth.committed");
+    sql(locker, "BEGIN; LOCK TABLE troth.branches");
     ck_assert_int_eq(end_one(&branch, true), 0);
     ck_assert(has_row(1));
     PQfinish(locker);
-    ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM troth.committed"), 0);
-    sql(client, "DROP TABLE troth.committed");
-    prepare(client, 2);
-    branch = unknown(2);
-    branch.receipt = 3; /* no vote, so that the lost table is met at the end */
+}
+END_TEST
+
+START_TEST(a_table_that_was_dropped_is_made_again) {
+    postgres_fixture_reset();
+    sql(client, "DROP SCHEMA troth CASCADE");
+    prepare_without_row(client, 1);
+    struct driver_branch branch = unknown(1);
+    driver->ops->vote(connection, &branch, 1);
+    ck_assert_result(branch, TROTH_ERR_STORAGE); /* not: it isn't prepared */
+    branch = voted(1);
     ck_assert_int_eq(end_one(&branch, true), 0);
-    ck_assert(has_row(2));
+    prepare(client, 2);
+    branch = voted(2);
+    ck_assert_int_eq(end_one(&branch, true), 0);
+    ck_assert_int_eq(sql_number(client, "SELECT count(*) FROM troth.branches"), 1);
 }
 END_TEST
 
@@ -276,7 +372,18 @@ static unsigned listed(void) {
     return n;
 }
 
-START_TEST(what_is_prepared_again_after_its_commit_is_never_committed) {
+START_TEST(S5_a_second_use_of_a_global_id_is_refused_as_it_begins) {
+    postgres_fixture_reset();
+    prepare(client, 1);
+    struct driver_branch branch = voted(1);
+    ck_assert_int_eq(end_one(&branch, true), 0);
+    sql(client, "BEGIN");
+    sql_fails(client, "23505", "INSERT INTO troth.branches (gid) VALUES ('%s')", gid_of(1, NULL));
+    sql(client, "ROLLBACK");
+}
+END_TEST
+
+START_TEST(S5_what_is_prepared_again_without_a_row_gets_no_vote_and_is_rolled_back) {
     postgres_fixture_reset();
     prepare(client, 1);
     struct driver_branch branch = voted(1);
@@ -287,22 +394,10 @@ START_TEST(what_is_prepared_again_after_its_commit_is_never_committed) {
     branch = unknown(1);
     driver->ops->vote(connection, &branch, 1);
     ck_assert_result(branch, DRIVER_NOT_PREPARED);
-    ck_assert_int_eq(end_one(&branch, true), 0); /* the first one was */
-    ck_assert(is_prepared(1));
+    ck_assert_ptr_nonnull(strstr(branch.detail, "twice"));
     ck_assert_uint_eq(listed(), 0); /* which rolls it back, as nobody else will */
     ck_assert(!is_prepared(1));
     ck_assert(!has_row(77));
-}
-END_TEST
-
-START_TEST(a_commit_that_met_another_transaction_than_it_voted_for_is_a_hazard) {
-    postgres_fixture_reset();
-    prepare(client, 1);
-    struct driver_branch branch = voted(1);
-    sql(client, "ROLLBACK PREPARED '%s'", gid_of(1, NULL));
-    prepare(client, 1);
-    ck_assert_int_eq(end_one(&branch, true), DRIVER_HAZARD);
-    ck_assert_ptr_nonnull(strstr(branch.detail, "prepared again"));
 }
 END_TEST
 
@@ -314,13 +409,17 @@ int main(void) {
         one_call_ends_several_each_its_own_way,
         a_second_end_is_told_from_another_ones_by_its_receipt,
         what_an_administrator_ended_is_told_as_it_was_ended,
-        after_a_restart_evidence_tells_our_own_commits_from_others,
-        evidence_survives_with_its_commit_though_it_does_not_wait_for_the_disk,
-        without_the_right_to_keep_evidence_ends_work_all_the_same,
-        a_schema_that_was_made_for_the_participant_is_enough_for_evidence,
-        evidence_that_cannot_be_written_delays_no_commit_for_long,
-        what_is_prepared_again_after_its_commit_is_never_committed,
-        a_commit_that_met_another_transaction_than_it_voted_for_is_a_hazard,
+        after_a_restart_the_row_tells_what_was_committed,
+        an_end_that_an_earlier_process_has_begun_is_taken_for_ours,
+        a_branch_without_its_row_ends_and_is_a_hazard_only_once_nothing_is_known_of_it,
+        without_the_right_to_the_table_clients_begin_without_and_all_ends_work,
+        a_schema_that_was_made_for_the_participant_is_enough_for_the_table,
+        another_user_begins_with_the_right_to_insert_a_gid_and_no_other,
+        a_branch_can_be_serializable_if_it_says_so_before_its_row,
+        a_table_that_is_locked_delays_no_end,
+        a_table_that_was_dropped_is_made_again,
+        S5_a_second_use_of_a_global_id_is_refused_as_it_begins,
+        S5_what_is_prepared_again_without_a_row_gets_no_vote_and_is_rolled_back,
         NULL,
     };
     return postgres_fixture_run("postgres_driver", tests);

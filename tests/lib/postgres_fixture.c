@@ -83,13 +83,26 @@ const char *gid_of(unsigned number, const char *participant) {
     return troth_gid_format(&gid, texts[next++ % 4]);
 }
 
-void prepare(PGconn *session, unsigned number) {
-    char begin[DRIVER_WHY_BYTES];
-    char end[DRIVER_WHY_BYTES];
-    driver->ops->statements(driver, txid_of(number), begin, end);
-    sql(session, "%s", begin);
+void begin(struct driver *whose, PGconn *session, unsigned number) {
+    char lines[DRIVER_WHY_BYTES];
+    char ignored[DRIVER_WHY_BYTES];
+    char *rest = NULL;
+    whose->ops->statements(whose, txid_of(number), lines, ignored);
+    for (char *line = strtok_r(lines, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        sql(session, "%s", line);
+    }
     sql(session, "INSERT INTO t VALUES (%u)", number);
-    sql(session, "%s", end);
+}
+
+void prepare(PGconn *session, unsigned number) {
+    begin(driver, session, number);
+    sql(session, "PREPARE TRANSACTION '%s'", gid_of(number, NULL));
+}
+
+void prepare_without_row(PGconn *session, unsigned number) {
+    sql(session, "BEGIN; INSERT INTO t VALUES (%u)", number);
+    sql(session, "PREPARE TRANSACTION '%s'", gid_of(number, NULL));
 }
 
 bool is_prepared(unsigned number) {
@@ -167,6 +180,8 @@ void postgres_fixture_reset(void) {
     sql(client, "DROP TABLE IF EXISTS t; CREATE TABLE t (n int); GRANT ALL ON t TO public");
     sql(client, "DROP SCHEMA IF EXISTS troth CASCADE");
     postgres_driver_again();
+    char reason[DRIVER_WHY_BYTES] = "";
+    ck_assert_msg(driver->ops->check(connection, reason) == 0, "%s", reason);
 }
 
 int postgres_fixture_run(const char *name, const TTest *const *tests) {

@@ -23,7 +23,7 @@ extern PGconn *client;                       /* a superuser's session */
 
 /* Starts the server, runs the tests, frees all; returns main's exit status. */
 int postgres_fixture_run(const char *name, const TTest *const *tests);
-/* At a test's begin: nothing is prepared, no evidence, driver and connection are new. */
+/* At a test's begin: nothing is prepared, Troth's table is empty, driver and connection are new. */
 void postgres_fixture_reset(void);
 /* Another driver with a connection, as the participant's process after a restart has one. */
 void postgres_driver_again(void);
@@ -45,8 +45,12 @@ void sql_fails(PGconn *session, const char *state, const char *format, ...)
 /* The single value of a query. */
 long sql_number(PGconn *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A client prepares a branch that adds the row `number` to the table t. */
+/* A client prepares a branch that adds the row `number` to the table t; the second one begins it in
+ * its own way, not as it was told. */
 void prepare(PGconn *session, unsigned number);
+void prepare_without_row(PGconn *session, unsigned number);
+/* As far as the work, as `whose` says. */
+void begin(struct driver *whose, PGconn *session, unsigned number);
 bool is_prepared(unsigned number);
 bool has_row(unsigned number);
 /* Votes *prepared* for it, and returns what the vote left. */

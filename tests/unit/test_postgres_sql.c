@@ -70,9 +70,15 @@ START_TEST(a_client_begins_and_prepares_under_the_global_id) {
     char begin[DRIVER_WHY_BYTES];
     char prepare[DRIVER_WHY_BYTES];
     driver->ops->statements(driver, troth_txid_make(1, 2, 3, 4), begin, prepare);
-    ck_assert_str_eq(begin, "BEGIN");
+    ck_assert_str_eq(begin, "BEGIN\n"
+                            "INSERT INTO troth.branches (gid) VALUES "
+                            "('troth:shop:00010002000000030000000000000004:orders')");
     ck_assert_str_eq(prepare, "PREPARE TRANSACTION "
                               "'troth:shop:00010002000000030000000000000004:orders'");
+    /* Where the table can't be had. */
+    atomic_store(&((struct postgres_driver *)driver)->has_table, false);
+    driver->ops->statements(driver, troth_txid_make(1, 2, 3, 4), begin, prepare);
+    ck_assert_str_eq(begin, "BEGIN");
     driver->ops->free(driver);
 }
 END_TEST
