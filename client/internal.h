@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/bound.h"
 #include "client/addresses.h"
 #include "client/session.h"
 #include "client/troth.h"
@@ -31,10 +32,10 @@ struct troth {
     uint32_t timeout_ms;
 };
 
-/* As troth_get. *is_bound: false if the transaction has branches, and none at this participant;
- * true also where the node that answered does not know them (any more). */
+/* As troth_get. *bound: has the transaction a branch at this participant? Where one node knows the
+ * outcome and not the branches, the others are asked, too. */
 int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,
-                     struct troth_result *result, bool *is_bound);
+                     struct troth_result *result, enum bound *bound);
 /* A gRPC status as one of our errors: what Transactions' services mean by it. */
 int client_err_of_status(int status);
 /* The value, or the environment's, or `otherwise`; never an empty string, but maybe NULL. */

@@ -203,18 +203,38 @@ static bool names_hold(const char *names, const char *name) {
     return *names != '\0';
 }
 
-int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,
-                     struct troth_result *result, bool *is_bound) {
-    struct request_what what = what_of(t, SESSION_GET, txid, 0);
+static enum bound bound_of(const struct request_answer *answer, const char *participant) {
+    return answer->branches == NULL                    ? BOUND_NOT_KNOWN
+           : names_hold(answer->branches, participant) ? BOUND_YES
+                                                       : BOUND_NO;
+}
+
+static int get(struct troth *t, const struct request_what *what, const char *participant,
+               struct troth_result *result, enum bound *bound) {
     struct request_answer answer;
-    int err = request_run(t, &what, &answer);
-    *is_bound = answer.branches == NULL || names_hold(answer.branches, participant);
+    int err = request_run(t, what, &answer);
+    *bound = bound_of(&answer, participant);
     free(answer.branches);
     tell(result, &answer);
     return err;
 }
 
+int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,
+                     struct troth_result *result, enum bound *bound) {
+    struct request_what what = what_of(t, SESSION_GET, txid, 0);
+    int err = get(t, &what, participant, result, bound);
+    for (uint32_t i = 1; err == 0 && result->outcome != TROTH_OUTCOME_NONE &&
+                         *bound == BOUND_NOT_KNOWN && i < t->n_nodes;
+         i++) {
+        struct troth_result ignored;
+        what.first = (what.first + 1) % t->n_nodes;
+        get(t, &what, participant, &ignored, bound);
+    }
+    return err;
+}
+
 int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *result) {
-    bool is_bound;
-    return client_get_bound(t, txid, "", result, &is_bound);
+    struct request_what what = what_of(t, SESSION_GET, txid, 0);
+    enum bound ignored;
+    return get(t, &what, "", result, &ignored);
 }

@@ -36,6 +36,7 @@
 #ifndef ADAPTERS_LISTED_H
 #define ADAPTERS_LISTED_H
 
+#include "base/bound.h"
 #include "base/txid.h"
 #include "paxos/types.h"
 #include "proto/message.h"
@@ -77,7 +78,7 @@ enum listed_event_type {
     LISTED_ENLIST,     /* request, txid; gets exactly one ENLISTED */
     LISTED_HINT,       /* txid: the client has seen its prepare succeed */
     LISTED_RESULT,     /* txid, result, receipt, detail: the answer to the CALL under way */
-    LISTED_ANSWER,     /* txid, result (TROTH_ERR_*), outcome, is_bound: the answer to ASK */
+    LISTED_ANSWER,     /* txid, result (TROTH_ERR_*), outcome, bound: the answer to ASK */
     LISTED_RESOLVE,    /* request, txid, outcome, detail (who); gets exactly one RESOLVED */
     LISTED_LIST_BEGIN, /* began_ms */
     LISTED_LIST_ITEM,  /* txid, receipt, age_ms */
@@ -99,7 +100,7 @@ struct listed_event {
     uint64_t age_ms;
     int64_t began_ms; /* as now_ms: when the list was asked for */
     enum paxos_outcome outcome;
-    bool is_bound;      /* the node did not say that the branch is no part of the transaction */
+    enum bound bound;   /* with an outcome: is the branch a part of the transaction? */
     const char *detail; /* may be NULL */
 };
 

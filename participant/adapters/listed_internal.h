@@ -46,6 +46,7 @@ struct branch {
     uint32_t wait_ms;   /* the current repetition or retry interval */
     int64_t since_ms;   /* heard of first */
     int64_t found_ms;   /* prepared since, as far as known */
+    int64_t unknown_ms; /* committed, and whether with this branch is not known, since; 0: no */
     int64_t changed_ms; /* the state, or, while ACTIVE, that it is prepared */
     struct paxos_set *set;
     char *detail; /* for humans: what it waits for; may be NULL */

@@ -169,15 +169,41 @@ static void needs_operator(struct listed *all, struct branch *branch, const char
     listed_timer(all, branch, listed_jitter(all, LISTED_FORGOTTEN_MS));
 }
 
-static void on_found_committed(struct listed *all, struct branch *branch, bool is_bound) {
-    if (!is_bound) {
+/* Another node may know it, or this one may hear of it yet. */
+static void on_member_not_known(struct listed *all, struct branch *branch) {
+    if (branch->unknown_ms == 0) {
+        branch->unknown_ms = all->now_ms;
+    }
+    if (all->now_ms - branch->unknown_ms >= all->patience_ms) {
+        needs_operator(all, branch,
+                       "prepared, and its transaction has committed, but no node knows any more "
+                       "whether this branch was a part of it. It is left for an operator (troth "
+                       "tx resolve)");
+    } else {
+        listed_set_detail(all, branch,
+                          "its transaction has committed; whether with this branch is not known");
+        listed_back_off(all, branch, LISTED_ASK_MS);
+    }
+}
+
+static void on_found_committed(struct listed *all, struct branch *branch, enum bound bound) {
+    switch (bound) {
+    case BOUND_NO:
         needs_operator(all, branch,
                        "prepared, but its transaction has committed without it: Commit did not "
                        "name this branch. It is left for an operator (troth tx resolve)");
-    } else if (++branch->asked >= COMMITTED_ANSWERS) {
-        listed_end(all, branch, PAXOS_OUTCOME_COMMITTED);
-    } else {
-        listed_back_off(all, branch, LISTED_ASK_MS);
+        return;
+    case BOUND_NOT_KNOWN:
+        on_member_not_known(all, branch);
+        return;
+    case BOUND_YES:
+        branch->unknown_ms = 0;
+        if (++branch->asked >= COMMITTED_ANSWERS) {
+            listed_end(all, branch, PAXOS_OUTCOME_COMMITTED);
+        } else {
+            listed_back_off(all, branch, LISTED_ASK_MS);
+        }
+        return;
     }
 }
 
@@ -193,7 +219,7 @@ static void on_found_answer(struct listed *all, struct branch *branch,
     } else if (event->result == 0 && event->outcome == PAXOS_OUTCOME_ABORTED) {
         listed_end(all, branch, PAXOS_OUTCOME_ABORTED);
     } else if (event->result == 0 && event->outcome == PAXOS_OUTCOME_COMMITTED) {
-        on_found_committed(all, branch, event->is_bound);
+        on_found_committed(all, branch, event->bound);
     } else {
         listed_set_detail(
             all, branch, event->result == 0 ? "its transaction is not decided yet" : event->detail);

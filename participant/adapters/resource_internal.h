@@ -56,7 +56,7 @@ enum resource_item_kind {
     RESOURCE_RESOLVE,   /* request, commit, text (who) */
     RESOURCE_HINT,      /* txid */
     RESOURCE_RESULT,    /* txid, result, receipt, text */
-    RESOURCE_ANSWER,    /* txid, result, outcome, is_bound, text */
+    RESOURCE_ANSWER,    /* txid, result, outcome, bound, text */
     RESOURCE_LIST,      /* rows, n_rows, began_ms */
     RESOURCE_LOOK,      /* look */
 };
@@ -69,7 +69,7 @@ struct resource_item {
     int64_t began_ms;
     enum paxos_outcome outcome;
     bool commit;
-    bool is_bound;
+    enum bound bound;
     struct session_up up;
     struct message *message; /* the item's, malloc'd */
     struct resource_request *request;

@@ -241,7 +241,7 @@ static void handle(struct troth_database *db, struct resource_item *item) {
                                         .txid = item->txid,
                                         .result = item->result,
                                         .outcome = item->outcome,
-                                        .is_bound = item->is_bound,
+                                        .bound = item->bound,
                                         .detail = item->text});
         break;
     case RESOURCE_LIST:

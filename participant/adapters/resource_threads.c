@@ -118,10 +118,10 @@ static void ask(void *arg, uint32_t thread, struct job *list, size_t n) {
     struct troth_database *db = arg;
     struct question *question = (struct question *)list;
     struct troth_result result = {0};
-    struct resource_item item = {.kind = RESOURCE_ANSWER, .txid = question->txid, .is_bound = true};
+    struct resource_item item = {.kind = RESOURCE_ANSWER, .txid = question->txid};
     (void)thread;
     (void)n; /* one at a time */
-    item.result = client_get_bound(db->troth, question->txid, db->name, &result, &item.is_bound);
+    item.result = client_get_bound(db->troth, question->txid, db->name, &result, &item.bound);
     if (question->proposes_abort && result.outcome == TROTH_OUTCOME_NONE) {
         item.result = troth_abort(db->troth, question->txid, RESOURCE_ASK_MS, &result);
     }

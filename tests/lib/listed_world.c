@@ -126,12 +126,12 @@ void world_hint(struct listed_world *world, struct troth_txid txid) {
 }
 
 void world_answer(struct listed_world *world, struct troth_txid txid, int result,
-                  enum paxos_outcome outcome, bool is_bound) {
+                  enum paxos_outcome outcome, enum bound bound) {
     step(world, &(struct listed_event){.type = LISTED_ANSWER,
                                        .txid = txid,
                                        .result = result,
                                        .outcome = outcome,
-                                       .is_bound = is_bound});
+                                       .bound = bound});
 }
 
 void world_resolve(struct listed_world *world, struct troth_txid txid, enum paxos_outcome outcome,

@@ -42,7 +42,7 @@ void world_message(struct listed_world *world, uint32_t node, struct message *me
 void world_result(struct listed_world *world, struct troth_txid txid, int result, uint64_t receipt);
 void world_hint(struct listed_world *world, struct troth_txid txid);
 void world_answer(struct listed_world *world, struct troth_txid txid, int result,
-                  enum paxos_outcome outcome, bool is_bound);
+                  enum paxos_outcome outcome, enum bound bound);
 void world_resolve(struct listed_world *world, struct troth_txid txid, enum paxos_outcome outcome,
                    uint64_t request);
 /* A whole listing with at most one row (txid zero: none). Its last effects are those of the row. */

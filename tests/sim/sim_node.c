@@ -57,6 +57,28 @@ static void refuse_session(struct sim_node *node, const struct engine_effect *ef
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
+static int look_for(void *name_and_bound, const struct engine_view *view) {
+    const char *name = ((void **)name_and_bound)[0];
+    enum bound *bound = ((void **)name_and_bound)[1];
+    *bound = view->n_branches == 0 ? BOUND_NOT_KNOWN : BOUND_NO;
+    for (uint32_t i = 0; i < view->n_branches; i++) {
+        *bound = strcmp(view->branches[i].participant.name, name) == 0 ? BOUND_YES : *bound;
+    }
+    return 0;
+}
+
+/* What the reply's branches tell the participant that asked; read from this node's engine, as the
+ * service does. */
+static enum bound bound_of(const struct sim_node *node, struct process asker,
+                           struct troth_txid txid) {
+    enum bound bound = BOUND_NOT_KNOWN;
+    if (asker.role == ROLE_RM) {
+        void *arg[] = {node->host.world->rms[asker.index].id.name, &bound};
+        engine_view_one(node->engine, txid, node->now_ms, look_for, arg);
+    }
+    return bound;
+}
+
 static void reply(struct sim_node *node, const struct engine_effect *effect) {
     for (uint32_t i = 0; i < node->n_calls; i++) {
         struct sim_call *call = &node->calls[i];
@@ -71,6 +93,7 @@ static void reply(struct sim_node *node, const struct engine_effect *effect) {
         packet->count = effect->reply.count;
         packet->error = effect->reply.error;
         packet->outcome = effect->reply.outcome;
+        packet->bound = bound_of(node, call->client, effect->reply.txid);
         *call = node->calls[--node->n_calls];
         host_send(&node->host, packet, effect->after_store);
         return;

@@ -59,13 +59,13 @@ static void ask_node(struct sim_rm *rm, struct question *question, enum session_
 }
 
 static void answer(struct sim_rm *rm, struct question *question, int result,
-                   enum paxos_outcome outcome) {
+                   enum paxos_outcome outcome, enum bound bound) {
     question->call = 0;
     step(rm, (struct listed_event){.type = LISTED_ANSWER,
                                    .txid = question->txid,
                                    .result = result,
                                    .outcome = outcome,
-                                   .is_bound = true});
+                                   .bound = bound});
 }
 
 static void ask(struct sim_rm *rm, const struct listed_effect *effect) {
@@ -92,7 +92,7 @@ void rm_listing_on_reply(struct sim_rm *rm, const struct packet *packet) {
             ask_node(rm, question, SESSION_ABORT);
         } else {
             answer(rm, question, packet->error,
-                   packet->error == 0 ? packet->outcome : PAXOS_OUTCOME_NONE);
+                   packet->error == 0 ? packet->outcome : PAXOS_OUTCOME_NONE, packet->bound);
         }
         return;
     }
@@ -249,7 +249,7 @@ void rm_listing_on_time(struct sim_rm *rm) {
     for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
         struct question *question = &listing->questions[i];
         if (question->call != 0 && question->due_ms <= rm->now_ms) {
-            answer(rm, question, TROTH_ERR_UNAVAILABLE, PAXOS_OUTCOME_NONE);
+            answer(rm, question, TROTH_ERR_UNAVAILABLE, PAXOS_OUTCOME_NONE, BOUND_NOT_KNOWN);
         }
     }
 }

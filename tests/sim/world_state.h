@@ -16,6 +16,7 @@
 #ifndef TESTS_SIM_WORLD_STATE_H
 #define TESTS_SIM_WORLD_STATE_H
 
+#include "base/bound.h"
 #include "client/session.h"
 #include "coordinator/detector.h"
 #include "coordinator/engine.h"
@@ -69,7 +70,8 @@ struct packet {
     struct paxos_set *branches;
     int error;
     enum paxos_outcome outcome;
-    bool refused; /* REPLY: by who is not there: the way to the node failed */
+    enum bound bound; /* REPLY to a participant's GET: is it a part of the transaction? */
+    bool refused;     /* REPLY: by who is not there: the way to the node failed */
     struct plan_op op;
     int64_t result;
     int64_t *list; /* owned */

@@ -1,4 +1,4 @@
-/* Participants without a log: from the outcome to the end, and what the list shows. */
+/* Participants without a log: from the outcome to the end. */
 #include <check.h>
 #include <string.h>
 
@@ -322,103 +322,6 @@ START_TEST(what_vanishes_while_in_doubt_is_alarmed_once_and_compared_with_the_ou
 }
 END_TEST
 
-/* ---- What nobody asks about --------------------------------------------------------------------
- */
-
-static void find(struct listed_world *world) {
-    world_open(world);
-    world_list(world, world_txid(5), 9, world->now_ms);
-    ck_assert_int_eq(listed_state(world->listed, world_txid(5)), LISTED_FOUND);
-    world_wait(world, 2 * LISTED_ASK_MS);
-    ck_assert_ptr_nonnull(world_effect(world, LISTED_ASK));
-    ck_assert(!world_effect(world, LISTED_ASK)->proposes_abort);
-}
-
-START_TEST(an_orphan_is_asked_about_and_after_its_patience_proposed_to_abort) {
-    struct listed_world world;
-    find(&world);
-    world_answer(&world, world_txid(5), 0, PAXOS_OUTCOME_NONE, true);
-    world_wait(&world, 9000);
-    ck_assert(world_effect(&world, LISTED_ASK)->proposes_abort);
-    world_answer(&world, world_txid(5), 0, ABORTED, true);
-    ck_assert_int_eq(world_call(&world), LISTED_CALL_ABORT);
-    world_close(&world);
-}
-END_TEST
-
-START_TEST(a_found_branch_that_is_asked_to_prepare_votes) {
-    struct listed_world world;
-    find(&world);
-    world_be_prepared(&world, world_txid(5), 9);
-    world_answer(&world, world_txid(5), 0, ABORTED, true); /* of before: a decision will come */
-    ck_assert_int_eq(listed_state(world.listed, world_txid(5)), LISTED_PREPARED);
-    world_close(&world);
-}
-END_TEST
-
-START_TEST(a_found_branch_of_a_committed_transaction_is_committed_if_it_is_part_of_it) {
-    struct listed_world world;
-    find(&world);
-    world_answer(&world, world_txid(5), 0, COMMITTED, true);
-    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE); /* its Decision may be on its way */
-    world_wait(&world, 2 * LISTED_ASK_MS);
-    world_answer(&world, world_txid(5), 0, COMMITTED, true);
-    ck_assert_int_eq(world_call(&world), LISTED_CALL_COMMIT);
-    world_close(&world);
-}
-END_TEST
-
-static void assert_is_left_to_an_operator(struct listed_world *world) {
-    ck_assert_int_eq(world_call(world), LISTED_CALL_NONE);
-    ck_assert_ptr_nonnull(world_effect(world, LISTED_ALARM));
-    ck_assert_int_eq(listed_state(world->listed, world_txid(5)), LISTED_FOUND);
-    world_wait(world, 2 * LISTED_FORGOTTEN_MS);
-    ck_assert_ptr_nonnull(world_effect(world, LISTED_ASK));
-}
-
-START_TEST(S2_a_prepared_branch_that_commit_did_not_name_is_left_to_an_operator) {
-    struct listed_world world;
-    find(&world);
-    world_answer(&world, world_txid(5), 0, COMMITTED, false);
-    assert_is_left_to_an_operator(&world);
-    world_close(&world);
-}
-END_TEST
-
-START_TEST(S6_what_the_nodes_have_forgotten_is_left_to_an_operator) {
-    struct listed_world world;
-    find(&world);
-    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, true);
-    assert_is_left_to_an_operator(&world);
-    world_close(&world);
-}
-END_TEST
-
-START_TEST(a_branch_that_is_handed_out_and_forgotten_by_its_client_ends_with_its_transaction) {
-    struct listed_world world;
-    world_open(&world);
-    world_enlist(&world, world_txid(5), 1);
-    world_enlisted(&world, world_txid(5), true, false);
-    world_wait(&world, 10000);
-    ck_assert(!world_effect(&world, LISTED_ASK)->proposes_abort);
-    world_answer(&world, world_txid(5), 0, ABORTED, true);
-    ck_assert_int_eq(world_call(&world), LISTED_CALL_ABORT);
-    world_close(&world);
-}
-END_TEST
-
-START_TEST(a_branch_whose_coordinator_is_gone_is_proposed_to_abort) {
-    struct listed_world world;
-    world_open(&world);
-    world_enlist(&world, world_txid(5), 1);
-    world_enlisted(&world, world_txid(5), true, false);
-    world_detach(&world, 1);
-    world_wait(&world, 10000);
-    ck_assert(world_effect(&world, LISTED_ASK)->proposes_abort);
-    world_close(&world);
-}
-END_TEST
-
 /* ---- By hand -----------------------------------------------------------------------------------
  */
 
@@ -499,13 +402,6 @@ int main(void) {
             H7_a_refusal_is_no_commit_whose_answer_was_lost,
             S4_a_commit_that_the_database_has_lost_is_carried_out_again,
             what_vanishes_while_in_doubt_is_alarmed_once_and_compared_with_the_outcome,
-            an_orphan_is_asked_about_and_after_its_patience_proposed_to_abort,
-            a_found_branch_that_is_asked_to_prepare_votes,
-            a_found_branch_of_a_committed_transaction_is_committed_if_it_is_part_of_it,
-            S2_a_prepared_branch_that_commit_did_not_name_is_left_to_an_operator,
-            S6_what_the_nodes_have_forgotten_is_left_to_an_operator,
-            a_branch_that_is_handed_out_and_forgotten_by_its_client_ends_with_its_transaction,
-            a_branch_whose_coordinator_is_gone_is_proposed_to_abort,
             what_an_operator_ends_is_a_heuristic_that_all_nodes_are_told,
             an_end_by_hand_that_fails_leaves_the_branch_in_doubt,
             only_what_is_prepared_can_be_ended_by_hand,

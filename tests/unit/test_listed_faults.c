@@ -190,10 +190,10 @@ START_TEST(what_was_left_to_an_operator_is_let_go_of_once_it_is_gone) {
     world_open(&world);
     world_list(&world, world_txid(5), 9, world.now_ms);
     world_wait(&world, 2 * LISTED_ASK_MS);
-    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, true);
+    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, BOUND_NOT_KNOWN);
     world_list(&world, none, 0, world.now_ms);
     world_wait(&world, 2 * LISTED_FORGOTTEN_MS);
-    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, true);
+    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, BOUND_NOT_KNOWN);
     ck_assert_int_eq(state(&world), LISTED_NONE);
     struct listed_counters counters;
     listed_counters(world.listed, &counters);
@@ -250,10 +250,10 @@ END_TEST
 START_TEST(what_comes_twice_late_or_from_a_session_that_is_over_changes_nothing) {
     struct listed_world world;
     be_active(&world);
-    world_result(&world, world_txid(5), DRIVER_PREPARED, 1); /* of no call */
-    world_answer(&world, world_txid(5), 0, ABORTED, true);   /* of no question */
+    world_result(&world, world_txid(5), DRIVER_PREPARED, 1);    /* of no call */
+    world_answer(&world, world_txid(5), 0, ABORTED, BOUND_YES); /* of no question */
     world_result(&world, world_txid(6), 0, 0);
-    world_answer(&world, world_txid(6), 0, COMMITTED, true);
+    world_answer(&world, world_txid(6), 0, COMMITTED, BOUND_YES);
     world_hint(&world, world_txid(6));
     world_enlisted(&world, world_txid(5), false, false); /* once more, and otherwise */
     ck_assert_int_eq(state(&world), LISTED_ACTIVE);
@@ -392,7 +392,7 @@ START_TEST(S5_what_is_prepared_is_not_let_go_of_because_the_nodes_have_forgotten
     world_wait(&world, 10000);
     ck_assert_ptr_nonnull(world_effect(&world, LISTED_ASK));
     world_list(&world, world_txid(5), 1, world.now_ms);
-    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, true);
+    world_answer(&world, world_txid(5), TROTH_ERR_FORGOTTEN, PAXOS_OUTCOME_NONE, BOUND_NOT_KNOWN);
     ck_assert_int_eq(state(&world), LISTED_ACTIVE);
     world_wait(&world, 20000);
     ck_assert_int_eq(state(&world), LISTED_FOUND);
