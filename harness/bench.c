@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/troth_err.h"
+#include "harness/bench_all.h"
 #include "harness/bench_args.h"
 #include "harness/bench_commit.h"
 #include "harness/bench_data.h"
@@ -16,23 +17,29 @@
 static void help(FILE *out) {
     fputs(
         "usage: troth-bench [commit | postgres] [OPTION...]\n\n"
+        "Without a name: all that Troth sets out to show, with the goals; some minutes.\n\n"
         "  commit          transactions over participants that do nothing but vote durably: what\n"
         "                  Troth itself costs\n"
         "  postgres        transactions over two PostgreSQL servers; has options of its own:\n"
         "                  troth-bench postgres --help\n\n"
         "Nodes, participants and servers are its own, on this machine, and sync every write.\n\n"
         "  --in-flight N,N how many transactions at the same time (1,8,64,256)\n"
-        "  --rate R,R      also so many a second, begun whether or not others have ended\n"
-        "  --participants N in each transaction (2)\n"
-        "  --nodes N       of Troth (3)\n"
         "  --rounds N      of each load, in turn (5)\n"
         "  --seconds S     of each round (3)\n"
         "  --warm-up MS    before each round, with the same load (1000)\n"
         "  --data FOLDER   new or empty folder for all files; else one under $TMPDIR\n"
         "  --json FILE     write the figures there\n"
+        "  --plot FILE     draw latency against throughput there (SVG)\n"
         "  --help          show this\n\n"
-        "Exit status: 0 measured; 1 what was told and what was done are not the same; 2 wrong\n"
-        "arguments; 3 it could not run.\n",
+        "Of all:\n"
+        "  --peers         also etcd (three servers) and PostgreSQL by hand, in the same rounds\n"
+        "  --many N        participants of the large transactions (64)\n\n"
+        "Of commit:\n"
+        "  --rate R,R      also so many a second, begun whether or not others have ended\n"
+        "  --participants N in each transaction (2)\n"
+        "  --nodes N       of Troth (3)\n\n"
+        "Exit status: 0 measured, whether or not goals are met; 1 what was told and what was done\n"
+        "are not the same; 2 wrong arguments; 3 it could not run.\n",
         out);
 }
 
@@ -52,7 +59,8 @@ static int measure(const struct bench_args *args, struct bench_data *data,
     bench_json_text(&json, "file_system", data->file_system);
     bench_json_number(&json, "", "rounds", args->rounds);
     bench_json_number(&json, "", "seconds", args->seconds);
-    int err = bench_commit(args, data, &json, why);
+    int err = strcmp(args->what, "all") == 0 ? bench_all(args, data, &json, why)
+                                             : bench_commit(args, data, &json, why);
     if (bench_json_close(&json) != 0 && err == 0) {
         snprintf(why, BENCH_WHY_BYTES, "cannot write %s: %s", args->json, strerror(errno));
         err = TROTH_ERR_SYSTEM;

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "base/troth_err.h"
+#include "harness/bench_plot.h"
 #include "harness/bench_row.h"
+#include "harness/bench_stage.h"
 #include "harness/demo_screen.h"
 
 static unsigned make_rows(const struct bench_args *args, struct bench_row *rows) {
@@ -27,8 +29,8 @@ static int measure(struct bench_row *rows, unsigned n, struct bench_stage *stage
     for (unsigned round = 0; err == 0 && round < args->rounds; round++) {
         for (unsigned i = 0; err == 0 && i < n; i++) {
             char name[BENCH_ROW_NAME_BYTES];
-            err = bench_row_measure(&rows[i], stage, args->warm_up_ms,
-                                    (int64_t)args->seconds * 1000, why);
+            err = bench_stage_measure(stage, &rows[i], args->warm_up_ms,
+                                      (int64_t)args->seconds * 1000, why);
             if (err == 0) {
                 screen_live("round %u of %u, %s: %.0f transactions a second", round + 1,
                             args->rounds, bench_row_name(&rows[i], name),
@@ -63,6 +65,9 @@ int bench_commit(const struct bench_args *args, const struct bench_data *data,
     if (err == 0) {
         bench_rows_table(rows, n, stdout);
         bench_rows_json(rows, n, json);
+    }
+    if (err == 0 && args->plot != NULL) {
+        err = bench_plot_write(rows, n, args->plot, why);
     }
     free(rows);
     return err;

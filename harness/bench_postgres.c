@@ -9,21 +9,17 @@
 
 #include "base/troth_err.h"
 #include "harness/bench_round.h"
+#include "harness/bench_servers.h"
 #include "harness/cluster.h"
-#include "harness/database_server.h"
 #include "harness/demo_screen.h"
-#include "harness/sql.h"
 #include "shell/clock.h"
 
-#define ROWS         10000u /* at each server */
-#define READY_MS     60000
-#define WARM_UP_MS   1000
-#define PREPARED_MAX 400
+#define READY_MS   60000
+#define WARM_UP_MS 1000
 
 /* All that is started. */
 struct stage {
-    struct database_server *servers[BENCH_SERVERS];
-    struct sql *looks[BENCH_SERVERS];
+    struct bench_servers servers;
     struct cluster *cluster;
     struct bench_world world;
 };
@@ -31,42 +27,10 @@ struct stage {
 static void stage_release(struct stage *stage) {
     for (int i = 0; i < BENCH_SERVERS; i++) {
         troth_database_close(stage->world.databases[i]);
-        sql_free(stage->looks[i]);
     }
     troth_close(stage->world.troth);
     cluster_free(stage->cluster);
-    for (int i = 0; i < BENCH_SERVERS; i++) {
-        database_server_free(stage->servers[i]);
-    }
-}
-
-static int start_servers(struct stage *stage, const char *folder, char why[BENCH_WHY_BYTES]) {
-    static const char *const settings[] = {"max_connections=200", NULL};
-    int err = 0;
-    for (int i = 0; err == 0 && i < BENCH_SERVERS; i++) {
-        char path[2048];
-        snprintf(path, sizeof path, "%s/postgres-%d", folder, i + 1);
-        err = database_server_start(
-            &stage->servers[i], DATABASE_POSTGRES, path,
-            &(struct database_server_options){.prepared_max = PREPARED_MAX, .settings = settings},
-            why);
-    }
-    for (int i = 0; err == 0 && i < BENCH_SERVERS; i++) {
-        err = database_server_ready(stage->servers[i], READY_MS, why);
-    }
-    return err;
-}
-
-static int fill(struct stage *stage, int i, char why[BENCH_WHY_BYTES]) {
-    char sql[256];
-    snprintf(sql, sizeof sql,
-             "CREATE TABLE bench (id int PRIMARY KEY, n bigint NOT NULL)\n"
-             "INSERT INTO bench SELECT id, 0 FROM generate_series(0, %u) AS id\n"
-             "VACUUM ANALYZE bench",
-             ROWS - 1);
-    stage->world.dsns[i] = database_server_dsn(stage->servers[i]);
-    stage->looks[i] = sql_new(DATABASE_POSTGRES, stage->world.dsns[i], NULL);
-    return stage->looks[i] == NULL ? TROTH_ERR_NO_MEMORY : sql_run(stage->looks[i], sql, NULL, why);
+    bench_servers_release(&stage->servers);
 }
 
 static int start_nodes(struct stage *stage, const char *folder, unsigned nodes,
@@ -118,10 +82,8 @@ static int open_troth(struct stage *stage, unsigned nodes, char why[BENCH_WHY_BY
 static int stage_open(struct stage *stage, const struct bench_postgres_options *options,
                       char why[BENCH_WHY_BYTES]) {
     int64_t began_ms = clock_monotonic_ms();
-    int err = start_servers(stage, options->data, why);
-    for (int i = 0; err == 0 && i < BENCH_SERVERS; i++) {
-        err = fill(stage, i, why);
-    }
+    int err = bench_servers_open(&stage->servers, options->data, why);
+    bench_servers_give(&stage->servers, &stage->world);
     if (err == 0) {
         err = start_nodes(stage, options->data, options->nodes, why);
     }
@@ -129,7 +91,6 @@ static int stage_open(struct stage *stage, const struct bench_postgres_options *
         err = open_troth(stage, options->nodes, why);
     }
     if (err == 0) {
-        stage->world.rows = ROWS;
         stage->world.apart = options->apart;
         screen_say("%d PostgreSQL servers and %u nodes are ready after %lld ms; all files are in "
                    "%s",
@@ -146,7 +107,8 @@ static const char *const way_names[BENCH_WAYS] = {"by hand", "Troth"};
 static int measure(struct stage *stage, struct bench_postgres_size *size, enum bench_way way,
                    unsigned round, int64_t ms, char why[BENCH_WHY_BYTES]) {
     struct bench_round result = {0};
-    int err = bench_round_run(&result, &stage->world, stage->looks, way, size->clients, ms, why);
+    int err =
+        bench_round_run(&result, &stage->world, stage->servers.looks, way, size->clients, ms, why);
     if (err == 0) {
         struct bench_figures *figures = &size->figures[way];
         figures->rates[round] = (double)result.committed / result.seconds;

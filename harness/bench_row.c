@@ -17,26 +17,13 @@ void bench_row_add(struct bench_row *row, const struct bench_sample *sample,
         row->cpu_us[kind][i] = share(cost->cpu_us[kind], sample->committed);
         row->syncs[kind][i] = share((double)cost->syncs[kind], sample->committed);
     }
+    row->p50_us[i] = (double)histogram_percentile(&sample->whole, 50);
+    row->p99_us[i] = (double)histogram_percentile(&sample->whole, 99);
+    row->commit_p50_us[i] = (double)histogram_percentile(&sample->commit, 50);
     row->committed += sample->committed;
     row->aborted += sample->aborted;
     histogram_merge(&row->whole, &sample->whole);
     histogram_merge(&row->commit, &sample->commit);
-}
-
-int bench_row_measure(struct bench_row *row, struct bench_stage *stage, int64_t warm_up_ms,
-                      int64_t ms, char why[BENCH_WHY_BYTES]) {
-    static struct bench_sample sample; /* large */
-    struct bench_cost cost;
-    struct bench_load load = {.in_flight =
-                                  row->in_flight > 0 ? row->in_flight : BENCH_IN_FLIGHT_MAX,
-                              .rate = row->rate,
-                              .warm_up_ms = warm_up_ms,
-                              .ms = ms};
-    int err = bench_stage_run(stage, &load, &sample, &cost, why);
-    if (err == 0) {
-        bench_row_add(row, &sample, &cost);
-    }
-    return err;
 }
 
 struct bench_middle bench_middle(const double *values, unsigned n) {
@@ -51,6 +38,14 @@ struct bench_middle bench_middle(const double *values, unsigned n) {
                                  .most = sorted[n - 1],
                                  .low_quarter = stats_percentile(sorted, n, 25),
                                  .high_quarter = stats_percentile(sorted, n, 75)};
+}
+
+struct bench_middle bench_quotient(const double *a, const double *b, unsigned n) {
+    double quotients[BENCH_ROUNDS_AT_MOST];
+    for (unsigned i = 0; i < n; i++) {
+        quotients[i] = b[i] > 0 ? a[i] / b[i] : 0;
+    }
+    return bench_middle(quotients, n);
 }
 
 /* The median of the rounds' sums. */

@@ -5,8 +5,9 @@
 #include <stdio.h>
 
 #include "harness/bench_args.h"
+#include "harness/bench_cost.h"
+#include "harness/bench_generator.h"
 #include "harness/bench_json.h"
-#include "harness/bench_stage.h"
 
 struct bench_row {
     unsigned nodes, participants;
@@ -17,6 +18,8 @@ struct bench_row {
     double per_second[BENCH_ROUNDS_AT_MOST];
     double cpu_us[BENCH_KINDS][BENCH_ROUNDS_AT_MOST]; /* for each that committed */
     double syncs[BENCH_KINDS][BENCH_ROUNDS_AT_MOST];
+    double p50_us[BENCH_ROUNDS_AT_MOST], p99_us[BENCH_ROUNDS_AT_MOST]; /* of the whole */
+    double commit_p50_us[BENCH_ROUNDS_AT_MOST];
     /* Of all rounds; microseconds. */
     uint64_t committed, aborted;
     struct histogram whole, commit;
@@ -28,11 +31,9 @@ struct bench_middle {
 
 void bench_row_add(struct bench_row *row, const struct bench_sample *sample,
                    const struct bench_cost *cost);
-/* One more round on `stage`. Errors as bench_stage_run's. */
-int bench_row_measure(struct bench_row *row, struct bench_stage *stage, int64_t warm_up_ms,
-                      int64_t ms, char why[BENCH_WHY_BYTES]);
-
 struct bench_middle bench_middle(const double *values, unsigned n);
+/* Of the quotients of each round, a's by b's. */
+struct bench_middle bench_quotient(const double *a, const double *b, unsigned n);
 /* Of all processes together. */
 double bench_row_cpu_us(const struct bench_row *row);
 double bench_row_syncs(const struct bench_row *row);

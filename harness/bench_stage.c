@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
 #include "bench_work.pb-c.h"
+#include "harness/bench_cpu.h"
 #include "harness/bench_syncs.h"
 #include "harness/cluster.h"
 #include "harness/demo_screen.h"
@@ -21,7 +21,8 @@
 
 #define READY_MS 60000
 #define AGREE_MS 60000
-#define CALL_MS  5000
+#define CALL_MS  60000 /* many participants take their time to open */
+#define END_MS   5000
 #define LOOK_MS  10
 
 struct worker {
@@ -267,7 +268,7 @@ void bench_stage_close(struct bench_stage *stage) {
     for (unsigned i = 0; i < stage->n_workers; i++) {
         struct worker *worker = &stage->workers[i];
         rpc_channel_free(worker->channel);
-        process_stop(&worker->process, CALL_MS);
+        process_stop(&worker->process, END_MS);
         process_release(&worker->process);
         if (worker->port.number != 0) {
             port_release(&worker->port);
@@ -284,24 +285,14 @@ void bench_stage_close(struct bench_stage *stage) {
 
 /* ---- Measuring ------------------------------------------------------------------------------- */
 
-/* Of all threads of a process, those that have ended too. */
-static double cpu_us(pid_t pid) {
-    clockid_t clock;
-    struct timespec used = {0};
-    if (pid == 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
-        return 0;
-    }
-    return (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
-}
-
 static void read_cost(const struct bench_stage *stage, struct bench_cost *cost) {
-    *cost = (struct bench_cost){.cpu_us = {[BENCH_GENERATOR] = cpu_us(getpid())}};
+    *cost = (struct bench_cost){.cpu_us = {[BENCH_GENERATOR] = bench_cpu_us(getpid())}};
     for (unsigned i = 0; i < stage->options.nodes; i++) {
-        cost->cpu_us[BENCH_NODES] += cpu_us(cluster_pid(stage->cluster, CLUSTER_NODE, i));
+        cost->cpu_us[BENCH_NODES] += bench_cpu_us(cluster_pid(stage->cluster, CLUSTER_NODE, i));
         cost->syncs[BENCH_NODES] += bench_syncs_read(&stage->node_syncs[i]);
     }
     for (unsigned i = 0; i < stage->n_workers; i++) {
-        cost->cpu_us[BENCH_PARTICIPANTS] += cpu_us(stage->workers[i].process.pid);
+        cost->cpu_us[BENCH_PARTICIPANTS] += bench_cpu_us(stage->workers[i].process.pid);
         cost->syncs[BENCH_PARTICIPANTS] += bench_syncs_read(&stage->workers[i].syncs);
     }
 }
@@ -311,9 +302,8 @@ static void mark(void *arg, bool begins) {
     read_cost(stage, begins ? &stage->began : &stage->ended);
 }
 
-int bench_stage_run(struct bench_stage *stage, const struct bench_load *load,
-                    struct bench_sample *sample, struct bench_cost *cost,
-                    char why[BENCH_WHY_BYTES]) {
+static int run(struct bench_stage *stage, const struct bench_load *load,
+               struct bench_sample *sample, struct bench_cost *cost, char why[BENCH_WHY_BYTES]) {
     struct bench_load marked = *load;
     marked.mark = mark;
     marked.arg = stage;
@@ -329,6 +319,22 @@ int bench_stage_run(struct bench_stage *stage, const struct bench_load *load,
                      kind == BENCH_NODES ? "the nodes" : "the participants");
             err = TROTH_ERR_CORRUPT;
         }
+    }
+    return err;
+}
+
+int bench_stage_measure(struct bench_stage *stage, struct bench_row *row, int64_t warm_up_ms,
+                        int64_t ms, char why[BENCH_WHY_BYTES]) {
+    static struct bench_sample sample; /* large */
+    struct bench_cost cost;
+    struct bench_load load = {.in_flight =
+                                  row->in_flight > 0 ? row->in_flight : BENCH_IN_FLIGHT_MAX,
+                              .rate = row->rate,
+                              .warm_up_ms = warm_up_ms,
+                              .ms = ms};
+    int err = run(stage, &load, &sample, &cost, why);
+    if (err == 0) {
+        bench_row_add(row, &sample, &cost);
     }
     return err;
 }

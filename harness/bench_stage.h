@@ -4,7 +4,7 @@
  *
  *     bench_stage_open(&stage, &(struct bench_stage_options){.folder = "data/f1", .nodes = 3,
  *                      .participants = 2}, why);
- *     bench_stage_run(stage, &load, &sample, &cost, why);
+ *     bench_stage_measure(stage, &row, 1000, 3000, why);
  *     bench_stage_check(stage, why);
  *     bench_stage_close(stage);
  *
@@ -13,7 +13,7 @@
 #ifndef HARNESS_BENCH_STAGE_H
 #define HARNESS_BENCH_STAGE_H
 
-#include "harness/bench_generator.h"
+#include "harness/bench_row.h"
 
 /* Participants run in at most so many processes, evenly spread. */
 #define BENCH_WORKERS_MAX 2u
@@ -23,22 +23,14 @@ struct bench_stage_options {
     unsigned nodes;
     unsigned participants; /* 1 to BENCH_PARTICIPANTS_MAX; all are in every transaction */
 };
-/* What the processes used during a measurement. */
-enum bench_kind { BENCH_NODES, BENCH_PARTICIPANTS, BENCH_GENERATOR, BENCH_KINDS };
-struct bench_cost {
-    double cpu_us[BENCH_KINDS]; /* of all processes of the kind together */
-    uint64_t syncs[BENCH_KINDS];
-};
-
 struct bench_stage;
 /* Returns when every participant has a session with every node. TROTH_ERR_*, with `why`. */
 int bench_stage_open(struct bench_stage **out, const struct bench_stage_options *options,
                      char why[BENCH_WHY_BYTES]);
-/* As bench_generator_run. load->mark is the stage's own. TROTH_ERR_CORRUPT: nothing waited for the
- * disk. */
-int bench_stage_run(struct bench_stage *stage, const struct bench_load *load,
-                    struct bench_sample *sample, struct bench_cost *cost,
-                    char why[BENCH_WHY_BYTES]);
+/* One more round of the row's load, which is added to it. TROTH_ERR_CORRUPT: nothing waited for the
+ * disk; others as bench_generator_run's. */
+int bench_stage_measure(struct bench_stage *stage, struct bench_row *row, int64_t warm_up_ms,
+                        int64_t ms, char why[BENCH_WHY_BYTES]);
 /* Waits until each participant has committed as often as the generator was told, no more and no
  * less. TROTH_ERR_CORRUPT: it has not. */
 int bench_stage_check(struct bench_stage *stage, char why[BENCH_WHY_BYTES]);
