@@ -187,6 +187,9 @@ static void on_member_not_known(struct listed *all, struct branch *branch) {
 }
 
 static void on_found_committed(struct listed *all, struct branch *branch, enum bound bound) {
+    if (bound == BOUND_NOT_KNOWN && branch->asked > 0) {
+        bound = BOUND_YES; /* another node has named it: who takes part never changes */
+    }
     switch (bound) {
     case BOUND_NO:
         needs_operator(all, branch,
