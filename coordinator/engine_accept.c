@@ -236,7 +236,8 @@ void accept_phase2a(struct engine *engine, uint32_t node, const struct message *
 void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outcome,
                   enum paxos_reason reason, bool finished) {
     struct acceptor_effects effects = {0};
-    bool had_votes = tx->record.set != NULL; /* not all of them, maybe, and so not stored */
+    /* Not all of them, maybe, and so not stored; below the mark nothing new is. */
+    bool had_votes = tx->record.set != NULL && !marks_forgotten(engine, tx->txid);
     int error = acceptor_step(
         &tx->record,
         &(struct acceptor_event){
@@ -247,7 +248,11 @@ void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outco
         return;
     }
     /* Where no votes can exist the outcome is presumed by everyone, and the log stays as it is. */
-    if (!effects.store || (!tx->stored && !tx->asked && !had_votes)) {
+    if (!effects.store) {
+        return;
+    }
+    if (!tx->stored && !tx->asked && !had_votes) {
+        tx->unstored = false;
         return;
     }
     if (tx->stage == TX_LEADING && !finished) {
