@@ -76,7 +76,7 @@ enum engine_event_type {
     ENGINE_BEGIN,  /* request, timeout_ms, key, count */
     ENGINE_ENLIST, /* request, txid, participant */
     ENGINE_COMMIT, /* request, txid, branches (may be NULL) */
-    ENGINE_ABORT,  /* request, txid */
+    ENGINE_ABORT,  /* request, txid, branches (may be NULL) */
     ENGINE_GET,    /* request, txid */
     ENGINE_CANCEL, /* request: nobody waits for its reply any more */
     ENGINE_STOP,   /* no more Begin; end what is active, finish what is preparing; see

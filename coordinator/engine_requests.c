@@ -78,6 +78,17 @@ static void commit_own(struct engine *engine, struct tx *tx, const struct waiter
 }
 
 static void abort_own(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
+    /* Those that it names hear of the abort, too. */
+    int error =
+        tx->stage == TX_ACTIVE && waiter->set != NULL ? enlist_all(engine, tx, waiter->set) : 0;
+    if (error != 0) {
+        waiter_answer(engine, waiter, tx->txid, (struct answer){.error = error});
+        return;
+    }
+    if (tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
+        waiter_answer(engine, waiter, tx->txid, answer_outcome(tx));
+        return;
+    }
     if (waiter_keep(engine, tx, waiter) == NULL) {
         return;
     }

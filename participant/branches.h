@@ -3,6 +3,8 @@
  * Pure: events in, effects out; no I/O, no clock, no thread. branches_step is the only mutator,
  * and recovery goes through it too (LOAD_*, then START).
  *
+ *  (joins) --------+
+ *                  v
  *     ENLISTING --> ACTIVE --> PREPARING --> PREPARED --> COMMITTING --> COMMITTED
  *         |           | |       |  |  |      (in doubt)       |
  *         |           | |       |  |  +-> READ_ONLY           +--------> HAZARD
@@ -55,13 +57,16 @@
 #define BRANCHES_OPEN_MAX          1000000u /* of these, not finished */
 #define BRANCHES_ENLIST_TIMEOUT_MS 5000
 #define BRANCHES_IDLE_TIMEOUT_MS   60000
-#define BRANCHES_ORPHAN_MS         3000  /* an active branch waits so long for its coordinator */
-#define BRANCHES_REPEAT_MS         2000  /* a vote is repeated, with jitter of a quarter */
-#define BRANCHES_FORGOTTEN_MS      60000 /* the same, once a node said that it has forgotten */
-#define BRANCHES_RETRY_MS          500   /* a callback that failed is called again; doubles */
-#define BRANCHES_RETRY_MAX_MS      30000
-#define BRANCHES_LAZY_MS           20   /* well below ENGINE_KNOWN_DELAY_MS */
-#define BRANCHES_MARK_MS           1000 /* marks are stored together, this long after the first */
+/* A branch that was joined and is not committed by then is enlisted: its client may be gone, or its
+ * work have come late. */
+#define BRANCHES_JOIN_MS      1000
+#define BRANCHES_ORPHAN_MS    3000  /* an active branch waits so long for its coordinator */
+#define BRANCHES_REPEAT_MS    2000  /* a vote is repeated, with jitter of a quarter */
+#define BRANCHES_FORGOTTEN_MS 60000 /* the same, once a node said that it has forgotten */
+#define BRANCHES_RETRY_MS     500   /* a callback that failed is called again; doubles */
+#define BRANCHES_RETRY_MAX_MS 30000
+#define BRANCHES_LAZY_MS      20   /* well below ENGINE_KNOWN_DELAY_MS */
+#define BRANCHES_MARK_MS      1000 /* marks are stored together, this long after the first */
 /* One step speaks for so many branches in doubt or due at most; the next TICK goes on. */
 #define BRANCHES_AT_ONCE    10000
 #define BRANCHES_DISK_BYTES 16
@@ -105,7 +110,7 @@ enum branches_event_type {
     BRANCHES_NODE_DOWN, /* session */
     BRANCHES_MESSAGE,   /* session, message */
     /* The resource manager. */
-    BRANCHES_ENLIST,  /* request, txid; gets exactly one ENLISTED */
+    BRANCHES_ENLIST,  /* request, txid, joins; gets exactly one ENLISTED */
     BRANCHES_GIVE_UP, /* txid, reason, detail */
     BRANCHES_RESULT,  /* txid, result, detail: the answer to the CALL under way; without one it
                        * is ignored */
@@ -117,6 +122,7 @@ struct branches_event {
     struct troth_txid txid;
     uint64_t session; /* not 0; the shell's name for a stream to a node; never reused */
     uint64_t request; /* the shell's name for who waits for an enlistment */
+    bool joins;       /* the client names the branch in its Commit: bound here, nobody is asked */
     uint32_t node;
     uint64_t incarnation;
     const uint8_t *disk; /* BRANCHES_DISK_BYTES */

@@ -49,6 +49,10 @@ static bool add_waiter(struct branches *all, struct branch *branch, uint64_t req
 
 /* ---- Enlisting ------------------------------------------------------------------------------- */
 
+static int64_t sooner_ms(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
 static void enlist_new(struct branches *all, const struct branches_event *event) {
     uint32_t node = troth_txid_node(event->txid);
     char detail[MESSAGE_DETAIL_BYTES];
@@ -71,10 +75,36 @@ static void enlist_new(struct branches *all, const struct branches_event *event)
     if (branch == NULL) {
         return;
     }
+    if (event->joins) {
+        branch->joined = true;
+        branch_move(all, branch, BRANCH_ACTIVE);
+        branch_timer(all, branch, sooner_ms(BRANCHES_JOIN_MS, all->idle_timeout_ms));
+        tell(all, event->request, event->txid, 0, NULL);
+        return;
+    }
     branch_move(all, branch, BRANCH_ENLISTING);
     branch_timer(all, branch, BRANCHES_ENLIST_TIMEOUT_MS);
     add_waiter(all, branch, event->request);
     effect_send(all, node, MESSAGE_ENLIST, event->txid);
+}
+
+/* Its Commit does not come, or somebody works in it who will not name it: its coordinator binds it
+ * after all, or says that it is too late. */
+static void bind_joined(struct branches *all, struct branch *branch) {
+    if (!branch->asked_to_bind) {
+        branch->asked_to_bind =
+            effect_send(all, troth_txid_node(branch->txid), MESSAGE_ENLIST, branch->txid) != NULL;
+    }
+}
+
+static void enlist_active(struct branches *all, struct branch *branch,
+                          const struct branches_event *event) {
+    if (branch->joined && !event->joins) {
+        add_waiter(all, branch, event->request);
+        bind_joined(all, branch);
+    } else {
+        tell(all, event->request, event->txid, 0, NULL);
+    }
 }
 
 void on_enlist(struct branches *all, const struct branches_event *event) {
@@ -91,7 +121,7 @@ void on_enlist(struct branches *all, const struct branches_event *event) {
         add_waiter(all, branch, event->request);
         return;
     case BRANCH_ACTIVE:
-        tell(all, event->request, event->txid, 0, NULL);
+        enlist_active(all, branch, event);
         return;
     case BRANCH_ABORTING:
     case BRANCH_ABORTED:
@@ -114,6 +144,14 @@ void on_enlist(struct branches *all, const struct branches_event *event) {
     assert(!"a branch in the table has a state");
 }
 
+/* The error of an enlistment that was refused. */
+static int refusal(const struct message *enlisted) {
+    if (enlisted->error < 0) {
+        return enlisted->error;
+    }
+    return enlisted->reason != PAXOS_REASON_NONE ? TROTH_ERR_ABORTED : TROTH_ERR_STATE;
+}
+
 void enlisting_ends(struct branches *all, struct branch *branch, int err, enum paxos_reason reason,
                     const char *detail) {
     assert(branch->state == BRANCH_ENLISTING);
@@ -122,12 +160,41 @@ void enlisting_ends(struct branches *all, struct branch *branch, int err, enum p
     branch_move(all, branch, BRANCH_ABORTED);
 }
 
+void enlist_left_active(struct branches *all, struct branch *branch, enum branch_state to) {
+    if (to == BRANCH_ABORTING) {
+        tell_waiters(all, branch, TROTH_ERR_ABORTED, branch->detail);
+    } else {
+        tell_waiters(all, branch, TROTH_ERR_STATE, "the transaction's commit has begun");
+    }
+}
+
+/* What was refused can't be committed any more; nobody needs to be told of it. */
+static void on_bound(struct branches *all, struct branch *branch, const struct message *message) {
+    branch->asked_to_bind = false;
+    if (message->ok) { /* `already` where Commit came first, and says no more */
+        branch->joined = false;
+        tell_waiters(all, branch, 0, NULL);
+        return;
+    }
+    enum paxos_reason reason =
+        message->reason != PAXOS_REASON_NONE ? message->reason : PAXOS_REASON_LOST_WORK;
+    branch_set_why(all, branch, reason, message->detail);
+    tell_waiters(all, branch, refusal(message), message->detail);
+    branch_abort(all, branch);
+}
+
 /* The node binds a branch once. When it says that ours is bound `already`, it was so by this
  * participant before, and what was done in it then is lost (S5). */
 void on_enlisted(struct branches *all, uint32_t node, const struct message *message) {
     struct branch *branch = branch_find(all, message->txid);
-    if (branch == NULL || branch->state != BRANCH_ENLISTING ||
-        node != troth_txid_node(message->txid)) {
+    if (branch == NULL || node != troth_txid_node(message->txid)) {
+        return;
+    }
+    if (branch->state == BRANCH_ACTIVE && branch->joined) {
+        on_bound(all, branch, message);
+        return;
+    }
+    if (branch->state != BRANCH_ENLISTING) {
         return;
     }
     if (message->ok && message->already) {
@@ -144,10 +211,7 @@ void on_enlisted(struct branches *all, uint32_t node, const struct message *mess
         return;
     }
     /* Never bound, so nothing will be asked of it: it needs no tombstone. */
-    int err = message->error < 0                     ? message->error
-              : message->reason != PAXOS_REASON_NONE ? TROTH_ERR_ABORTED
-                                                     : TROTH_ERR_STATE;
-    tell_waiters(all, branch, err, message->detail);
+    tell_waiters(all, branch, refusal(message), message->detail);
     branch_remove(all, branch);
 }
 
@@ -169,12 +233,25 @@ static void give_up(struct branches *all, struct branch *branch, enum paxos_reas
     branch_abort(all, branch);
 }
 
+/* It was bound here alone for a while, or no answer to its enlistment came. */
+static void join_due(struct branches *all, struct branch *branch) {
+    if (branch->asked_to_bind) {
+        branch->asked_to_bind = false;
+        tell_waiters(all, branch, TROTH_ERR_UNAVAILABLE, "its coordinator did not answer");
+    }
+    bind_joined(all, branch);
+}
+
 void on_active_due(struct branches *all, struct branch *branch) {
     uint32_t id = troth_txid_node(branch->txid);
     const struct node *node = &all->nodes[id];
     int64_t left_ms = branch->active_ms + all->idle_timeout_ms - all->now_ms;
     int64_t orphan_ms = node->down_ms + BRANCHES_ORPHAN_MS - all->now_ms;
     bool orphan = node->session == 0 && orphan_ms <= 0;
+    if (branch->joined && !orphan && left_ms > 0) {
+        join_due(all, branch);
+        left_ms = sooner_ms(left_ms, BRANCHES_ENLIST_TIMEOUT_MS);
+    }
     char detail[MESSAGE_DETAIL_BYTES];
     if (orphan) {
         snprintf(detail, sizeof detail, "its coordinator, node %u, was out of reach for %d ms", id,
@@ -203,6 +280,9 @@ void on_origin_down(struct branches *all, uint32_t node) {
     }
     struct branch *branch, *next;
     DL_FOREACH_SAFE(all->nodes[node].active, branch, next) {
+        branch->asked_to_bind = false;
+        tell_waiters(all, branch, TROTH_ERR_UNAVAILABLE,
+                     "the session with its coordinator was lost");
         on_active_due(all, branch);
     }
 }

@@ -27,6 +27,8 @@ struct branch {
     bool has_record;            /* in the log */
     bool one_phase;             /* the only participant's own decision is asked for */
     bool commit_was_begun;      /* an earlier commit may have been carried out */
+    bool joined;                /* ACTIVE, and its coordinator has not bound it yet */
+    bool asked_to_bind;         /* joined, and an enlistment is out */
     bool alarmed;
     uint32_t accepted_by; /* mask of nodes that hold everyone's vote to commit */
     uint32_t majority;    /* of the cluster's nodes, as the most of them say */
@@ -38,7 +40,7 @@ struct branch {
     uint64_t heap_key;
     uint32_t heap_at; /* the index in its heap, plus 1; 0: in none */
     struct paxos_set *set;
-    struct waiter *waiters;     /* the last one first */
+    struct waiter *waiters;     /* for the enlistment; the last one first */
     char *detail;               /* may be NULL */
     struct branch *next, *prev; /* in the list of its state: ENLISTING and ACTIVE, by node,
                                  * or PREPARED */
@@ -160,6 +162,9 @@ void on_origin_up(struct branches *all, uint32_t node);
 void enlisting_ends(struct branches *all, struct branch *branch, int err, enum paxos_reason reason,
                     const char *detail);
 void on_enlisting_due(struct branches *all, struct branch *branch);
+/* Whoever still waits for the enlistment of an ACTIVE branch, which was joined, hears that it is
+ * too late. */
+void enlist_left_active(struct branches *all, struct branch *branch, enum branch_state to);
 void on_active_due(struct branches *all, struct branch *branch);
 
 /* ---- branches_vote.c ------------------------------------------------------------------------- */

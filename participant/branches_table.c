@@ -242,8 +242,8 @@ void branch_remove(struct branches *all, struct branch *branch) {
 #define B(state) (1u << BRANCH_##state)
 static const uint32_t may_move[BRANCH_STATE_LAST + 1] = {
     /* From NONE: an enlistment, a tombstone, or what the log holds. */
-    [BRANCH_NONE] =
-        B(ENLISTING) | B(ABORTED) | B(HAZARD) | B(PREPARED) | B(COMMITTING) | B(COMMITTED),
+    [BRANCH_NONE] = B(ENLISTING) | B(ACTIVE) | B(ABORTED) | B(HAZARD) | B(PREPARED) |
+                    B(COMMITTING) | B(COMMITTED),
     [BRANCH_ENLISTING] = B(ACTIVE) | B(ABORTED),
     [BRANCH_ACTIVE] = B(PREPARING) | B(COMMITTING_ONE_PHASE) | B(ABORTING),
     [BRANCH_PREPARING] = B(PREPARED) | B(READ_ONLY) | B(COMMITTING) | B(COMMITTED) | B(ABORTING),
@@ -284,7 +284,10 @@ void branch_move(struct branches *all, struct branch *branch, enum branch_state 
     assert((may_move[branch->state] >> to) & 1);
     assert(to != BRANCH_READ_ONLY || branch->voted == PAXOS_VOTE_READ_ONLY);
     assert(to != BRANCH_PREPARED || branch->has_record);
-    assert(to != BRANCH_ACTIVE || branch->waiters != NULL);
+    assert(to != BRANCH_ACTIVE || branch->joined || branch->waiters != NULL);
+    if (branch->state == BRANCH_ACTIVE) {
+        enlist_left_active(all, branch, to);
+    }
     list_leave(all, branch);
     branch->state = to;
     branch->wait_ms = 0;

@@ -207,8 +207,7 @@ static int put(struct troth_participant *p, const struct item *item) {
     return participant_on_loop(p) ? participant_put_local(p, item) : inbox_put(p->inbox, item);
 }
 
-int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid,
-                             troth_enlisted_fn *done, void *arg) {
+static int enlist(struct troth_participant *p, const struct request *with) {
     if (participant_on_loop(p) && p->refuses_requests) {
         return TROTH_ERR_CLOSED;
     }
@@ -216,12 +215,22 @@ int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid
     if (request == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    *request = (struct request){.txid = txid, .done = done, .arg = arg};
+    *request = *with;
     int err = put(p, &(struct item){.kind = ITEM_ENLIST, .request = request});
     if (err != 0) {
         free(request);
     }
     return err;
+}
+
+int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid,
+                             troth_enlisted_fn *done, void *arg) {
+    return enlist(p, &(struct request){.txid = txid, .done = done, .arg = arg});
+}
+
+int troth_participant_join(struct troth_participant *p, struct troth_txid txid,
+                           troth_enlisted_fn *done, void *arg) {
+    return enlist(p, &(struct request){.txid = txid, .joins = true, .done = done, .arg = arg});
 }
 
 int troth_participant_done(struct troth_participant *p, struct troth_txid txid, int result,

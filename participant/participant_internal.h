@@ -43,6 +43,7 @@ struct item {
 struct request {
     struct request *next, *prev;
     struct troth_txid txid;
+    bool joins;
     troth_enlisted_fn *done;
     void *arg;
 };

@@ -310,6 +310,7 @@ static void handle(struct troth_participant *p, struct item *item) {
         DL_APPEND(p->requests, item->request);
         step(p, &(struct branches_event){.type = BRANCHES_ENLIST,
                                          .txid = item->request->txid,
+                                         .joins = item->request->joins,
                                          .request = (uintptr_t)item->request});
         break;
     case ITEM_RUN:

@@ -117,6 +117,14 @@ void troth_participant_close(struct troth_participant *participant);
 typedef void troth_enlisted_fn(void *arg, struct troth_txid txid, int err, const char *detail);
 int troth_participant_enlist(struct troth_participant *participant, struct troth_txid txid,
                              troth_enlisted_fn *done, void *arg);
+/* The same, and nobody is asked: for work whose client promises to name the branch, with this
+ * participant's name and incarnation, in its Commit or Abort. It saves a message each way and the
+ * wait for it. A client that does not keep its promise loses the work: the transaction commits
+ * without this branch, which is aborted. A branch that nobody commits within a second is enlisted
+ * after all, so that it ends with its transaction. Where others enlist the same branch, they wait
+ * for the coordinator's word. */
+int troth_participant_join(struct troth_participant *participant, struct troth_txid txid,
+                           troth_enlisted_fn *done, void *arg);
 /* The resource manager gives up a branch that has not voted (a lost lock, a broken rule): its
  * abort callback runs, and the transaction will abort. Later work and prepare for it are refused.
  * On the loop only. No effect on a branch that has voted. */

@@ -214,6 +214,7 @@ static void draw_tx(const struct plan *plan, struct random *r, struct plan_tx *t
     }
     tx->names_branches = random_percent(r, 60);
     tx->timeout_ms = (uint32_t)random_between(r, 300, random_percent(r, 70) ? 30000 : 2000);
+    tx->joins = tx->names_branches && tx->timeout_ms % 2 == 0;
     tx->at_us = random_between(r, 0, plan->heal_us * 8 / 10);
     tx->think_us = random_percent(r, 30) ? random_below(r, 400000) : random_below(r, 3000);
     draw_ops(plan, r, tx);

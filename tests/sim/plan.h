@@ -48,6 +48,7 @@ struct plan_tx {
     uint8_t rival; /* 0, or another node that is asked at the same time for `rival_end` */
     enum plan_end end, rival_end;
     bool names_branches; /* Commit says who took part */
+    bool joins;          /* so the participants ask nobody to bind them */
     bool left_out;
     bool after_heal;
     uint32_t timeout_ms;

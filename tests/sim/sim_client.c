@@ -47,7 +47,8 @@ static void ask(struct sim_client *client, const struct sim_call_session *call,
     packet->txid = call->txid;
     packet->timeout_ms = call->timeout_ms;
     packet->count = ask->request == SESSION_BEGIN ? block_size(client) : 0;
-    bool carries = ask->request == SESSION_COMMIT && call->branches != NULL;
+    bool ends = ask->request == SESSION_COMMIT || ask->request == SESSION_ABORT;
+    bool carries = ends && call->branches != NULL;
     packet->branches = carries ? paxos_set_hold(call->branches) : NULL;
     net_send(world, packet);
 }
@@ -213,6 +214,7 @@ static void do_work(struct sim_client *client) {
                                        (struct process){ROLE_RM, world->place[op->key]});
     packet->txid = client->txid;
     packet->op = *op;
+    packet->joins = client->tx->joins;
     packet->call = client->op_call = ++client->calls;
     client->stage = CLIENT_WORKING;
     client->due_us = world->now_us + (int64_t)world->plan->op_timeout_ms * 1000;

@@ -216,8 +216,10 @@ static void handle(struct sim_rm *rm, struct packet *packet) {
             rm_enlisted(rm, turn + 1, 0); /* the session that has the branch works on */
             return;
         }
-        step(rm, (struct branches_event){
-                     .type = BRANCHES_ENLIST, .txid = packet->txid, .request = turn + 1});
+        step(rm, (struct branches_event){.type = BRANCHES_ENLIST,
+                                         .txid = packet->txid,
+                                         .request = turn + 1,
+                                         .joins = packet->joins});
         return; /* the packet is the work's now */
     }
     case PACKET_REPLY: /* only those without a log ask */

@@ -73,6 +73,7 @@ struct packet {
     enum bound bound; /* REPLY to a participant's GET: is it a part of the transaction? */
     bool refused;     /* REPLY: by who is not there: the way to the node failed */
     struct plan_op op;
+    bool joins; /* WORK */
     int64_t result;
     int64_t *list; /* owned */
     uint32_t list_n;
