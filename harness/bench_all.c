@@ -1,6 +1,7 @@
 #include "harness/bench_all.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/troth_err.h"
 #include "harness/bench_etcd.h"
@@ -47,28 +48,61 @@ void bench_all_add(struct bench_all *all, const char *key, const char *what,
                                                             .target = target});
 }
 
+/* What needs the three nodes and two participants. */
+static int run_commits(struct bench_all *all, bool whole, char why[BENCH_WHY_BYTES]) {
+    int err = bench_all_stage(all, &all->stage, "f1", 3, 2, why);
+    if (err == 0 && whole) {
+        err = bench_all_commit(all, why);
+    }
+    if (err == 0) {
+        err = bench_all_scale(all, why);
+    }
+    if (err == 0) {
+        err = bench_stage_check(all->stage, why);
+    }
+    bench_stage_close(all->stage);
+    return err;
+}
+
+bool bench_all_has(const char *what) {
+    static const char *const names[] = {"all", "scale", "bank", "takeover", "many"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(what, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int run_sections(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
+    const char *what = all->args->what;
+    bool whole = strcmp(what, "all") == 0;
+    bool bank = whole || strcmp(what, "bank") == 0;
+    int err = 0;
+    if (all->args->peers && bank) {
+        char folder[BENCH_PATH_BYTES + 64];
+        err = bench_etcd_open(&all->etcd, bench_all_folder(all, "etcd", folder), why);
+    }
+    if (err == 0 && (whole || strcmp(what, "scale") == 0)) {
+        err = run_commits(all, whole, why);
+    }
+    if (err == 0 && bank) {
+        err = bench_all_bank(all, why);
+    }
+    bench_etcd_close(all->etcd);
+    if (err == 0 && (whole || strcmp(what, "takeover") == 0)) {
+        err = bench_all_takeover(all, why);
+    }
+    if (err == 0 && (whole || strcmp(what, "many") == 0)) {
+        err = bench_all_many(all, why);
+    }
+    return err;
+}
+
 int bench_all(const struct bench_args *args, const struct bench_data *data, struct bench_json *json,
               char why[BENCH_WHY_BYTES]) {
     struct bench_all all = {.args = args, .data = data, .json = json};
-    int err = bench_all_stage(&all, &all.stage, "f1", 3, 2, why);
-    if (err == 0 && args->peers) {
-        char folder[BENCH_PATH_BYTES + 64];
-        err = bench_etcd_open(&all.etcd, bench_all_folder(&all, "etcd", folder), why);
-    }
-    if (err == 0) {
-        err = bench_all_commit(&all, why);
-    }
-    if (err == 0) {
-        err = bench_all_scale(&all, why);
-    }
-    if (err == 0) {
-        err = bench_stage_check(all.stage, why);
-    }
-    bench_stage_close(all.stage);
-    if (err == 0) {
-        err = bench_all_bank(&all, why);
-    }
-    bench_etcd_close(all.etcd);
+    int err = run_sections(&all, why);
     screen_live_end();
     if (all.figures.n > 0) {
         printf("\n");

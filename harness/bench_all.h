@@ -1,15 +1,18 @@
-/* bench_all: `troth-bench` without a name: all that it can measure, in sections. What is compared
- * is measured in one section, in turn, round by round, so that what drifts hits all of it.
+/* bench_all: `troth-bench` without a name, all that it can measure in sections; or, with the name
+ * of a section but "commit", that one alone. What is compared is measured in one section, in turn,
+ * round by round, so that what drifts hits all of it.
  *
  *     commit    one to many transactions in flight, over the floor of disk and wire; with --peers
  *               beside etcd and PostgreSQL by hand
  *     scale     more nodes, more participants; latency in an open loop at 70 % of the peak
  *     bank      transfers over two shards; with --peers beside etcd's transactions
- *     open      many transactions open at once
+ *     many      a million transactions open at once, or undecided at a node's start
  *     takeover  a coordinator killed under load
  */
 #ifndef HARNESS_BENCH_ALL_H
 #define HARNESS_BENCH_ALL_H
+
+#include <stdbool.h>
 
 #include "harness/bench_args.h"
 #include "harness/bench_data.h"
@@ -31,7 +34,9 @@ struct bench_all {
     double peak; /* transactions a second on `stage`, BENCH_PEAK_IN_FLIGHT in flight */
 };
 
-/* Errors as bench_commit's. */
+/* "all", or a section that can be measured alone. */
+bool bench_all_has(const char *what);
+/* What args->what names. Errors as bench_commit's. */
 int bench_all(const struct bench_args *args, const struct bench_data *data, struct bench_json *json,
               char why[BENCH_WHY_BYTES]);
 
@@ -39,6 +44,8 @@ int bench_all(const struct bench_args *args, const struct bench_data *data, stru
 int bench_all_commit(struct bench_all *all, char why[BENCH_WHY_BYTES]);
 int bench_all_scale(struct bench_all *all, char why[BENCH_WHY_BYTES]);
 int bench_all_bank(struct bench_all *all, char why[BENCH_WHY_BYTES]);
+int bench_all_many(struct bench_all *all, char why[BENCH_WHY_BYTES]);
+int bench_all_takeover(struct bench_all *all, char why[BENCH_WHY_BYTES]);
 
 /* A folder of this name within the run's. */
 char *bench_all_folder(const struct bench_all *all, const char *name,

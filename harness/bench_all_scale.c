@@ -114,7 +114,7 @@ int bench_all_scale(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
         snprintf(why, BENCH_WHY_BYTES, "out of memory");
         return TROTH_ERR_NO_MEMORY;
     }
-    int err = measure_open_loop(all, rows, why);
+    int err = all->peak > 0 ? measure_open_loop(all, rows, why) : 0;
     if (err == 0) {
         err = measure_nodes(all, rows, why);
     }

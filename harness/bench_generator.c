@@ -49,7 +49,7 @@ struct bench_generator {
     unsigned n_ready;
     uint32_t *free_slots; /* of the open loop */
     unsigned n_free, n_active;
-    bool closed_loop, stopping, measuring;
+    bool closed_loop, tolerant, stopping, measuring;
     struct bench_sample *sample;
     uint64_t committed;
     int err; /* the first that failed */
@@ -62,6 +62,11 @@ static void start_transaction(struct slot *slot, int64_t due_us);
 
 static void fail(struct bench_generator *generator, int err, const char *what, const char *text) {
     pthread_mutex_lock(&generator->mutex);
+    if (generator->tolerant) {
+        generator->sample->failed++;
+        pthread_mutex_unlock(&generator->mutex);
+        return;
+    }
     if (generator->err == 0) {
         generator->err = err;
         snprintf(generator->why, sizeof generator->why, "%s: %s%s%s", what, troth_err_text(err),
@@ -316,6 +321,7 @@ int bench_generator_run(struct bench_generator *generator, const struct bench_lo
     memset(sample, 0, sizeof *sample);
     generator->sample = sample;
     generator->closed_loop = !(load->rate > 0);
+    generator->tolerant = load->tolerant;
     generator->stopping = false;
     generator->n_free = load->in_flight;
     for (unsigned i = 0; i < load->in_flight; i++) {

@@ -42,6 +42,7 @@ struct bench_load {
     double rate;        /* open: so many a second; 0: closed */
     int64_t warm_up_ms; /* before the measurement, with the same load */
     int64_t ms;         /* of the measurement */
+    bool tolerant;      /* what fails is counted, and the load goes on */
     /* Called when the measurement begins and when it ends; may be NULL. */
     void (*mark)(void *arg, bool begins);
     void *arg;
@@ -49,7 +50,7 @@ struct bench_load {
 /* What was measured. Of a transaction that ended within the measurement; times in microseconds. */
 struct bench_sample {
     double seconds;
-    uint64_t committed, aborted;
+    uint64_t committed, aborted, failed;
     struct histogram whole;  /* from the beginning, or from when it was due, to the outcome */
     struct histogram commit; /* from the call of commit to the outcome */
 };

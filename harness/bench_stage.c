@@ -21,7 +21,7 @@
 
 #define READY_MS 60000
 #define AGREE_MS 60000
-#define CALL_MS  60000 /* many participants take their time to open */
+#define CALL_MS  2000
 #define END_MS   5000
 #define LOOK_MS  10
 
@@ -103,6 +103,9 @@ static int give_args(struct bench_stage *stage, struct worker *worker) {
     for (size_t i = 0; err == 0 && i < sizeof args / sizeof *args; i++) {
         err = process_add_arg(&worker->process, args[i]);
     }
+    if (err == 0 && stage->options.watch) {
+        err = process_add_arg(&worker->process, "--watch");
+    }
     return err;
 }
 
@@ -160,25 +163,66 @@ static int start_workers(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
 
 /* ---- Asking participants --------------------------------------------------------------------- */
 
-/* NULL, with `why`: it does not answer. */
-static Troth__Bench__V1__CountsReply *ask(struct bench_stage *stage, unsigned participant,
-                                          char why[BENCH_WHY_BYTES]) {
+static struct worker *worker_of(struct bench_stage *stage, unsigned participant) {
     struct worker *worker = stage->workers;
     while (participant >= worker->first + worker->count) {
         worker++;
     }
-    char method[BENCH_WORK_METHOD_BYTES], text[RPC_STATUS_TEXT_MAX];
-    snprintf(method, sizeof method, BENCH_COUNTS_METHOD, participant - worker->first);
-    Troth__Bench__V1__CountsRequest request = TROTH__BENCH__V1__COUNTS_REQUEST__INIT;
+    return worker;
+}
+
+/* A reply of `type`; NULL, with `why`: it does not answer. */
+static ProtobufCMessage *ask(struct worker *worker, const char *method,
+                             const ProtobufCMessage *request,
+                             const ProtobufCMessageDescriptor *type, char why[BENCH_WHY_BYTES]) {
+    char text[RPC_STATUS_TEXT_MAX] = "it has ended";
     ProtobufCMessage *reply = NULL;
-    int status =
-        rpc_call_sync(worker->channel, method, &request.base,
-                      &troth__bench__v1__counts_reply__descriptor, CALL_MS, true, &reply, text);
-    if (status != RPC_OK) {
-        snprintf(why, BENCH_WHY_BYTES, "participant %u does not answer: %s; its log is %s",
-                 participant + 1, text, worker->process.log);
+    int64_t until_ms = clock_monotonic_ms() + READY_MS;
+    while (process_running(&worker->process, NULL) && clock_monotonic_ms() < until_ms) {
+        if (rpc_call_sync(worker->channel, method, request, type, CALL_MS, true, &reply, text) ==
+            RPC_OK) {
+            return reply;
+        }
     }
-    return (Troth__Bench__V1__CountsReply *)reply;
+    snprintf(why, BENCH_WHY_BYTES, "%s does not answer: %s; its log is %s", worker->address, text,
+             worker->process.log);
+    return NULL;
+}
+
+static Troth__Bench__V1__CountsReply *ask_counts(struct bench_stage *stage, unsigned participant,
+                                                 char why[BENCH_WHY_BYTES]) {
+    struct worker *worker = worker_of(stage, participant);
+    Troth__Bench__V1__CountsRequest request = TROTH__BENCH__V1__COUNTS_REQUEST__INIT;
+    request.index = participant - worker->first;
+    return (Troth__Bench__V1__CountsReply *)ask(worker, BENCH_COUNTS_METHOD, &request.base,
+                                                &troth__bench__v1__counts_reply__descriptor, why);
+}
+
+int bench_stage_doubts(struct bench_stage *stage, unsigned node, int64_t since_us, double *ms,
+                       size_t room, size_t *n, size_t *left, char why[BENCH_WHY_BYTES]) {
+    Troth__Bench__V1__DoubtsRequest request = TROTH__BENCH__V1__DOUBTS_REQUEST__INIT;
+    request.node = node;
+    request.since_us = (uint64_t)since_us;
+    *n = *left = 0;
+    for (unsigned i = 0; i < stage->options.participants; i++) {
+        struct worker *worker = worker_of(stage, i);
+        request.index = i - worker->first;
+        Troth__Bench__V1__DoubtsReply *reply =
+            (Troth__Bench__V1__DoubtsReply *)ask(worker, BENCH_DOUBTS_METHOD, &request.base,
+                                                 &troth__bench__v1__doubts_reply__descriptor, why);
+        if (reply == NULL) {
+            return TROTH_ERR_UNAVAILABLE;
+        }
+        for (size_t k = 0; k < reply->n_prepared_us && k < reply->n_ended_us; k++) {
+            if (reply->ended_us[k] == 0) {
+                ++*left;
+            } else if (*n < room) {
+                ms[(*n)++] = (double)(reply->ended_us[k] - reply->prepared_us[k]) / 1e3;
+            }
+        }
+        troth__bench__v1__doubts_reply__free_unpacked(reply, NULL);
+    }
+    return 0;
 }
 
 /* Until `good` says so of each participant. */
@@ -187,7 +231,7 @@ static int wait_for(struct bench_stage *stage, int64_t ms,
                     char why[BENCH_WHY_BYTES]) {
     int64_t until_ms = clock_monotonic_ms() + ms;
     for (unsigned i = 0; i < stage->options.participants;) {
-        Troth__Bench__V1__CountsReply *reply = ask(stage, i, why);
+        Troth__Bench__V1__CountsReply *reply = ask_counts(stage, i, why);
         if (reply == NULL) {
             return TROTH_ERR_UNAVAILABLE;
         }
@@ -254,6 +298,14 @@ int bench_stage_open(struct bench_stage **out, const struct bench_stage_options 
     }
     *out = stage;
     return 0;
+}
+
+struct cluster *bench_stage_cluster(const struct bench_stage *stage) {
+    return stage->cluster;
+}
+
+struct bench_generator *bench_stage_generator(const struct bench_stage *stage) {
+    return stage->generator;
 }
 
 const char *bench_stage_echo(const struct bench_stage *stage) {

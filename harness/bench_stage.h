@@ -22,6 +22,7 @@ struct bench_stage_options {
     const char *folder; /* made if it is not there */
     unsigned nodes;
     unsigned participants; /* 1 to BENCH_PARTICIPANTS_MAX; all are in every transaction */
+    bool watch;            /* participants remember what was in doubt, which costs a little */
 };
 struct bench_stage;
 /* Returns when every participant has a session with every node. TROTH_ERR_*, with `why`. */
@@ -34,6 +35,14 @@ int bench_stage_measure(struct bench_stage *stage, struct bench_row *row, int64_
 /* Waits until each participant has committed as often as the generator was told, no more and no
  * less. TROTH_ERR_CORRUPT: it has not. */
 int bench_stage_check(struct bench_stage *stage, char why[BENCH_WHY_BYTES]);
+/* For what is not a round. */
+struct cluster *bench_stage_cluster(const struct bench_stage *stage);
+struct bench_generator *bench_stage_generator(const struct bench_stage *stage);
+/* How long branches of transactions begun at a node (from 1) were in doubt, at all participants
+ * together, of those that were so at `since_us` or later (bench_watch.h): milliseconds, at most
+ * `room`. *left: how many of these still are. Errors as rpc's, with `why`. */
+int bench_stage_doubts(struct bench_stage *stage, unsigned node, int64_t since_us, double *ms,
+                       size_t room, size_t *n, size_t *left, char why[BENCH_WHY_BYTES]);
 /* Where a participant's process listens: it echoes (bench_worker.h). */
 const char *bench_stage_echo(const struct bench_stage *stage);
 /* Ends all processes; the files stay. NULL is let be. */

@@ -3,45 +3,67 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/troth_err.h"
 #include "bench_work.pb-c.h"
+#include "harness/bench_watch.h"
 #include "participant/troth_participant.h"
 #include "rpc/rpc.h"
+#include "shell/clock.h"
 
-#define WHY_BYTES 1024
+#define WHY_BYTES  1024
+#define DOUBTS_MAX 100000u
 
 struct asked {
     const char *listen, *nodes, *data;
     unsigned first; /* number of the first participant, from 1: they are named bench-N */
     unsigned count;
+    bool watch;
 };
 struct worker {
     struct troth_participant *participant;
+    struct bench_watch *watch; /* NULL: none was asked for */
     atomic_uint_fast64_t prepared, committed, aborted;
-    char work[BENCH_WORK_METHOD_BYTES], counts[BENCH_WORK_METHOD_BYTES];
+    char method[BENCH_WORK_METHOD_BYTES];
+};
+/* All of this process. */
+struct house {
+    struct worker *workers;
+    unsigned n;
 };
 
 /* ---- The resource manager that does nothing -------------------------------------------------- */
 
 static int on_prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAIL_BYTES]) {
-    (void)txid, (void)detail;
-    atomic_fetch_add(&((struct worker *)arg)->prepared, 1);
+    (void)detail;
+    struct worker *worker = arg;
+    atomic_fetch_add(&worker->prepared, 1);
+    if (worker->watch != NULL) {
+        bench_watch_prepared(worker->watch, txid, clock_monotonic_us());
+    }
     return TROTH_VOTE_PREPARED;
 }
 
 static int on_commit(void *arg, struct troth_txid txid, int one_phase) {
-    (void)txid, (void)one_phase;
-    atomic_fetch_add(&((struct worker *)arg)->committed, 1);
+    (void)one_phase;
+    struct worker *worker = arg;
+    atomic_fetch_add(&worker->committed, 1);
+    if (worker->watch != NULL) {
+        bench_watch_ended(worker->watch, txid, clock_monotonic_us());
+    }
     return 0;
 }
 
 static int on_abort(void *arg, struct troth_txid txid) {
-    (void)txid;
-    atomic_fetch_add(&((struct worker *)arg)->aborted, 1);
+    struct worker *worker = arg;
+    atomic_fetch_add(&worker->aborted, 1);
+    if (worker->watch != NULL) {
+        bench_watch_ended(worker->watch, txid, clock_monotonic_us());
+    }
     return 0;
 }
 
@@ -157,16 +179,57 @@ static void on_echo(void *arg, struct rpc_stream *stream, const uint8_t *bytes, 
 }
 
 static void on_counts(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    (void)bytes, (void)n;
-    struct worker *worker = arg;
+    struct house *house = arg;
     struct troth_participant_counters counters = {0};
-    troth_participant_counters(worker->participant, &counters);
     Troth__Bench__V1__CountsReply reply = TROTH__BENCH__V1__COUNTS_REPLY__INIT;
-    reply.prepared = atomic_load(&worker->prepared);
-    reply.committed = atomic_load(&worker->committed);
-    reply.aborted = atomic_load(&worker->aborted);
-    reply.nodes_attached = counters.nodes_attached;
+    Troth__Bench__V1__CountsRequest *request =
+        troth__bench__v1__counts_request__unpack(NULL, n, bytes);
+    if (request == NULL || request->index >= house->n) {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "no such participant");
+    } else {
+        struct worker *worker = &house->workers[request->index];
+        troth_participant_counters(worker->participant, &counters);
+        reply.prepared = atomic_load(&worker->prepared);
+        reply.committed = atomic_load(&worker->committed);
+        reply.aborted = atomic_load(&worker->aborted);
+        reply.nodes_attached = counters.nodes_attached;
+        rpc_call_reply(call, &reply.base);
+    }
+    troth__bench__v1__counts_request__free_unpacked(request, NULL);
+}
+
+static void reply_doubts(struct worker *worker, struct rpc_call *call,
+                         const Troth__Bench__V1__DoubtsRequest *request,
+                         struct bench_doubt doubts[DOUBTS_MAX], uint64_t times[2 * DOUBTS_MAX]) {
+    Troth__Bench__V1__DoubtsReply reply = TROTH__BENCH__V1__DOUBTS_REPLY__INIT;
+    size_t n = bench_watch_take(worker->watch, (uint16_t)request->node, (int64_t)request->since_us,
+                                doubts, DOUBTS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        times[i] = (uint64_t)doubts[i].prepared_us;
+        times[DOUBTS_MAX + i] = (uint64_t)doubts[i].ended_us;
+    }
+    reply.n_prepared_us = reply.n_ended_us = n;
+    reply.prepared_us = times;
+    reply.ended_us = times + DOUBTS_MAX;
     rpc_call_reply(call, &reply.base);
+}
+
+static void on_doubts(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
+    Troth__Bench__V1__DoubtsRequest *request =
+        troth__bench__v1__doubts_request__unpack(NULL, n, bytes);
+    struct bench_doubt *doubts = calloc(DOUBTS_MAX, sizeof *doubts);
+    uint64_t *times = calloc(2 * (size_t)DOUBTS_MAX, sizeof *times);
+    struct house *house = arg;
+    struct worker *worker =
+        request == NULL || request->index >= house->n ? NULL : &house->workers[request->index];
+    if (worker != NULL && worker->watch != NULL && doubts != NULL && times != NULL) {
+        reply_doubts(worker, call, request, doubts, times);
+    } else {
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "no such participant, or it does not watch");
+    }
+    free(times);
+    free(doubts);
+    troth__bench__v1__doubts_request__free_unpacked(request, NULL);
 }
 
 static const struct rpc_stream_handler work_handler = {on_opened, on_work, on_closed};
@@ -179,21 +242,34 @@ static int open_worker(struct worker *worker, const struct asked *asked, unsigne
     char name[32], log[4096], why[WHY_BYTES] = "";
     snprintf(name, sizeof name, "bench-%u", asked->first + i);
     snprintf(log, sizeof log, "%s/%s.db", asked->data, name);
-    int err = troth_participant_open(&worker->participant,
-                                     &(struct troth_participant_options){.name = name,
-                                                                         .nodes = asked->nodes,
-                                                                         .log_path = log,
-                                                                         .callbacks = &callbacks,
-                                                                         .arg = worker},
-                                     why, sizeof why);
+    int err = asked->watch ? bench_watch_new(&worker->watch) : 0;
+    if (err != 0) {
+        return err;
+    }
+    err = troth_participant_open(&worker->participant,
+                                 &(struct troth_participant_options){.name = name,
+                                                                     .nodes = asked->nodes,
+                                                                     .log_path = log,
+                                                                     .callbacks = &callbacks,
+                                                                     .arg = worker},
+                                 why, sizeof why);
     if (err != 0) {
         fprintf(stderr, "%s: %s\n", name, why);
         return err;
     }
-    snprintf(worker->work, sizeof worker->work, BENCH_WORK_METHOD, i);
-    snprintf(worker->counts, sizeof worker->counts, BENCH_COUNTS_METHOD, i);
-    err = rpc_server_stream(server, worker->work, &work_handler, worker);
-    return err == 0 ? rpc_server_unary(server, worker->counts, on_counts, worker) : err;
+    snprintf(worker->method, sizeof worker->method, BENCH_WORK_METHOD, i);
+    return rpc_server_stream(server, worker->method, &work_handler, worker);
+}
+
+static int register_all(struct house *house, struct rpc_server *server) {
+    int err = rpc_server_stream(server, BENCH_ECHO_METHOD, &echo_handler, NULL);
+    if (err == 0) {
+        err = rpc_server_unary(server, BENCH_COUNTS_METHOD, on_counts, house);
+    }
+    if (err == 0) {
+        err = rpc_server_unary(server, BENCH_DOUBTS_METHOD, on_doubts, house);
+    }
+    return err;
 }
 
 static int serve(const struct asked *asked, struct worker *workers, struct rpc *rpc,
@@ -207,13 +283,16 @@ static int serve(const struct asked *asked, struct worker *workers, struct rpc *
     for (unsigned i = 0; err == 0 && i < asked->count; i++) {
         err = open_worker(&workers[i], asked, i, server);
     }
+    struct house house = {.workers = workers, .n = asked->count};
     if (err == 0) {
-        err = rpc_server_stream(server, BENCH_ECHO_METHOD, &echo_handler, NULL);
+        err = register_all(&house, server);
     }
     if (err == 0) {
         err = rpc_server_start(server);
     }
-    if (err == 0) {
+    if (err != 0) {
+        fprintf(stderr, "cannot serve: %s\n", troth_err_text(err));
+    } else {
         int got = 0;
         sigwait(ends, &got);
         rpc_server_stop(server, 0);
@@ -222,14 +301,20 @@ static int serve(const struct asked *asked, struct worker *workers, struct rpc *
         troth_participant_close(workers[i].participant);
     }
     rpc_server_free(server);
+    for (unsigned i = 0; i < asked->count; i++) {
+        bench_watch_free(workers[i].watch);
+    }
     return err;
 }
 
 static int read_args(struct asked *asked, int argc, char *argv[]) {
-    static const struct option longs[] = {
-        {"listen", required_argument, NULL, 'l'}, {"nodes", required_argument, NULL, 'n'},
-        {"data", required_argument, NULL, 'd'},   {"first", required_argument, NULL, 'f'},
-        {"count", required_argument, NULL, 'c'},  {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"listen", required_argument, NULL, 'l'},
+                                          {"nodes", required_argument, NULL, 'n'},
+                                          {"data", required_argument, NULL, 'd'},
+                                          {"first", required_argument, NULL, 'f'},
+                                          {"count", required_argument, NULL, 'c'},
+                                          {"watch", no_argument, NULL, 'w'},
+                                          {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
         case 'l':
@@ -247,6 +332,9 @@ static int read_args(struct asked *asked, int argc, char *argv[]) {
         case 'c':
             asked->count = (unsigned)strtoul(optarg, NULL, 10);
             break;
+        case 'w':
+            asked->watch = true;
+            break;
         default:
             return TROTH_ERR_INVALID;
         }
@@ -261,7 +349,7 @@ int bench_worker_main(int argc, char *argv[]) {
     struct asked asked = {.first = 1, .count = 1};
     if (read_args(&asked, argc, argv) != 0) {
         fprintf(stderr, "usage: troth-bench participant --listen HOST:PORT --nodes LIST --data "
-                        "FOLDER [--first N] [--count N]\n");
+                        "FOLDER [--first N] [--count N] [--watch]\n");
         return 2;
     }
     sigset_t ends;
