@@ -129,7 +129,7 @@ static void one_done(struct frame *frame) {
     }
 }
 
-static void on_enlisted(void *arg, struct troth_txid txid, int err, const char *detail) {
+static void on_joined(void *arg, struct troth_txid txid, int err, const char *detail) {
     (void)txid, (void)detail;
     struct item *item = arg;
     item->err = err;
@@ -155,10 +155,9 @@ static void on_work(void *arg, struct rpc_stream *stream, const uint8_t *bytes, 
     for (size_t i = 0; i < n_items; i++) {
         struct troth_txid txid = {requests->txids[2 * i], requests->txids[2 * i + 1]};
         frame->items[i] = (struct item){.frame = frame, .tag = requests->tags[i]};
-        int err =
-            troth_participant_enlist(worker->participant, txid, on_enlisted, frame->items + i);
+        int err = troth_participant_join(worker->participant, txid, on_joined, frame->items + i);
         if (err != 0) {
-            on_enlisted(frame->items + i, txid, err, "");
+            on_joined(frame->items + i, txid, err, "");
         }
     }
     one_done(frame);
