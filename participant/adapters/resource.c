@@ -206,7 +206,9 @@ int resource_resolve(struct troth_database *db, struct troth_txid txid, bool com
 }
 
 int troth_database_prepared(struct troth_database *db, struct troth_txid txid) {
-    return inbox_put(db->inbox, &(struct resource_item){.kind = RESOURCE_HINT, .txid = txid});
+    /* It is there before the node's Prepare is, which wakes the loop. */
+    return inbox_put_patient(db->inbox,
+                             &(struct resource_item){.kind = RESOURCE_HINT, .txid = txid});
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */

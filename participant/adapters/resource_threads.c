@@ -42,15 +42,17 @@ static void drop_job(struct job *job) {
 }
 
 /* Without it a branch would wait for ever. */
-static void put(struct troth_database *db, struct resource_item *item) {
-    int err = inbox_put(db->inbox, item);
+static void put(struct troth_database *db, struct resource_item *item, bool is_patient) {
+    int err = is_patient ? inbox_put_patient(db->inbox, item) : inbox_put(db->inbox, item);
     if (err != 0) {
         resource_item_release(item);
         resource_check(db, err == TROTH_ERR_CLOSED ? 0 : err);
     }
 }
 
-static void put_result(struct troth_database *db, const struct driver_branch *branch) {
+/* What has ended waits for nobody but its acknowledgement, which leaves with the next messages. */
+static void put_result(struct troth_database *db, const struct driver_branch *branch,
+                       bool has_ended) {
     struct resource_item item = {.kind = RESOURCE_RESULT,
                                  .txid = branch->txid,
                                  .result = branch->result,
@@ -58,7 +60,7 @@ static void put_result(struct troth_database *db, const struct driver_branch *br
     if (branch->detail[0] != '\0') {
         item.text = strdup(branch->detail);
     }
-    put(db, &item);
+    put(db, &item, has_ended);
 }
 
 static void work(void *arg, uint32_t thread, struct job *list, size_t n) {
@@ -82,7 +84,7 @@ static void work(void *arg, uint32_t thread, struct job *list, size_t n) {
         ops->forget(connection, branches, n);
     }
     for (size_t i = 0; i < n && kind != LISTED_CALL_FORGET; i++) {
-        put_result(db, &branches[i]);
+        put_result(db, &branches[i], kind == LISTED_CALL_COMMIT && branches[i].result == 0);
     }
 }
 
@@ -127,7 +129,7 @@ static void ask(void *arg, uint32_t thread, struct job *list, size_t n) {
     }
     item.outcome = item.result == 0 ? (enum paxos_outcome)result.outcome : PAXOS_OUTCOME_NONE;
     item.text = strdup(result.detail);
-    put(db, &item);
+    put(db, &item, false);
     free(question);
 }
 
