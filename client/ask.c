@@ -4,14 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/links.h"
 #include "troth/v1/transactions.pb-c.h"
 
-struct question {
-    struct requests *requests;
-    uint64_t number;
-    enum session_request request;
-    uint32_t node;
-};
+#define BRANCHES_ON_STACK 16u
 
 int client_err_of_status(int status) {
     switch (status) {
@@ -36,6 +32,96 @@ int client_err_of_status(int status) {
     }
 }
 
+const char *ask_crash_name(enum session_request kind) {
+    switch (kind) {
+    case SESSION_BEGIN:
+        return "begin";
+    case SESSION_ENLIST:
+        return "enlist";
+    case SESSION_COMMIT:
+        return "commit";
+    case SESSION_ABORT:
+        return "abort";
+    case SESSION_GET:
+        return "get";
+    }
+    return "";
+}
+
+/* ---- Questions ------------------------------------------------------------------------------- */
+
+static Troth__V1__SessionKind wire_kind(enum session_request kind) {
+    switch (kind) {
+    case SESSION_BEGIN:
+        return TROTH__V1__SESSION_KIND__SESSION_KIND_BEGIN;
+    case SESSION_ENLIST:
+        return TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST;
+    case SESSION_COMMIT:
+        return TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT;
+    case SESSION_ABORT:
+        return TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT;
+    case SESSION_GET:
+        return TROTH__V1__SESSION_KIND__SESSION_KIND_GET;
+    }
+    return TROTH__V1__SESSION_KIND__SESSION_KIND_UNSPECIFIED;
+}
+
+struct wire_branches {
+    Troth__V1__Branch items[BRANCHES_ON_STACK];
+    Troth__V1__Branch *list[BRANCHES_ON_STACK];
+};
+
+static void put_branches(const struct request_what *what, Troth__V1__Branch *items,
+                         Troth__V1__Branch **list, Troth__V1__SessionRequest *question) {
+    for (size_t i = 0; i < what->n_branches; i++) {
+        items[i] = (Troth__V1__Branch)TROTH__V1__BRANCH__INIT;
+        items[i].participant = (char *)(uintptr_t)what->branches[i].participant;
+        items[i].incarnation = what->branches[i].incarnation;
+        list[i] = &items[i];
+    }
+    question->branches = list;
+    question->n_branches = what->n_branches;
+}
+
+static int ask_with_branches(struct troth *t, uint32_t node, const struct request_what *what,
+                             enum session_request kind, Troth__V1__SessionRequest *question) {
+    struct wire_branches on_stack;
+    if (what->n_branches <= BRANCHES_ON_STACK) {
+        put_branches(what, on_stack.items, on_stack.list, question);
+        return links_ask(t->links, node, &question->base, kind);
+    }
+    Troth__V1__Branch *items = calloc(what->n_branches, sizeof *items);
+    Troth__V1__Branch **list = calloc(what->n_branches, sizeof(Troth__V1__Branch *));
+    int err = TROTH_ERR_NO_MEMORY;
+    if (items != NULL && list != NULL) {
+        put_branches(what, items, list, question);
+        err = links_ask(t->links, node, &question->base, kind);
+    }
+    free(items);
+    free(list);
+    return err;
+}
+
+int ask_node(struct troth *t, uint32_t node, uint64_t number, const struct request_what *what,
+             enum session_request kind, int64_t left_ms) {
+    uint8_t txid[TROTH_TXID_BYTES];
+    Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
+    question.number = number;
+    question.kind = wire_kind(kind);
+    question.wait_ms = (uint32_t)left_ms;
+    if (kind == SESSION_BEGIN) {
+        question.timeout_ms = what->begin_timeout_ms;
+        question.count = what->count;
+    } else {
+        troth_txid_to_bytes(what->txid, txid);
+        question.txid = (ProtobufCBinaryData){.len = sizeof txid, .data = txid};
+    }
+    if (kind == SESSION_COMMIT || kind == SESSION_ENLIST) {
+        return ask_with_branches(t, node, what, kind, &question);
+    }
+    return links_ask(t->links, node, &question.base, kind);
+}
+
 /* ---- Answers --------------------------------------------------------------------------------- */
 
 static enum troth_outcome outcome_of(Troth__V1__Outcome outcome) {
@@ -46,165 +132,46 @@ static enum troth_outcome outcome_of(Troth__V1__Outcome outcome) {
     return outcome == TROTH__V1__OUTCOME__OUTCOME_ABORTED ? TROTH_ABORTED : TROTH_OUTCOME_NONE;
 }
 
-static bool read_begin(struct request_answer *answer, const uint8_t *bytes, size_t n) {
-    Troth__V1__BeginReply *reply = troth__v1__begin_reply__unpack(NULL, n, bytes);
-    bool ok = reply != NULL && troth_txid_parse(reply->txid, &answer->txid) == 0;
-    if (ok) {
-        answer->node_id = reply->node;
-        answer->count = reply->count;
-        answer->timeout_ms = reply->timeout_ms;
-    }
-    if (reply != NULL) {
-        troth__v1__begin_reply__free_unpacked(reply, NULL);
-    }
-    return ok;
-}
-
-static bool read_outcome(struct request_answer *answer, const uint8_t *bytes, size_t n) {
-    Troth__V1__OutcomeReply *reply = troth__v1__outcome_reply__unpack(NULL, n, bytes);
-    if (reply == NULL) {
-        return false;
-    }
-    answer->outcome = outcome_of(reply->outcome);
-    answer->reason = (int)reply->reason;
-    snprintf(answer->detail, sizeof answer->detail, "%s", reply->detail);
-    troth__v1__outcome_reply__free_unpacked(reply, NULL);
-    return true;
-}
-
-static char *names_of(const Troth__V1__Transaction *reply) {
+static char *names_of(const Troth__V1__SessionReply *reply) {
     size_t bytes = 1;
     for (size_t i = 0; i < reply->n_branches; i++) {
-        const Troth__V1__Branch *branch = reply->branches[i]->branch;
-        bytes += branch != NULL ? strlen(branch->participant) + 1 : 0;
+        bytes += strlen(reply->branches[i]->participant) + 1;
     }
-    char *names = reply->n_branches == 0 ? NULL : calloc(1, bytes);
+    char *names = reply->n_branches == 0 ? NULL : malloc(bytes);
+    char *end = names;
     for (size_t i = 0; names != NULL && i < reply->n_branches; i++) {
-        const Troth__V1__Branch *branch = reply->branches[i]->branch;
-        if (branch != NULL) {
-            strcat(strcat(names, branch->participant), ",");
-        }
+        end = stpcpy(stpcpy(end, reply->branches[i]->participant), ",");
     }
     return names;
 }
 
-static bool read_transaction(struct request_answer *answer, const uint8_t *bytes, size_t n) {
-    Troth__V1__Transaction *reply = troth__v1__transaction__unpack(NULL, n, bytes);
-    if (reply == NULL) {
-        return false;
-    }
-    answer->outcome = outcome_of(reply->outcome);
-    answer->reason = (int)reply->reason;
-    snprintf(answer->detail, sizeof answer->detail, "%s", reply->detail);
-    answer->branches = names_of(reply);
-    troth__v1__transaction__free_unpacked(reply, NULL);
-    return true;
-}
-
-static bool read_reply(enum session_request request, struct request_answer *answer,
-                       const uint8_t *bytes, size_t n) {
-    switch (request) {
-    case SESSION_BEGIN:
-        return read_begin(answer, bytes, n);
-    case SESSION_ENLIST:
-        return true;
-    case SESSION_COMMIT:
-    case SESSION_ABORT:
-        return read_outcome(answer, bytes, n);
-    case SESSION_GET:
-        return read_transaction(answer, bytes, n);
-    }
-    return false;
-}
-
-static void on_answer(void *arg, int status, const char *text, const uint8_t *bytes, size_t n) {
-    struct question *question = arg;
-    struct request_answer answer = {.err = client_err_of_status(status), .node = question->node};
-    if (status != RPC_OK) {
-        snprintf(answer.detail, sizeof answer.detail, "%s: %s", rpc_status_name(status), text);
-    } else if (!read_reply(question->request, &answer, bytes, n)) {
-        answer.err = TROTH_ERR_UNAVAILABLE;
-        snprintf(answer.detail, sizeof answer.detail, "the reply cannot be read");
-    }
-    requests_answer(question->requests, question->number, &answer);
-    free(question);
-}
-
-/* ---- Questions ------------------------------------------------------------------------------- */
-
-static int call(const struct troth *t, struct question *question, const char *method,
-                const ProtobufCMessage *message, int64_t left_ms) {
-    return rpc_call_async(t->nodes[question->node].channel, method, message, left_ms, false,
-                          on_answer, question);
-}
-
-static void branch_to_wire(const struct troth_branch *branch, Troth__V1__Branch *wire) {
-    troth__v1__branch__init(wire);
-    wire->participant = (char *)(uintptr_t)branch->participant;
-    wire->incarnation = branch->incarnation;
-}
-
-static int call_commit(const struct troth *t, struct question *question, char *txid,
-                       const struct request_what *what, int64_t left_ms) {
-    Troth__V1__CommitRequest commit = TROTH__V1__COMMIT_REQUEST__INIT;
-    Troth__V1__Branch *branches = calloc(what->n_branches + 1, sizeof *branches);
-    commit.txid = txid;
-    commit.branches = calloc(what->n_branches + 1, sizeof *commit.branches);
-    int err = TROTH_ERR_NO_MEMORY;
-    if (branches != NULL && commit.branches != NULL) {
-        for (size_t i = 0; i < what->n_branches; i++) {
-            branch_to_wire(&what->branches[i], &branches[i]);
-            commit.branches[commit.n_branches++] = &branches[i];
-        }
-        err = call(t, question, "/troth.v1.Transactions/Commit", &commit.base, left_ms);
-    }
-    free(branches);
-    free(commit.branches);
-    return err;
-}
-
-static int call_one(const struct troth *t, struct question *question,
-                    const struct request_what *what, int64_t left_ms) {
-    char txid[TROTH_TXID_TEXT];
-    troth_txid_format(what->txid, txid);
-    Troth__V1__Branch branch;
-    Troth__V1__BeginRequest begin = TROTH__V1__BEGIN_REQUEST__INIT;
-    Troth__V1__EnlistRequest enlist = TROTH__V1__ENLIST_REQUEST__INIT;
-    Troth__V1__AbortRequest abort_request = TROTH__V1__ABORT_REQUEST__INIT;
-    Troth__V1__GetRequest get = TROTH__V1__GET_REQUEST__INIT;
-    switch (question->request) {
-    case SESSION_BEGIN:
-        begin.timeout_ms = what->begin_timeout_ms;
-        begin.count = what->count;
-        return call(t, question, "/troth.v1.Transactions/Begin", &begin.base, left_ms);
-    case SESSION_ENLIST:
-        branch_to_wire(&what->branches[0], &branch);
-        enlist.txid = txid;
-        enlist.branch = &branch;
-        return call(t, question, "/troth.v1.Transactions/Enlist", &enlist.base, left_ms);
-    case SESSION_COMMIT:
-        return call_commit(t, question, txid, what, left_ms);
-    case SESSION_ABORT:
-        abort_request.txid = txid;
-        return call(t, question, "/troth.v1.Transactions/Abort", &abort_request.base, left_ms);
-    case SESSION_GET:
-        get.txid = txid;
-        return call(t, question, "/troth.v1.Transactions/Get", &get.base, left_ms);
-    }
-    return TROTH_ERR_INVALID;
-}
-
-int ask_node(struct troth *t, uint32_t node, uint64_t number, const struct request_what *what,
-             enum session_request request, int64_t left_ms) {
-    struct question *question = malloc(sizeof *question);
-    if (question == NULL) {
-        return TROTH_ERR_NO_MEMORY;
-    }
-    *question = (struct question){
-        .requests = t->requests, .number = number, .request = request, .node = node};
-    int err = call_one(t, question, what, left_ms);
+int ask_read(struct troth *t, uint32_t node, struct wire_item item, struct wire_arena *arena) {
+    Troth__V1__SessionReply *reply;
+    struct request_answer answer;
+    int err = wire_unpack(&troth__v1__session_reply__descriptor, item, arena, &reply);
     if (err != 0) {
-        free(question);
+        return err;
     }
-    return err;
+    answer.err = client_err_of_status((int)reply->status);
+    answer.node = node;
+    answer.outcome = outcome_of(reply->outcome);
+    answer.reason = (int)reply->reason;
+    answer.txid = (struct troth_txid){0};
+    if (reply->txid.len == TROTH_TXID_BYTES) {
+        answer.txid = troth_txid_from_bytes(reply->txid.data);
+    }
+    answer.count = reply->count;
+    answer.timeout_ms = reply->timeout_ms;
+    answer.node_id = reply->node;
+    answer.branches = names_of(reply);
+    answer.detail[0] = '\0';
+    if (reply->status != RPC_OK) {
+        answer.outcome = TROTH_OUTCOME_NONE;
+        snprintf(answer.detail, sizeof answer.detail, "%s: %s", rpc_status_name((int)reply->status),
+                 reply->detail);
+    } else if (reply->detail[0] != '\0') {
+        snprintf(answer.detail, sizeof answer.detail, "%s", reply->detail);
+    }
+    requests_answer(t->requests, reply->number, &answer);
+    return 0;
 }

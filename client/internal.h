@@ -15,16 +15,18 @@
 #define TROTH_TIMEOUT_MS    10000u
 
 struct troth_node {
-    struct rpc_channel *channel;
+    struct rpc_channel *channel; /* for other calls than requests */
     const char *address;
     atomic_uint id; /* the node's, once one of its answers told it; 0: not known */
 };
 struct blocks;
+struct links;
 struct requests;
 struct troth {
     struct rpc *rpc;
     struct requests *requests; /* that are under way */
     struct blocks *blocks;     /* of txids */
+    struct links *links;       /* to the nodes */
     struct addresses addresses;
     uint32_t n_nodes;
     struct troth_node nodes[SESSION_NODES_MAX];

@@ -11,6 +11,7 @@
 #include "base/heap.h"
 #include "client/ask.h"
 #include "client/blocks.h"
+#include "client/links.h"
 #include "shell/clock.h"
 #include "shell/crash_point.h"
 
@@ -20,6 +21,8 @@ struct request {
     struct request_what what;
     struct request_end end;
     struct session session;
+    struct request *next_over; /* of requests_lost */
+    int over_err;
     char trouble[TROTH_TEXT_BYTES]; /* the last failure, for the error's text */
     UT_hash_handle hh;
     struct troth_branch branches[]; /* then their names */
@@ -39,24 +42,6 @@ struct requests {
 
 #define REQUEST_OF_TIMER(item)                                                                     \
     ((struct request *)(void *)((char *)(item)-offsetof(struct request, timer)))
-
-#ifdef TROTH_CRASH_POINTS
-static const char *crash_name_of(enum session_request request) {
-    switch (request) {
-    case SESSION_BEGIN:
-        return "begin";
-    case SESSION_ENLIST:
-        return "enlist";
-    case SESSION_COMMIT:
-        return "commit";
-    case SESSION_ABORT:
-        return "abort";
-    case SESSION_GET:
-        return "get";
-    }
-    return "";
-}
-#endif
 
 /* A question's number tells the request, and whether it is a probe. */
 static uint64_t question_of(const struct request *request, bool is_probe) {
@@ -143,7 +128,7 @@ static void finish(struct request *request, const struct session_effects *effect
         explain(request, &none);
         answer = &none;
     }
-    CRASH_POINT(CRASH_CLIENT, "after.answer.", crash_name_of(request->what.request));
+    CRASH_POINT(CRASH_CLIENT, "after.answer.", ask_crash_name(request->what.request));
     request->end.fn(&request->end, answer);
     free(request);
 }
@@ -162,11 +147,10 @@ static void on_failed(const struct requests *requests, struct request *request, 
 static int ask(struct requests *requests, struct request *request, const struct session_ask *ask) {
     enum session_request kind = ask->request;
     int64_t left_ms = request->session.deadline_ms - clock_monotonic_ms();
-    CRASH_POINT(CRASH_CLIENT, "before.ask.", crash_name_of(kind));
+    CRASH_POINT(CRASH_CLIENT, "before.ask.", ask_crash_name(kind));
     int err =
         ask_node(requests->troth, ask->node, question_of(request, kind != request->what.request),
                  &request->what, kind, left_ms > 0 ? left_ms : 1);
-    CRASH_POINT_AT(CRASH_CLIENT, CRASH_SENT, "after.ask.", crash_name_of(kind));
     return err;
 }
 
@@ -253,6 +237,7 @@ void request_start(struct troth *t, const struct request_what *what,
     step(requests, request, &(struct session_event){.type = SESSION_START}, &effects);
     bool goes_on = go_on(requests, request, &effects);
     pthread_mutex_unlock(&requests->mutex);
+    links_flush(t->links);
     if (!goes_on) {
         finish(request, &effects, NULL);
     }
@@ -267,7 +252,11 @@ void requests_answer(struct requests *requests, uint64_t number, struct request_
     HASH_FIND(hh, requests->by_number, &of, sizeof of, request);
     if (request != NULL) {
         enum session_request kind = (number & 1) != 0 ? SESSION_GET : request->what.request;
-        CRASH_POINT(CRASH_CLIENT, "before.answer.", crash_name_of(kind));
+        if (kind == SESSION_BEGIN && answer->err == 0 && troth_txid_is_zero(answer->txid)) {
+            answer->err = TROTH_ERR_UNAVAILABLE;
+            snprintf(answer->detail, sizeof answer->detail, "the reply has no txid");
+        }
+        CRASH_POINT(CRASH_CLIENT, "before.answer.", ask_crash_name(kind));
         if (answer->err != 0) {
             on_failed(requests, request, answer->node, answer->err, answer->detail);
         }
@@ -286,6 +275,35 @@ void requests_answer(struct requests *requests, uint64_t number, struct request_
     }
     free(answer->branches);
     answer->branches = NULL;
+}
+
+void requests_lost(struct requests *requests, uint32_t node, const char *why) {
+    struct request *request, *next, *over = NULL;
+    pthread_mutex_lock(&requests->mutex);
+    blocks_drop(requests->troth->blocks, node);
+    HASH_ITER(hh, requests->by_number, request, next) {
+        struct session_effects effects;
+        if (!request->session.nodes[node].pending) {
+            continue;
+        }
+        on_failed(requests, request, node, TROTH_ERR_UNAVAILABLE, why);
+        step(requests, request,
+             &(struct session_event){.type = SESSION_REPLY,
+                                     .node = node,
+                                     .request = request->what.request,
+                                     .err = TROTH_ERR_UNAVAILABLE},
+             &effects);
+        if (!go_on(requests, request, &effects)) {
+            request->next_over = over;
+            request->over_err = effects.err;
+            over = request;
+        }
+    }
+    pthread_mutex_unlock(&requests->mutex);
+    for (; over != NULL; over = next) {
+        next = over->next_over;
+        finish(over, &(struct session_effects){.err = over->over_err}, NULL);
+    }
 }
 
 /* The lock is held, and let go while requests end. */
@@ -311,6 +329,9 @@ static void *timers_main(void *arg) {
     pthread_mutex_lock(&requests->mutex);
     while (!requests->closed) {
         run_timers(requests);
+        pthread_mutex_unlock(&requests->mutex);
+        links_flush(requests->troth->links);
+        pthread_mutex_lock(&requests->mutex);
         const struct heap_item *first = min_heap_first(&requests->timers);
         int64_t until_ms = first == NULL ? INT64_MAX : first->key;
         if (requests->closed || until_ms <= clock_monotonic_ms()) {
@@ -344,12 +365,13 @@ int requests_new(struct requests **out, struct troth *t) {
     pthread_cond_init(&requests->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&requests->mutex, NULL);
+    *out = requests; /* before the thread looks there */
     if (pthread_create(&requests->thread, NULL, timers_main, requests) != 0) {
+        *out = NULL;
         requests->closed = true;
         requests_free(requests);
         return TROTH_ERR_SYSTEM;
     }
-    *out = requests;
     return 0;
 }
 
@@ -378,6 +400,14 @@ void requests_free(struct requests *requests) {
     pthread_cond_destroy(&requests->changed);
     pthread_mutex_destroy(&requests->mutex);
     free(requests);
+}
+
+void requests_lock(struct requests *requests) {
+    pthread_mutex_lock(&requests->mutex);
+}
+
+void requests_unlock(struct requests *requests) {
+    pthread_mutex_unlock(&requests->mutex);
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */

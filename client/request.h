@@ -76,8 +76,13 @@ void requests_close(struct requests *requests);
 /* When no answer can come any more. NULL is let be. */
 void requests_free(struct requests *requests);
 
-/* ---- For ask.c --------------------------------------------------------------------------------
+/* ---- For ask.c and links.c --------------------------------------------------------------------
  */
+
+void requests_lock(struct requests *requests);
+void requests_unlock(struct requests *requests);
+/* The way to the node is gone, and with it what it owes. Without the lock. */
+void requests_lost(struct requests *requests, uint32_t node, const char *why);
 
 /* A node's answer to the question `number`, or that none can come. Frees what it holds. Any thread,
  * without the requests' lock. An answer that nobody waits for any more is dropped. */

@@ -7,6 +7,7 @@
 
 #include "client/blocks.h"
 #include "client/internal.h"
+#include "client/links.h"
 #include "client/request.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
@@ -51,6 +52,7 @@ int troth_open(struct troth **out, const struct troth_options *options) {
         }
     }
     err = blocks_new(&t->blocks, t);
+    err = err != 0 ? err : links_new(&t->links, t);
     err = err != 0 ? err : requests_new(&t->requests, t);
     if (err != 0) {
         goto fail;
@@ -70,6 +72,7 @@ void troth_close(struct troth *t) {
         blocks_close(t->blocks);
         requests_close(t->requests);
     }
+    links_free(t->links);
     for (uint32_t i = 0; i < t->n_nodes; i++) {
         rpc_channel_free(t->nodes[i].channel);
     }

@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "base/troth_err.h"
+#include "coordinator/clients.h"
 #include "shell/clock.h"
-
-/* Calls that wait for their answer at once; more are refused. */
-#define CALLS_MAX 100000u
 
 struct held_reply {
     struct call *call;
@@ -19,6 +17,7 @@ struct held_reply {
 
 struct calls {
     struct node *node;
+    struct clients *clients;
     struct call *waiting; /* by request, in the order of their arrival */
     struct held_reply *held;
     size_t held_n;
@@ -40,8 +39,12 @@ struct call *call_new(struct rpc_call *rpc, enum call_kind kind) {
     return call;
 }
 
-static void call_free(struct call *call) {
+void call_free(struct call *call) {
+    if (call->client != NULL) {
+        clients_leave(call);
+    }
     paxos_set_release(call->branches);
+    free(call->refusal_text);
     free(call);
 }
 
@@ -51,7 +54,19 @@ void call_fail(struct call *call, int status, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    rpc_call_fail(call->rpc, status, text);
+    if (call->rpc != NULL) {
+        rpc_call_fail(call->rpc, status, text);
+    } else if (call->client != NULL) {
+        Troth__V1__SessionReply reply = TROTH__V1__SESSION_REPLY__INIT;
+        reply.number = call->number;
+        reply.status = (uint32_t)status;
+        reply.detail = text;
+        clients_reply(call, &reply);
+    } else {
+        call->refusal = status;
+        call->refusal_text = strdup(text);
+        return;
+    }
     call_free(call);
 }
 
@@ -76,6 +91,11 @@ int calls_new(struct calls **out, struct node *node) {
         return TROTH_ERR_NO_MEMORY;
     }
     calls->node = node;
+    int err = clients_new(&calls->clients, node);
+    if (err != 0) {
+        free(calls);
+        return err;
+    }
     *out = calls;
     return 0;
 }
@@ -84,13 +104,15 @@ void calls_free(struct calls *calls) {
     if (calls == NULL) {
         return;
     }
+    clients_free(calls->clients);
     free(calls->held);
     free(calls);
 }
 
 int calls_register(struct calls *calls, struct rpc_server *server) {
     int err = service_transactions_register(calls->node, server);
-    return err != 0 ? err : service_admin_register(calls->node, server);
+    err = err != 0 ? err : service_admin_register(calls->node, server);
+    return err != 0 ? err : clients_register(calls->clients, server);
 }
 
 size_t calls_count(const struct calls *calls) {
@@ -155,7 +177,17 @@ static void ask_engine(struct node *node, struct call *call) {
 }
 
 static void on_call(struct node *node, struct node_item *item) {
-    struct call *call = item->object;
+    calls_take(node, item->object);
+}
+
+void calls_take(struct node *node, struct call *call) {
+    if (call->refusal != 0) {
+        char *text = call->refusal_text;
+        call->refusal_text = NULL;
+        call_fail(call, call->refusal, "%s", text == NULL ? "" : text);
+        free(text);
+        return;
+    }
     if (node->ended) {
         call_fail(call, RPC_UNAVAILABLE, "this node is stopping; ask another one");
         return;
@@ -276,19 +308,30 @@ int calls_reply(struct calls *calls, const struct engine_effect *effect, bool ho
         return 0; /* cancelled */
     }
     HASH_DELETE(hh, calls->waiting, call);
-    if (hold) {
+    call->holds = hold;
+    if (hold && call->client == NULL) {
         return hold_reply(calls, call, effect);
     }
     answer(calls->node, call, &effect->reply, effect->detail);
     return 0;
 }
 
-void calls_flush(struct calls *calls) {
-    for (size_t i = 0; i < calls->held_n; i++) {
+void calls_flush(struct calls *calls, bool stored) {
+    clients_flush(calls->clients, stored);
+    for (size_t i = 0; stored && i < calls->held_n; i++) {
         struct held_reply *held = &calls->held[i];
         answer(calls->node, held->call, &held->reply, held->detail);
     }
-    calls->held_n = 0;
+    calls->held_n = stored ? 0 : calls->held_n;
+}
+
+void calls_cancel(struct calls *calls, struct call *call) {
+    struct node *node = calls->node;
+    HASH_DELETE(hh, calls->waiting, call);
+    if (!node->ended) {
+        node_step(node, &(struct engine_event){.type = ENGINE_CANCEL, .request = call->request});
+    }
+    call_free(call);
 }
 
 void calls_expire(struct calls *calls) {
@@ -313,4 +356,10 @@ void calls_end(struct calls *calls) {
         HASH_DELETE(hh, calls->waiting, call);
         call_fail(call, RPC_UNAVAILABLE, "this node is stopping; ask another one");
     }
+}
+
+void calls_finish(struct calls *calls) {
+    calls_end(calls);
+    clients_flush(calls->clients, true);
+    clients_finish(calls->clients);
 }

@@ -1,4 +1,5 @@
-/* calls: a unary call from its arrival on one of gRPC's threads to its answer on the loop. */
+/* calls: a client's request from its arrival on one of gRPC's threads to its answer on the loop: a
+ * unary call, or one of a stream (clients.h). */
 #ifndef COORDINATOR_CALLS_H
 #define COORDINATOR_CALLS_H
 
@@ -6,12 +7,16 @@
 
 #include "coordinator/node_internal.h"
 #include "coordinator/node_log_heuristics.h"
+#include "troth/v1/transactions.pb-c.h"
+
+/* Calls that wait for their answer at once; more are refused. */
+#define CALLS_MAX 100000u
 
 struct call {
     uint64_t request;
     enum call_kind kind;
-    struct rpc_call *rpc;
-    int64_t deadline_ms; /* INT64_MAX: none */
+    struct rpc_call *rpc; /* NULL: it came by a stream */
+    int64_t deadline_ms;  /* INT64_MAX: none */
     struct troth_txid txid;
     struct paxos_participant participant;
     struct paxos_set *branches; /* or NULL */
@@ -24,6 +29,13 @@ struct call {
     bool one;                     /* of Heuristics: only those of `txid` */
     char key[ENGINE_IDEMPOTENCY_KEY_BYTES];
     UT_hash_handle hh;
+    /* Of a stream: */
+    struct client *client;    /* once it is on the loop */
+    struct call *prev, *next; /* in its frame, then at its client */
+    uint64_t number;          /* the client's */
+    bool holds;               /* its reply leaves when the batch is on disk */
+    int refusal;              /* a status, found when it was read; 0: none */
+    char *refusal_text;
 };
 
 /* ---- gRPC's threads ------------------------------------------------------------------------ */
@@ -32,14 +44,26 @@ struct call {
 struct call *call_new(struct rpc_call *rpc, enum call_kind kind);
 /* Gives it to the loop; answers it when the node has ended. */
 void call_post(struct node *node, struct call *call);
-/* Answers it, formatted, and frees it. Any thread. */
+/* Answers it, formatted, and frees it. Any thread. (One of a stream that is not on the loop yet is
+ * kept, and answered there.) */
 void call_fail(struct call *call, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void call_answer(struct call *call, const ProtobufCMessage *reply);
+/* Without an answer. */
+void call_free(struct call *call);
+/* A stream's request as a call; NULL without memory. */
+struct call *service_read_request(const Troth__V1__SessionRequest *request);
 
 int service_transactions_register(struct node *node, struct rpc_server *server);
 int service_admin_register(struct node *node, struct rpc_server *server);
 int service_heuristics_register(struct node *node, struct rpc_server *server);
+
+/* ---- The loop -------------------------------------------------------------------------------- */
+
+/* Takes a call in: asks the engine, or answers it. */
+void calls_take(struct node *node, struct call *call);
+/* Nobody waits for it any more: frees it. */
+void calls_cancel(struct calls *calls, struct call *call);
 
 /* ---- The loop: those that the node answers by itself --------------------------------------- */
 

@@ -324,7 +324,7 @@ static void end(struct node *node) {
         put_on_disk(node);
         CRASH_POINT(CRASH_TROTHD, "after.store.", "rest");
     }
-    calls_end(node->calls);
+    calls_finish(node->calls);
     sessions_finish(node->sessions);
     rpc_server_stop(node->server, LEAVE_MS);
     logline(LOGLINE_INFO, "stopped");
@@ -368,12 +368,13 @@ static void end_batch(struct node *node) {
     /* What depends on no record need not wait for the disk. */
     peers_flush(node->peers, false);
     sessions_flush(node->sessions, false);
+    calls_flush(node->calls, false);
     if (node->urgent || lazy_is_due || (node->holds && node_log_has_batch(node->log))) {
         node_commit(node);
     }
     peers_flush(node->peers, true);
     sessions_flush(node->sessions, true);
-    calls_flush(node->calls);
+    calls_flush(node->calls, true);
     CRASH_POINT_HERE(CRASH_AFTER_SEND);
     node_effects_stored(node);
     node->holds = false;

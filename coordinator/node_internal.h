@@ -4,7 +4,8 @@
  *   node_effects.c   one step of the engine, and the carrying out of its effects
  *   peers.c          streams to and from the other nodes, heartbeats, trust
  *   sessions.c       streams of participants
- *   calls.c          unary calls that wait for their answer
+ *   calls.c          clients' requests that wait for their answer
+ *   clients.c        streams of clients
  *   service_*.c      what the calls' requests and replies are
  *
  * All of `struct node` belongs to the loop's thread, except `inbox`, `config`, and the id
@@ -202,11 +203,14 @@ void calls_free(struct calls *calls);
 int calls_register(struct calls *calls, struct rpc_server *server);
 /* The engine's reply; held until the batch is on disk if `hold`. */
 int calls_reply(struct calls *calls, const struct engine_effect *effect, bool hold);
-void calls_flush(struct calls *calls);
+/* Sends what may leave; what is held only if it is `stored`. */
+void calls_flush(struct calls *calls, bool stored);
 /* Ends the calls whose deadline has passed. */
 void calls_expire(struct calls *calls);
 /* Fails all that still wait. */
 void calls_end(struct calls *calls);
+/* When all is on disk: the same, and ends the clients' streams. */
+void calls_finish(struct calls *calls);
 size_t calls_count(const struct calls *calls);
 
 #endif

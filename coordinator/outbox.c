@@ -38,6 +38,13 @@ int outbox_add(struct outbox *outbox, enum wire_frame frame, const struct messag
     return err != 0 ? err : wire_encode(frame, message, buffer);
 }
 
+int outbox_add_item(struct outbox *outbox, const ProtobufCMessage *item, bool hold) {
+    struct outbox_part *part = hold || outbox->held.n > 0 ? &outbox->held : &outbox->free;
+    struct wire_buffer *buffer;
+    int err = last_frame(part, &buffer);
+    return err != 0 ? err : wire_append(buffer, item);
+}
+
 bool outbox_is_empty(const struct outbox *outbox) {
     return outbox->free.n == 0 && outbox->held.n == 0;
 }

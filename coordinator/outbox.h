@@ -8,6 +8,7 @@
 #define COORDINATOR_OUTBOX_H
 
 #include "proto/wire.h"
+#include "proto/wire_items.h"
 #include "rpc/rpc.h"
 
 struct outbox_part {
@@ -23,6 +24,8 @@ struct outbox {
 /* Encodes the message, which stays the caller's. TROTH_ERR_NO_MEMORY. */
 int outbox_add(struct outbox *outbox, enum wire_frame frame, const struct message *message,
                bool hold);
+/* The same for a message of a stream that has no `struct message`. */
+int outbox_add_item(struct outbox *outbox, const ProtobufCMessage *item, bool hold);
 bool outbox_is_empty(const struct outbox *outbox);
 /* Hands over what may leave; with `stored` what was held, too. Nothing stays of what was handed
  * over, sent or not. `stream` NULL: it is dropped. Errors are those of rpc_stream_send_bytes. */

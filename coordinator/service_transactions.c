@@ -1,11 +1,12 @@
 /* service_transactions: troth.v1.Transactions: requests are checked on gRPC's threads, answered on
  * the loop. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/troth_err.h"
-#include "coordinator/calls.h"
+#include "coordinator/clients.h"
 #include "coordinator/views.h"
-#include "troth/v1/transactions.pb-c.h"
+#include "shell/clock.h"
 
 #define LIST_LIMIT_MAX 1000u
 
@@ -182,6 +183,74 @@ static void on_list(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_
     troth__v1__list_request__free_unpacked(request, NULL);
 }
 
+/* ---- Requests of a stream -------------------------------------------------------------------- */
+
+static void read_session_begin(struct call *call, const Troth__V1__SessionRequest *request) {
+    if (request->timeout_ms > ENGINE_TIMEOUT_MAX_MS) {
+        call_fail(call, RPC_INVALID_ARGUMENT,
+                  "timeout_ms %u is over the limit of %u; 0 means the node's default",
+                  request->timeout_ms, ENGINE_TIMEOUT_MAX_MS);
+    }
+    call->timeout_ms = request->timeout_ms;
+    call->count = request->count;
+}
+
+static bool read_session_kind(struct call *call, const Troth__V1__SessionRequest *request) {
+    switch (request->kind) {
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_BEGIN:
+        call->kind = CALL_BEGIN;
+        return true;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST:
+        call->kind = CALL_ENLIST;
+        return true;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT:
+        call->kind = CALL_COMMIT;
+        return true;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT:
+        call->kind = CALL_ABORT;
+        return true;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_GET:
+        call->kind = CALL_GET;
+        return true;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_UNSPECIFIED:
+    case _TROTH__V1__SESSION_KIND_IS_INT_SIZE:
+        break;
+    }
+    call_fail(call, RPC_UNIMPLEMENTED, "a request of kind %d is not known here",
+              (int)request->kind);
+    return false;
+}
+
+static void read_session_rest(struct call *call, const Troth__V1__SessionRequest *request) {
+    if (call->kind == CALL_BEGIN) {
+        read_session_begin(call, request);
+    } else if (request->txid.len != TROTH_TXID_BYTES) {
+        call_fail(call, RPC_INVALID_ARGUMENT, "a txid of %zu bytes is none: it has %d",
+                  request->txid.len, TROTH_TXID_BYTES);
+    } else {
+        call->txid = troth_txid_from_bytes(request->txid.data);
+        if (call->kind == CALL_COMMIT) {
+            take_branches(call, request->n_branches, request->branches);
+        } else if (call->kind == CALL_ENLIST) {
+            take_branch(call, request->n_branches == 0 ? NULL : request->branches[0],
+                        &call->participant);
+        }
+    }
+}
+
+struct call *service_read_request(const Troth__V1__SessionRequest *request) {
+    struct call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        return NULL;
+    }
+    call->number = request->number;
+    call->deadline_ms = request->wait_ms == 0 ? INT64_MAX : clock_monotonic_ms() + request->wait_ms;
+    if (read_session_kind(call, request)) {
+        read_session_rest(call, request);
+    }
+    return call;
+}
+
 int service_transactions_register(struct node *node, struct rpc_server *server) {
     static const struct {
         const char *name;
@@ -200,9 +269,32 @@ int service_transactions_register(struct node *node, struct rpc_server *server) 
 
 /* ---- Replies ------------------------------------------------------------------------------- */
 
+/* A stream's reply, over and done with. */
+static void answer_session(struct call *call, Troth__V1__SessionReply *answer) {
+    answer->number = call->number;
+    clients_reply(call, answer);
+    call_free(call);
+}
+
+static void answer_session_begin(const struct node *node, struct call *call,
+                                 const struct engine_reply *reply) {
+    uint8_t txid[TROTH_TXID_BYTES];
+    Troth__V1__SessionReply answer = TROTH__V1__SESSION_REPLY__INIT;
+    troth_txid_to_bytes(reply->txid, txid);
+    answer.txid = (ProtobufCBinaryData){.len = sizeof txid, .data = txid};
+    answer.node = node->membership.self;
+    answer.timeout_ms = reply->timeout_ms;
+    answer.count = reply->count;
+    answer_session(call, &answer);
+}
+
 static void answer_begin(const struct node *node, struct call *call,
                          const struct engine_reply *reply) {
     char txid[TROTH_TXID_TEXT];
+    if (call->client != NULL) {
+        answer_session_begin(node, call, reply);
+        return;
+    }
     Troth__V1__BeginReply answer = TROTH__V1__BEGIN_REPLY__INIT;
     answer.txid = troth_txid_format(reply->txid, txid);
     answer.node = node->membership.self;
@@ -211,13 +303,46 @@ static void answer_begin(const struct node *node, struct call *call,
     call_answer(call, &answer.base);
 }
 
+static void answer_enlist(struct call *call, const struct engine_reply *reply) {
+    if (call->client != NULL) {
+        Troth__V1__SessionReply of_session = TROTH__V1__SESSION_REPLY__INIT;
+        of_session.already = reply->already;
+        answer_session(call, &of_session);
+        return;
+    }
+    Troth__V1__EnlistReply answer = TROTH__V1__ENLIST_REPLY__INIT;
+    answer.already = reply->already;
+    call_answer(call, &answer.base);
+}
+
 static void answer_outcome(struct call *call, const struct engine_reply *reply,
                            const char *detail) {
+    if (call->client != NULL) {
+        Troth__V1__SessionReply of_session = TROTH__V1__SESSION_REPLY__INIT;
+        of_session.outcome = (Troth__V1__Outcome)reply->outcome;
+        of_session.reason = (Troth__V1__AbortReason)reply->reason;
+        of_session.detail = (char *)(uintptr_t)detail;
+        answer_session(call, &of_session);
+        return;
+    }
     Troth__V1__OutcomeReply answer = TROTH__V1__OUTCOME_REPLY__INIT;
     answer.outcome = (Troth__V1__Outcome)reply->outcome;
     answer.reason = (Troth__V1__AbortReason)reply->reason;
     answer.detail = (char *)(uintptr_t)detail;
     call_answer(call, &answer.base);
+}
+
+static void answer_session_get(struct call *call, const Troth__V1__Transaction *transaction) {
+    Troth__V1__Branch *branches[PAXOS_PARTICIPANTS_MAX];
+    Troth__V1__SessionReply answer = TROTH__V1__SESSION_REPLY__INIT;
+    answer.outcome = transaction->outcome;
+    answer.reason = transaction->reason;
+    answer.detail = transaction->detail;
+    answer.branches = branches;
+    for (size_t i = 0; i < transaction->n_branches && i < PAXOS_PARTICIPANTS_MAX; i++) {
+        branches[answer.n_branches++] = transaction->branches[i]->branch;
+    }
+    answer_session(call, &answer);
 }
 
 struct one {
@@ -259,7 +384,11 @@ void service_answer_get(struct node *node, struct call *call, const struct engin
     if (detail[0] != '\0') {
         transaction->detail = (char *)(uintptr_t)detail;
     }
-    call_answer(call, &transaction->base);
+    if (call->client != NULL) {
+        answer_session_get(call, transaction);
+    } else {
+        call_answer(call, &transaction->base);
+    }
     transaction->detail = own_detail;
     if (one.transaction != NULL) {
         troth__v1__transaction__free_unpacked(one.transaction, NULL);
@@ -268,14 +397,12 @@ void service_answer_get(struct node *node, struct call *call, const struct engin
 
 void service_answer(struct node *node, struct call *call, const struct engine_reply *reply,
                     const char *detail) {
-    Troth__V1__EnlistReply enlisted = TROTH__V1__ENLIST_REPLY__INIT;
     switch (call->kind) {
     case CALL_BEGIN:
         answer_begin(node, call, reply);
         break;
     case CALL_ENLIST:
-        enlisted.already = reply->already;
-        call_answer(call, &enlisted.base);
+        answer_enlist(call, reply);
         break;
     case CALL_COMMIT:
     case CALL_ABORT:

@@ -8,6 +8,7 @@
 #define PROTO_WIRE_PARTS_H
 
 #include "proto/wire.h"
+#include "proto/wire_items.h"
 #include "troth/v1/nodes.pb-c.h"
 #include "troth/v1/participants.pb-c.h"
 
@@ -47,9 +48,6 @@ struct wire_scratch {
     Troth__V1__Vote votes[PAXOS_PARTICIPANTS_MAX];
 };
 
-/* Appends a frame that holds `item` alone, as its field 1. TROTH_ERR_NO_MEMORY. */
-int wire_append(struct wire_buffer *buffer, const ProtobufCMessage *item);
-
 ProtobufCBinaryData wire_put_txid(const struct message *message, struct wire_scratch *scratch);
 /* The message's set as branches, its votes, its accepted votes; each returns how many. */
 size_t wire_put_set(const struct message *message, struct wire_scratch *scratch);
@@ -65,34 +63,6 @@ bool wire_build_peer(const struct message *message, struct wire_scratch *scratch
                      Troth__V1__PeerMessage *item);
 
 /* ---- Decoding -------------------------------------------------------------------------------- */
-
-/* Walks a frame's field 1 and skips others. */
-struct wire_walker {
-    const uint8_t *at;
-    const uint8_t *end;
-};
-struct wire_item {
-    const uint8_t *bytes;
-    size_t n;
-};
-/* 1 and the next item; 0 at the end; TROTH_ERR_INVALID. */
-int wire_next_item(struct wire_walker *walker, struct wire_item *item);
-
-/* Memory for one unpacked message; all of it goes at once. */
-struct wire_arena {
-    ProtobufCAllocator allocator;
-    struct wire_arena_chunk *chunks;
-    size_t used;
-    size_t total;
-    bool no_memory;
-    _Alignas(16) uint8_t first[8192];
-};
-void wire_arena_init(struct wire_arena *arena);
-void wire_arena_clear(struct wire_arena *arena);
-/* An item as a protobuf-c message that lives in the arena. TROTH_ERR_INVALID,
- * TROTH_ERR_NO_MEMORY. */
-int wire_unpack(const ProtobufCMessageDescriptor *descriptor, struct wire_item item,
-                struct wire_arena *arena, void *out);
 
 /* Each reads a field into the message or returns false when it breaks a rule. */
 bool wire_get_txid(const ProtobufCBinaryData *bytes, struct message *message);

@@ -133,10 +133,7 @@ START_TEST(close_ends_what_is_under_way_and_each_callback_runs_once) {
     troth_close(t);
     ck_assert_uint_eq(told.ended, 5);
     ck_assert_int_eq(told.err, TROTH_ERR_CLOSED);
-    for (uint32_t i = 0; i < NODES; i++) {
-        kill_node(&nodes[i]);
-    }
-    rpc_free(rpc);
+    stop_nodes();
     ck_assert_uint_eq(told.ended, 5);
 }
 END_TEST

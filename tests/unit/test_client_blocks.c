@@ -166,10 +166,7 @@ START_TEST(close_aborts_what_was_begun_and_not_used) {
     for (uint32_t i = 0; i < NODES; i++) {
         LOCKED(ck_assert_uint_eq(nodes[i].asked, 3));
     }
-    for (uint32_t i = 0; i < NODES; i++) {
-        kill_node(&nodes[i]);
-    }
-    rpc_free(rpc);
+    stop_nodes();
 }
 END_TEST
 

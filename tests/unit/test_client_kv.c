@@ -47,20 +47,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct troth *troth;
 static struct troth_kv *kv;
 
-static void on_begin(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    (void)arg;
-    (void)bytes;
-    (void)n;
-    static char txid[] = TXID;
-    Troth__V1__BeginReply reply = TROTH__V1__BEGIN_REPLY__INIT;
-    reply.txid = txid;
-    reply.node = 1;
-    rpc_call_reply(call, &reply.base);
-}
-
-static void on_commit(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    (void)arg;
-    Troth__V1__CommitRequest *request = troth__v1__commit_request__unpack(NULL, n, bytes);
+static void on_commit(const Troth__V1__SessionRequest *request) {
     pthread_mutex_lock(&mutex);
     node.commits++;
     node.branches[0] = '\0';
@@ -71,21 +58,54 @@ static void on_commit(void *arg, struct rpc_call *call, const uint8_t *bytes, si
                  (unsigned long long)request->branches[i]->incarnation);
     }
     pthread_mutex_unlock(&mutex);
-    troth__v1__commit_request__free_unpacked(request, NULL);
-    Troth__V1__OutcomeReply reply = TROTH__V1__OUTCOME_REPLY__INIT;
-    reply.outcome = TROTH__V1__OUTCOME__OUTCOME_COMMITTED;
-    rpc_call_reply(call, &reply.base);
 }
 
-static void on_abort(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
+/* The node: begins one transaction, commits and aborts what it is told to. */
+static void on_request(struct rpc_stream *stream, const Troth__V1__SessionRequest *request) {
+    struct troth_txid txid;
+    uint8_t bytes[TROTH_TXID_BYTES];
+    Troth__V1__SessionReply reply = TROTH__V1__SESSION_REPLY__INIT;
+    Troth__V1__SessionReply *replies[] = {&reply};
+    Troth__V1__SessionReplies frame = TROTH__V1__SESSION_REPLIES__INIT;
+    frame.replies = replies;
+    frame.n_replies = 1;
+    reply.number = request->number;
+    if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_BEGIN) {
+        ck_assert_int_eq(troth_txid_parse(TXID, &txid), 0);
+        troth_txid_to_bytes(txid, bytes);
+        reply.txid = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
+        reply.node = 1;
+    } else if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT) {
+        on_commit(request);
+        reply.outcome = TROTH__V1__OUTCOME__OUTCOME_COMMITTED;
+    } else {
+        LOCKED(node.aborts++);
+        reply.outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
+        reply.reason = TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT;
+    }
+    rpc_stream_send(stream, &frame.base);
+}
+
+static void on_opened(void *arg, struct rpc_stream *stream) {
     (void)arg;
-    (void)bytes;
-    (void)n;
-    LOCKED(node.aborts++);
-    Troth__V1__OutcomeReply reply = TROTH__V1__OUTCOME_REPLY__INIT;
-    reply.outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
-    reply.reason = TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT;
-    rpc_call_reply(call, &reply.base);
+    (void)stream;
+}
+
+static void on_frame(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
+    (void)arg;
+    Troth__V1__SessionRequests *frame = troth__v1__session_requests__unpack(NULL, n, bytes);
+    ck_assert_ptr_nonnull(frame);
+    for (size_t i = 0; i < frame->n_requests; i++) {
+        on_request(stream, frame->requests[i]);
+    }
+    troth__v1__session_requests__free_unpacked(frame, NULL);
+}
+
+static void on_closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
+    (void)arg;
+    (void)stream;
+    (void)status;
+    (void)text;
 }
 
 static Troth__V1__Branch branch_of(const struct shard *shard) {
@@ -179,9 +199,10 @@ static void set_up(void) {
                  i == 0 ? "" : ",", shard->name, rpc_server_port(shard->server));
     }
     ck_assert_int_eq(rpc_server_new(&node.server, rpc, "127.0.0.1:0"), 0);
-    rpc_server_unary(node.server, "/troth.v1.Transactions/Begin", on_begin, NULL);
-    rpc_server_unary(node.server, "/troth.v1.Transactions/Commit", on_commit, NULL);
-    rpc_server_unary(node.server, "/troth.v1.Transactions/Abort", on_abort, NULL);
+    rpc_server_stream(node.server, "/troth.v1.Transactions/Session",
+                      &(struct rpc_stream_handler){
+                          .opened = on_opened, .received = on_frame, .closed = on_closed},
+                      NULL);
     ck_assert_int_eq(rpc_server_start(node.server), 0);
     snprintf(address, sizeof address, "127.0.0.1:%d", rpc_server_port(node.server));
     ck_assert_int_eq(troth_open(&troth, &(struct troth_options){.nodes = address}), 0);

@@ -8,14 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "client/troth.h"
-#include "rpc/rpc.h"
+#include "client/internal.h"
 #include "tests/lib/suite.h"
 #include "troth/v1/transactions.pb-c.h"
 
 #define TXID    "00000001000000010000000000000007"
 #define NODES   3
-#define CALLS   512
 #define ATTEMPT 50 /* milliseconds until another node is asked too */
 
 enum say { SAY_COMMITTED, SAY_ABORTED, SAY_UNDECIDED, SAY_NOTHING, SAY_STATUS, SAY_GARBAGE };
@@ -24,7 +22,7 @@ struct node {
     struct rpc_server *server;
     char address[32];
     uint32_t id;
-    enum say say; /* to Commit and Abort; Get says it, too, unless it is SAY_NOTHING */
+    enum say say; /* to all but Get; Get says it, too, unless it is SAY_NOTHING */
     enum say say_to_get;
     int status;     /* SAY_STATUS */
     unsigned asked; /* Commit or Abort */
@@ -34,8 +32,8 @@ struct node {
     unsigned most;       /* asked for at once */
     uint32_t timeout_ms; /* of the last Begin */
     unsigned branches;   /* of the last Commit */
-    struct rpc_call *held[CALLS];
-    unsigned n_held;
+    unsigned frames;     /* that came */
+    unsigned opened;     /* streams */
 };
 static struct node nodes[NODES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -48,121 +46,130 @@ static uint32_t attempt_ms = ATTEMPT;
         pthread_mutex_unlock(&mutex);                                                              \
     } while (0)
 
-static inline void say(struct node *node, struct rpc_call *call, enum say what) {
+static inline void send_reply(struct rpc_stream *stream, Troth__V1__SessionReply *reply) {
+    Troth__V1__SessionReplies frame = TROTH__V1__SESSION_REPLIES__INIT;
+    frame.replies = &reply;
+    frame.n_replies = 1;
+    rpc_stream_send(stream, &frame.base);
+}
+
+static inline void say(const struct node *node, struct rpc_stream *stream, uint64_t number,
+                       enum say what) {
     static char detail[] = "stock said no";
-    Troth__V1__OutcomeReply reply = TROTH__V1__OUTCOME_REPLY__INIT;
+    static char because[] = "because";
+    Troth__V1__SessionReply reply = TROTH__V1__SESSION_REPLY__INIT;
+    reply.number = number;
     switch (what) {
     case SAY_COMMITTED:
         reply.outcome = TROTH__V1__OUTCOME__OUTCOME_COMMITTED;
-        rpc_call_reply(call, &reply.base);
         break;
     case SAY_ABORTED:
         reply.outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
         reply.reason = TROTH__V1__ABORT_REASON__ABORT_REASON_VOTE;
         reply.detail = detail;
-        rpc_call_reply(call, &reply.base);
         break;
     case SAY_UNDECIDED:
-        rpc_call_reply(call, &reply.base);
         break;
     case SAY_NOTHING:
-        ck_assert_uint_lt(node->n_held, CALLS);
-        node->held[node->n_held++] = call;
-        break;
+        return;
     case SAY_STATUS:
-        rpc_call_fail(call, node->status, "because");
+        reply.status = (uint32_t)node->status;
+        reply.detail = because;
         break;
-    case SAY_GARBAGE: {
-        /* A message whose field 1 is a string where OutcomeReply has a number. */
-        Troth__V1__GetRequest other = TROTH__V1__GET_REQUEST__INIT;
-        static char text[] = "garbage";
-        other.txid = text;
-        rpc_call_reply(call, &other.base);
-        break;
+    case SAY_GARBAGE:
+        rpc_stream_send_bytes(stream, (const uint8_t *)"\x0a\x02\xff\xff", 4);
+        return;
     }
-    }
+    send_reply(stream, &reply);
 }
 
-static inline void on_begin(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    struct node *node = arg;
-    Troth__V1__BeginRequest *request = troth__v1__begin_request__unpack(NULL, n, bytes);
-    ck_assert_ptr_nonnull(request);
-    pthread_mutex_lock(&mutex);
+static inline void answer_begin(struct node *node, struct rpc_stream *stream,
+                                const Troth__V1__SessionRequest *request) {
     node->begun++;
     node->timeout_ms = request->timeout_ms;
     node->most = request->count > node->most ? request->count : node->most;
-    Troth__V1__BeginReply reply = TROTH__V1__BEGIN_REPLY__INIT;
-    char txid[TROTH_TXID_TEXT] = TXID;
+    if (node->say != SAY_COMMITTED) {
+        say(node, stream, request->number, node->say);
+        return;
+    }
+    struct troth_txid txid;
+    uint8_t bytes[TROTH_TXID_BYTES];
+    Troth__V1__SessionReply reply = TROTH__V1__SESSION_REPLY__INIT;
+    ck_assert_int_eq(troth_txid_parse(TXID, &txid), 0);
     if (node->grants) {
-        troth_txid_format(troth_txid_make(0, (uint16_t)node->id, 1, node->granted + 1), txid);
+        txid = troth_txid_make(0, (uint16_t)node->id, 1, node->granted + 1);
         node->granted += request->count;
         reply.count = request->count;
     }
-    reply.txid = txid;
+    troth_txid_to_bytes(txid, bytes);
+    reply.number = request->number;
+    reply.txid = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
     reply.node = node->id;
     reply.timeout_ms = request->timeout_ms == 0 ? 30000 : request->timeout_ms;
-    if (node->say == SAY_COMMITTED) {
-        rpc_call_reply(call, &reply.base);
-    } else {
-        say(node, call, node->say);
+    send_reply(stream, &reply);
+}
+
+static inline void answer(struct node *node, struct rpc_stream *stream,
+                          const Troth__V1__SessionRequest *request) {
+    switch (request->kind) {
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_BEGIN:
+        answer_begin(node, stream, request);
+        break;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT:
+        node->branches = (unsigned)request->n_branches;
+        node->asked++;
+        say(node, stream, request->number, node->say);
+        break;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT:
+        node->asked++;
+        say(node, stream, request->number, node->say);
+        break;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_GET:
+        say(node, stream, request->number, node->say_to_get);
+        break;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST:
+        ck_assert_uint_eq(request->n_branches, 1);
+        say(node, stream, request->number, node->say == SAY_STATUS ? SAY_STATUS : SAY_UNDECIDED);
+        break;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_UNSPECIFIED:
+    case _TROTH__V1__SESSION_KIND_IS_INT_SIZE:
+        ck_abort_msg("a request of no kind");
+    }
+}
+
+static inline void on_opened(void *arg, struct rpc_stream *stream) {
+    struct node *node = arg;
+    (void)stream;
+    LOCKED(node->opened++);
+}
+
+static inline void on_frame(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
+    struct node *node = arg;
+    Troth__V1__SessionRequests *frame = troth__v1__session_requests__unpack(NULL, n, bytes);
+    ck_assert_ptr_nonnull(frame);
+    pthread_mutex_lock(&mutex);
+    node->frames++;
+    for (size_t i = 0; i < frame->n_requests; i++) {
+        answer(node, stream, frame->requests[i]);
     }
     pthread_mutex_unlock(&mutex);
-    troth__v1__begin_request__free_unpacked(request, NULL);
+    troth__v1__session_requests__free_unpacked(frame, NULL);
 }
 
-static inline void on_commit(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    struct node *node = arg;
-    Troth__V1__CommitRequest *request = troth__v1__commit_request__unpack(NULL, n, bytes);
-    ck_assert_ptr_nonnull(request);
-    ck_assert_str_eq(request->txid, TXID);
-    pthread_mutex_lock(&mutex);
-    node->asked++;
-    node->branches = (unsigned)request->n_branches;
-    say(node, call, node->say);
-    pthread_mutex_unlock(&mutex);
-    troth__v1__commit_request__free_unpacked(request, NULL);
+static inline void on_closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
+    (void)arg;
+    (void)stream;
+    (void)status;
+    (void)text;
 }
 
-static inline void on_abort(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    struct node *node = arg;
-    (void)bytes;
-    (void)n;
-    pthread_mutex_lock(&mutex);
-    node->asked++;
-    say(node, call, node->say);
-    pthread_mutex_unlock(&mutex);
-}
-
-static inline void on_get(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    struct node *node = arg;
-    (void)bytes;
-    (void)n;
-    pthread_mutex_lock(&mutex);
-    Troth__V1__Transaction reply = TROTH__V1__TRANSACTION__INIT;
-    if (node->say_to_get == SAY_STATUS || node->say_to_get == SAY_NOTHING) {
-        say(node, call, node->say_to_get);
-    } else {
-        reply.outcome = node->say_to_get == SAY_COMMITTED ? TROTH__V1__OUTCOME__OUTCOME_COMMITTED
-                        : node->say_to_get == SAY_ABORTED ? TROTH__V1__OUTCOME__OUTCOME_ABORTED
-                                                          : TROTH__V1__OUTCOME__OUTCOME_NONE;
-        rpc_call_reply(call, &reply.base);
-    }
-    pthread_mutex_unlock(&mutex);
-}
-
-static inline void on_enlist(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
-    struct node *node = arg;
-    (void)bytes;
-    (void)n;
-    Troth__V1__EnlistReply reply = TROTH__V1__ENLIST_REPLY__INIT;
-    enum say what;
-    int status;
-    LOCKED((what = node->say, status = node->status));
-    if (what == SAY_STATUS) {
-        rpc_call_fail(call, status, "because");
-    } else {
-        rpc_call_reply(call, &reply.base);
-    }
+static inline void start_node(struct node *node, const char *listen) {
+    const struct rpc_stream_handler handler = {
+        .opened = on_opened, .received = on_frame, .closed = on_closed};
+    ck_assert_int_eq(rpc_server_new(&node->server, rpc, listen), 0);
+    rpc_server_stream(node->server, "/troth.v1.Transactions/Session", &handler, node);
+    ck_assert_int_eq(rpc_server_start(node->server), 0);
+    snprintf(node->address, sizeof node->address, "127.0.0.1:%d", rpc_server_port(node->server));
 }
 
 static inline struct troth *set_up(void) {
@@ -171,15 +178,7 @@ static inline struct troth *set_up(void) {
     for (uint32_t i = 0; i < NODES; i++) {
         struct node *node = &nodes[i];
         *node = (struct node){.id = i + 1};
-        ck_assert_int_eq(rpc_server_new(&node->server, rpc, "127.0.0.1:0"), 0);
-        rpc_server_unary(node->server, "/troth.v1.Transactions/Begin", on_begin, node);
-        rpc_server_unary(node->server, "/troth.v1.Transactions/Commit", on_commit, node);
-        rpc_server_unary(node->server, "/troth.v1.Transactions/Abort", on_abort, node);
-        rpc_server_unary(node->server, "/troth.v1.Transactions/Get", on_get, node);
-        rpc_server_unary(node->server, "/troth.v1.Transactions/Enlist", on_enlist, node);
-        ck_assert_int_eq(rpc_server_start(node->server), 0);
-        snprintf(node->address, sizeof node->address, "127.0.0.1:%d",
-                 rpc_server_port(node->server));
+        start_node(node, "127.0.0.1:0");
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i == 0 ? "" : ",",
                  node->address);
     }
@@ -195,22 +194,21 @@ static inline void kill_node(struct node *node) {
     if (node->server == NULL) {
         return;
     }
-    pthread_mutex_lock(&mutex);
-    for (; node->n_held > 0; node->n_held--) {
-        rpc_call_fail(node->held[node->n_held - 1], RPC_UNAVAILABLE, "stopping");
-    }
-    pthread_mutex_unlock(&mutex);
     rpc_server_stop(node->server, 0);
     rpc_server_free(node->server);
     node->server = NULL;
 }
 
-static inline void tear_down(struct troth *t) {
-    troth_close(t);
+static inline void stop_nodes(void) {
     for (uint32_t i = 0; i < NODES; i++) {
         kill_node(&nodes[i]);
     }
     rpc_free(rpc);
+}
+
+static inline void tear_down(struct troth *t) {
+    troth_close(t);
+    stop_nodes();
 }
 
 static inline struct troth_txid txid(void) {

@@ -1,0 +1,96 @@
+/* clients_streams: clients' streams as gRPC's threads see them: a frame is read into calls, and
+ * given to the loop. */
+#include <stdlib.h>
+
+#include "base/troth_err.h"
+#include "coordinator/clients.h"
+#include "proto/wire_items.h"
+
+static void opened(void *arg, struct rpc_stream *stream) {
+    struct clients *clients = arg;
+    struct client *client = client_new(clients, stream);
+    if (client == NULL) {
+        rpc_stream_finish(stream, RPC_RESOURCE_EXHAUSTED, "out of memory");
+    } else if (!node_post(clients_node(clients),
+                          &(struct node_item){.handle = clients_on_opened, .object = client})) {
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "this node is stopping; ask another one");
+        client_free(client);
+    } else {
+        rpc_stream_set_data(stream, client);
+    }
+}
+
+static void free_all(struct call *calls) {
+    for (struct call *next; calls != NULL; calls = next) {
+        next = calls->next;
+        call_free(calls);
+    }
+}
+
+/* The frame's requests, in order; NULL with *err 0: there is none. */
+static struct call *read_frame(const uint8_t *bytes, size_t n, int *err) {
+    struct wire_walker walker = {.at = bytes, .end = bytes + n};
+    struct wire_item item;
+    struct wire_arena arena;
+    struct call *first = NULL;
+    struct call **end = &first;
+    size_t count = 0;
+    int more;
+    wire_arena_init(&arena);
+    *err = 0;
+    while (*err == 0 && (more = wire_next_item(&walker, &item)) != 0) {
+        Troth__V1__SessionRequest *request = NULL;
+        *err = more < 0 || ++count > CALLS_MAX
+                   ? TROTH_ERR_INVALID
+                   : wire_unpack(&troth__v1__session_request__descriptor, item, &arena, &request);
+        if (*err == 0 && (*end = service_read_request(request)) == NULL) {
+            *err = TROTH_ERR_NO_MEMORY;
+        } else if (*err == 0) {
+            end = &(*end)->next;
+        }
+        wire_arena_clear(&arena);
+    }
+    if (*err != 0) {
+        free_all(first);
+        first = NULL;
+    }
+    return first;
+}
+
+static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
+    struct clients *clients = arg;
+    int err;
+    struct client *client = rpc_stream_data(stream);
+    if (client == NULL) {
+        return;
+    }
+    struct call *calls = read_frame(bytes, n, &err);
+    if (err != 0) {
+        rpc_stream_finish(
+            stream, err == TROTH_ERR_INVALID ? RPC_INVALID_ARGUMENT : RPC_RESOURCE_EXHAUSTED,
+            err == TROTH_ERR_INVALID ? "a frame that can't be read: it is no SessionRequests"
+                                     : troth_err_text(err));
+    } else if (calls != NULL &&
+               !node_post(clients_node(clients), &(struct node_item){.handle = clients_on_frame,
+                                                                     .object = client,
+                                                                     .data = calls})) {
+        free_all(calls);
+    }
+}
+
+/* When the node has ended, clients_free frees it. */
+static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
+    struct clients *clients = arg;
+    (void)status;
+    (void)text;
+    if (stream != NULL && rpc_stream_data(stream) != NULL) {
+        node_post(clients_node(clients), &(struct node_item){.handle = clients_on_closed,
+                                                             .object = rpc_stream_data(stream)});
+    }
+}
+
+int clients_register(struct clients *clients, struct rpc_server *server) {
+    const struct rpc_stream_handler handler = {
+        .opened = opened, .received = received, .closed = closed};
+    return rpc_server_stream(server, "/troth.v1.Transactions/Session", &handler, clients);
+}
