@@ -36,6 +36,17 @@ static struct world_record *disk_place(struct world_node *node, struct troth_txi
     return place;
 }
 
+const struct acceptor *world_on_disk(const struct world *world, uint32_t node,
+                                     struct troth_txid txid) {
+    for (size_t i = 0; i < WORLD_RECORDS; i++) {
+        const struct world_record *record = &world->node[node].disk[i];
+        if (record->there && troth_txid_equal(record->txid, txid)) {
+            return &record->record;
+        }
+    }
+    return NULL;
+}
+
 static void disk_drop(struct world_record *record) {
     acceptor_release(&record->record);
     record->there = false;
@@ -57,6 +68,8 @@ static void disk_apply(struct world_node *node, const struct engine_effect *effe
         record_copy(&record->record, effect->record);
         record->txid = effect->txid;
         record->there = true;
+        node->stores++;
+        node->lazy_stores += effect->lazy;
     } else if (effect->type == ENGINE_STORE_MARK) {
         disk_mark(node, effect->txid);
     }

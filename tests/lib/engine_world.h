@@ -43,6 +43,7 @@ struct world_node {
     uint32_t incarnation;
     struct world_record disk[WORLD_RECORDS];
     struct troth_txid marks[32];
+    unsigned stores, lazy_stores; /* of records, so far */
 };
 
 /* One message on its way. */
@@ -97,6 +98,10 @@ bool world_replied(const struct world *world, uint64_t request);
 enum paxos_outcome world_outcome(const struct world *world, uint64_t request);
 enum world_branch world_branch(const struct world *world, uint32_t participant,
                                struct troth_txid txid);
+
+/* What the node's log holds of the transaction; NULL: nothing. */
+const struct acceptor *world_on_disk(const struct world *world, uint32_t node,
+                                     struct troth_txid txid);
 
 /* Delivers until nothing waits any more. */
 void world_run(struct world *world);
