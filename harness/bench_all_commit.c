@@ -1,3 +1,5 @@
+#include <assert.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +208,7 @@ static void report_peers(struct section *section, unsigned n) {
 
 static void report(struct section *section) {
     struct bench_all *all = section->all;
+    assert(section->one != NULL && section->peak != NULL); /* make_rows */
     unsigned n = section->peak->rounds;
     double sync_us = bench_floor_sync_us(&section->floor);
     double hop_us = bench_floor_hop_us(&section->floor);

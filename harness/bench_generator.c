@@ -328,7 +328,7 @@ int bench_generator_run(struct bench_generator *generator, const struct bench_lo
         generator->free_slots[i] = load->in_flight - 1 - i;
     }
     struct bench_rate rate = {.began_us = clock_monotonic_us(), .a_second = load->rate};
-    pthread_t thread;
+    pthread_t thread = pthread_self(); /* until it is started */
     void *args[] = {generator, &rate};
     if (generator->closed_loop) {
         start_closed(generator);

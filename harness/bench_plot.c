@@ -84,14 +84,14 @@ static void take(struct drawing *drawing, const struct bench_row *rows, unsigned
 }
 
 static void draw_axes(const struct drawing *drawing, FILE *out) {
-    for (double e = drawing->x.least; e <= drawing->x.most; e++) {
+    for (int e = (int)drawing->x.least; e <= (int)drawing->x.most; e++) {
         double x = x_of(drawing, pow(10, e));
         fprintf(out,
                 "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>"
                 "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>\n",
                 x, TOP, x, HEIGHT - BOTTOM, x, HEIGHT - BOTTOM + 18, pow(10, e));
     }
-    for (double e = drawing->y.least; e <= drawing->y.most; e++) {
+    for (int e = (int)drawing->y.least; e <= (int)drawing->y.most; e++) {
         double y = y_of(drawing, pow(10, e));
         fprintf(out,
                 "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>"

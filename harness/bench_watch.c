@@ -25,6 +25,7 @@ int bench_watch_new(struct bench_watch **out) {
 }
 
 static void forget(struct bench_watch *watch, struct branch *branch) {
+    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): an iteration holds the next one
     HASH_DEL(watch->branches, branch);
     free(branch);
 }
@@ -41,6 +42,7 @@ void bench_watch_free(struct bench_watch *watch) {
     free(watch);
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 void bench_watch_prepared(struct bench_watch *watch, struct troth_txid txid, int64_t now_us) {
     struct branch *branch = watch == NULL ? NULL : calloc(1, sizeof *branch);
     if (branch == NULL) {

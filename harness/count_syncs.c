@@ -15,15 +15,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SHOWN __attribute__((visibility("default")))
-
-SHOWN int fsync(int fd);
-SHOWN int fdatasync(int fd);
-SHOWN int syncfs(int fd);
-SHOWN void sync(void);
-SHOWN int sync_file_range(int fd, off64_t offset, off64_t n, unsigned flags);
-SHOWN int msync(void *address, size_t n, int flags);
-
 static atomic_uint_fast64_t *count;
 static int (*next_fsync)(int);
 static int (*next_fdatasync)(int);
@@ -68,6 +59,7 @@ int fsync(int fd) {
     return next_fsync(fd);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved */
 int fdatasync(int fd) {
     add();
     return next_fdatasync(fd);
@@ -83,11 +75,13 @@ void sync(void) {
     next_sync();
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved */
 int sync_file_range(int fd, off64_t offset, off64_t n, unsigned flags) {
     add();
     return next_sync_file_range(fd, offset, n, flags);
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved */
 int msync(void *address, size_t n, int flags) {
     if ((flags & MS_SYNC) != 0) {
         add();
