@@ -1,4 +1,5 @@
 /* libtroth over gRPC: it asks other nodes when one is gone, and never guesses. */
+#include "client/internal.h"
 #include "tests/unit/test_client_nodes.h"
 
 START_TEST(commit_asks_the_node_of_the_txid_with_all_branches) {
@@ -159,6 +160,41 @@ START_TEST(get_may_say_that_nothing_is_decided) {
 }
 END_TEST
 
+START_TEST(whether_a_branch_is_bound_is_asked_of_all_nodes_until_one_knows) {
+    static const struct {
+        const char *members[NODES];
+        enum say outcome;
+        enum bound bound;
+        unsigned asked;
+    } cases[] = {{{"orders", NULL, NULL}, SAY_COMMITTED, BOUND_YES, 1},
+                 {{"order", "orders", NULL}, SAY_COMMITTED, BOUND_NO, 1}, /* no part of the name */
+                 {{NULL, NULL, "orders"}, SAY_COMMITTED, BOUND_YES, 3},
+                 {{NULL, "stock", "orders"}, SAY_COMMITTED, BOUND_NO, 2},
+                 {{NULL, NULL, NULL}, SAY_COMMITTED, BOUND_NOT_KNOWN, 3},
+                 {{NULL, "orders", NULL}, SAY_UNDECIDED, BOUND_NOT_KNOWN, 1}};
+    attempt_ms = 2000; /* so that none is asked because another is slow */
+    struct troth *t = set_up();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t k = 0; k < NODES; k++) {
+            LOCKED(nodes[k].member = cases[i].members[k]);
+            LOCKED(nodes[k].say_to_get = cases[i].outcome);
+            LOCKED(nodes[k].got = 0);
+        }
+        struct troth_result result;
+        enum bound bound;
+        ck_assert_int_eq(client_get_bound(t, txid(), "orders", &result, &bound), 0);
+        ck_assert_int_eq(bound, cases[i].bound);
+        unsigned asked = 0;
+        for (size_t k = 0; k < NODES; k++) {
+            LOCKED(asked += nodes[k].got);
+        }
+        ck_assert_uint_eq(asked, cases[i].asked);
+    }
+    tear_down(t);
+    attempt_ms = ATTEMPT;
+}
+END_TEST
+
 static void *commit_many(void *arg) {
     for (int i = 0; i < 50; i++) {
         struct troth_result result;
@@ -229,6 +265,7 @@ int main(void) {
                       a_reply_that_cannot_be_read_is_no_outcome,
                       definite_errors_come_back_with_the_nodes_words,
                       enlist_says_what_the_coordinator_says, get_may_say_that_nothing_is_decided,
+                      whether_a_branch_is_bound_is_asked_of_all_nodes_until_one_knows,
                       any_thread_may_ask, a_node_that_comes_back_is_asked_again,
                       what_a_stream_owes_when_it_ends_is_asked_of_another_node_at_once,
                       addresses_that_are_none_are_refused, NULL});

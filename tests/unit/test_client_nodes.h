@@ -34,6 +34,8 @@ struct node {
     unsigned branches;   /* of the last Commit */
     unsigned frames;     /* that came */
     unsigned opened;     /* streams */
+    const char *member;  /* the one branch that Get names; NULL: it knows none */
+    unsigned got;        /* Gets */
 };
 static struct node nodes[NODES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -80,6 +82,13 @@ static inline void say(const struct node *node, struct rpc_stream *stream, uint6
         rpc_stream_send_bytes(stream, (const uint8_t *)"\x0a\x02\xff\xff", 4);
         return;
     }
+    Troth__V1__Branch branch = TROTH__V1__BRANCH__INIT;
+    Troth__V1__Branch *list[] = {&branch};
+    if (node->member != NULL) {
+        branch.participant = (char *)(uintptr_t)node->member;
+        reply.branches = list;
+        reply.n_branches = 1;
+    }
     send_reply(stream, &reply);
 }
 
@@ -125,6 +134,7 @@ static inline void answer(struct node *node, struct rpc_stream *stream,
         say(node, stream, request->number, node->say);
         break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_GET:
+        node->got++;
         say(node, stream, request->number, node->say_to_get);
         break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST:
