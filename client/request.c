@@ -37,6 +37,7 @@ struct requests {
     int64_t sleeps_until_ms;
     struct request *by_number;
     uint64_t next_number;
+    uint64_t random; /* for jitter: not worth a system call a step */
     bool closed;
 };
 
@@ -159,7 +160,8 @@ static int ask(struct requests *requests, struct request *request, const struct 
 static void step(struct requests *requests, struct request *request, struct session_event *event,
                  struct session_effects *effects) {
     event->now_ms = clock_monotonic_ms();
-    clock_random(&event->random, sizeof event->random);
+    requests->random = requests->random * 6364136223846793005u + 1442695040888963407u;
+    event->random = (uint32_t)(requests->random >> 33);
     session_step(&request->session, event, effects);
     uint32_t n_asks = effects->n_asks;
     for (uint32_t i = 0; i < n_asks && !effects->done; i++) {
@@ -359,6 +361,7 @@ int requests_new(struct requests **out, struct troth *t) {
         return TROTH_ERR_NO_MEMORY;
     }
     requests->troth = t;
+    clock_random(&requests->random, sizeof requests->random);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
