@@ -122,6 +122,23 @@ START_TEST(each_request_of_a_frame_gets_its_reply) {
 }
 END_TEST
 
+START_TEST(the_answers_of_one_batch_leave_in_one_frame) {
+    uint8_t txids[BLOCK][TROTH_TXID_BYTES];
+    struct replies replies;
+    struct raw_stream *stream = raw_dial(scene_node(0), SESSION);
+    begin_block(stream, txids);
+    Troth__V1__SessionRequest requests[8];
+    for (uint64_t i = 0; i < 8; i++) {
+        requests[i] = request(i + 1, GET, txids[i % BLOCK]);
+    }
+    ask(stream, requests, 8);
+    read_replies(stream, 8, &replies);
+    ck_assert_uint_eq(replies.n_frames, 1);
+    free_replies(&replies);
+    raw_hang_up(stream);
+}
+END_TEST
+
 START_TEST(a_branch_is_enlisted_once_and_get_names_it) {
     uint8_t txids[BLOCK][TROTH_TXID_BYTES];
     struct replies replies;
@@ -187,12 +204,20 @@ START_TEST(what_is_wrong_with_one_request_does_not_touch_the_others) {
 END_TEST
 
 START_TEST(garbage_ends_the_stream) {
-    static const uint8_t garbage[] = {0x0a, 0x02, 0xff, 0xff};
-    const char *text;
+    static const uint8_t garbage[][4] = {{0x0a, 0x02, 0xff, 0xff}, /* no SessionRequest */
+                                         {0x0a, 0x7f, 0x08, 0x01}, /* longer than the frame */
+                                         {0xff, 0xff, 0xff, 0xff}};
+    for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
+        const char *text;
+        struct raw_stream *stream = raw_dial(scene_node(0), SESSION);
+        raw_send(stream, garbage[i], sizeof garbage[i]);
+        ck_assert_int_eq(raw_wait_end(stream, &text), RPC_INVALID_ARGUMENT);
+        scene_has_words(text, (const char *[]){"SessionRequests", NULL});
+        raw_hang_up(stream);
+    }
     struct raw_stream *stream = raw_dial(scene_node(0), SESSION);
-    raw_send(stream, garbage, sizeof garbage);
-    ck_assert_int_eq(raw_wait_end(stream, &text), RPC_INVALID_ARGUMENT);
-    scene_has_words(text, (const char *[]){"SessionRequests", NULL});
+    uint8_t txids[BLOCK][TROTH_TXID_BYTES];
+    begin_block(stream, txids); /* the node serves as before */
     raw_hang_up(stream);
 }
 END_TEST
@@ -238,7 +263,8 @@ int main(void) {
     return scene_suite_run(
         "client_stream", &(struct scene_options){.nodes = NODES, .shards = 2},
         (const TTest *[]){
-            each_request_of_a_frame_gets_its_reply, a_branch_is_enlisted_once_and_get_names_it,
+            each_request_of_a_frame_gets_its_reply, the_answers_of_one_batch_leave_in_one_frame,
+            a_branch_is_enlisted_once_and_get_names_it,
             what_is_wrong_with_one_request_does_not_touch_the_others, garbage_ends_the_stream,
             a_request_ends_with_its_own_deadline_and_the_transaction_goes_on, NULL});
 }
