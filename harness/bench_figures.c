@@ -1,5 +1,7 @@
 #include "harness/bench_figures.h"
 
+#include <math.h>
+
 void bench_figures_add(struct bench_figures *figures, const struct bench_figure *figure) {
     if (figures->n < BENCH_FIGURES_MAX) {
         figures->items[figures->n++] = *figure;
@@ -13,7 +15,7 @@ bool bench_figure_met(const struct bench_figure *figure) {
 
 /* Three digits that count, whatever the size. */
 static const char *number(char text[32], double value) {
-    snprintf(text, 32, value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.3f", value);
+    snprintf(text, 32, fabs(value) >= 100 ? "%.0f" : fabs(value) >= 10 ? "%.1f" : "%.3f", value);
     return text;
 }
 

@@ -21,6 +21,7 @@
 #define PAUSE_US          200 /* the open loop looks at the time so often */
 #define LOOK_MS           50
 #define DRAIN_S           60
+#define NODES_MAX         64u
 
 struct slot {
     struct bench_generator *generator;
@@ -43,6 +44,7 @@ struct bench_generator {
     struct link *links;
     struct troth_branch *branches;
     struct slot *slots;
+    atomic_uint asked[NODES_MAX + 1]; /* to commit, and not answered, by the node that began it */
 
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t changed;
@@ -111,8 +113,14 @@ static void count(struct slot *slot, enum troth_outcome outcome) {
     pthread_mutex_unlock(&generator->mutex);
 }
 
+static atomic_uint *asked_at(struct slot *slot) {
+    unsigned node = troth_txid_node(slot->txid);
+    return &slot->generator->asked[node <= NODES_MAX ? node : 0];
+}
+
 static void on_ended(void *arg, int err, const struct troth_result *result) {
     struct slot *slot = arg;
+    atomic_fetch_sub(asked_at(slot), 1);
     if (err == 0) {
         count(slot, result->outcome);
     } else {
@@ -129,6 +137,7 @@ static void one_bound(struct slot *slot) {
         return;
     }
     slot->asked_us = clock_monotonic_us();
+    atomic_fetch_add(asked_at(slot), 1);
     troth_commit_async(generator->troth, slot->txid, generator->branches, generator->n_targets,
                        COMMIT_TIMEOUT_MS, on_ended, slot);
 }
@@ -353,6 +362,18 @@ int bench_generator_run(struct bench_generator *generator, const struct bench_lo
 
 uint64_t bench_generator_committed(const struct bench_generator *generator) {
     return generator->committed;
+}
+
+unsigned bench_generator_busiest(const struct bench_generator *generator) {
+    unsigned busiest = 0, most = 0;
+    for (unsigned node = 1; node <= NODES_MAX; node++) {
+        unsigned asked = atomic_load(&generator->asked[node]);
+        if (asked > most) {
+            most = asked;
+            busiest = node;
+        }
+    }
+    return busiest;
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */

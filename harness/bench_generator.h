@@ -66,6 +66,9 @@ int bench_generator_run(struct bench_generator *generator, const struct bench_lo
                         struct bench_sample *sample, char why[BENCH_WHY_BYTES]);
 /* How many it was told committed since it was opened. */
 uint64_t bench_generator_committed(const struct bench_generator *generator);
+/* The node (from 1) at which most of the transactions were begun that wait for their outcome now; 0
+ * when none does. Any thread. */
+unsigned bench_generator_busiest(const struct bench_generator *generator);
 void bench_generator_close(struct bench_generator *generator);
 
 #endif
