@@ -91,9 +91,10 @@ static void enlist_new(struct branches *all, const struct branches_event *event)
 /* Its Commit does not come, or somebody works in it who will not name it: its coordinator binds it
  * after all, or says that it is too late. */
 static void bind_joined(struct branches *all, struct branch *branch) {
-    if (!branch->asked_to_bind) {
-        branch->asked_to_bind =
-            effect_send(all, troth_txid_node(branch->txid), MESSAGE_ENLIST, branch->txid) != NULL;
+    if (!branch->asked_to_bind &&
+        effect_send(all, troth_txid_node(branch->txid), MESSAGE_ENLIST, branch->txid) != NULL) {
+        branch->asked_to_bind = true;
+        branch_timer(all, branch, sooner_ms(BRANCHES_ENLIST_TIMEOUT_MS, all->idle_timeout_ms));
     }
 }
 

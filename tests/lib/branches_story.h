@@ -78,6 +78,11 @@ static inline void story_enlist(struct story *s, struct troth_txid txid, uint64_
     story_step(s,
                (struct branches_event){.type = BRANCHES_ENLIST, .txid = txid, .request = request});
 }
+/* The client promises to name the branch in its Commit. */
+static inline void story_join(struct story *s, struct troth_txid txid, uint64_t request) {
+    story_step(s, (struct branches_event){
+                      .type = BRANCHES_ENLIST, .txid = txid, .request = request, .joins = true});
+}
 static inline void story_enlisted(struct story *s, struct troth_txid txid, bool already) {
     story_says(
         s, 1,

@@ -4,7 +4,7 @@
 #include "tests/lib/suite.h"
 
 /* A life with everything in it. Each line is one event. */
-#define STEPS 20
+#define STEPS 23
 
 static void describe(unsigned step, struct branches_event *event, struct message *message) {
     static const uint8_t disk[BRANCHES_DISK_BYTES] = {1};
@@ -13,11 +13,12 @@ static void describe(unsigned step, struct branches_event *event, struct message
     struct troth_txid txid = tx(step < 12 ? 1 : 2);
     message->txid = event->txid = txid;
     static const enum branches_event_type types[STEPS] = {
-        BRANCHES_LOAD_BRANCH, BRANCHES_START,   BRANCHES_NODE_UP, BRANCHES_ENLIST,
-        BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_MESSAGE, BRANCHES_RESULT,
-        BRANCHES_MESSAGE,     BRANCHES_RESULT,  BRANCHES_MESSAGE, BRANCHES_TICK,
-        BRANCHES_MESSAGE,     BRANCHES_ENLIST,  BRANCHES_ENLIST,  BRANCHES_MESSAGE,
-        BRANCHES_GIVE_UP,     BRANCHES_RESULT,  BRANCHES_MESSAGE, BRANCHES_NODE_DOWN};
+        BRANCHES_LOAD_BRANCH, BRANCHES_START,   BRANCHES_NODE_UP,  BRANCHES_ENLIST,
+        BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_MESSAGE,  BRANCHES_RESULT,
+        BRANCHES_MESSAGE,     BRANCHES_RESULT,  BRANCHES_MESSAGE,  BRANCHES_TICK,
+        BRANCHES_MESSAGE,     BRANCHES_ENLIST,  BRANCHES_ENLIST,   BRANCHES_MESSAGE,
+        BRANCHES_GIVE_UP,     BRANCHES_RESULT,  BRANCHES_MESSAGE,  BRANCHES_ENLIST,
+        BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_NODE_DOWN};
     event->type = types[step];
     switch (step) {
     case 0:
@@ -68,6 +69,16 @@ static void describe(unsigned step, struct branches_event *event, struct message
         message->type = MESSAGE_DECISION;
         message->txid = tx(4);
         message->outcome = PAXOS_OUTCOME_COMMITTED;
+        break;
+    case 19: /* joined, and awaited by another, and refused */
+    case 20:
+        event->txid = tx(5);
+        event->joins = step == 19;
+        break;
+    case 21:
+        message->type = MESSAGE_ENLISTED;
+        message->txid = tx(5);
+        message_set_detail(message, "too late");
         break;
     default:
         break;
