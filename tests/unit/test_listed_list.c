@@ -52,6 +52,19 @@ START_TEST(a_found_branch_of_a_committed_transaction_is_committed_if_it_is_part_
 }
 END_TEST
 
+/* Found by the simulation (seed 33889): the others' records are damaged, or without the votes. */
+START_TEST(who_was_named_a_member_once_is_one_when_others_know_only_the_outcome) {
+    struct listed_world world;
+    find(&world);
+    world_answer(&world, world_txid(5), 0, COMMITTED, BOUND_YES);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_NONE); /* two words are needed */
+    world_wait(&world, 2 * LISTED_ASK_MS);
+    world_answer(&world, world_txid(5), 0, COMMITTED, BOUND_NOT_KNOWN);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_COMMIT);
+    world_close(&world);
+}
+END_TEST
+
 static void assert_is_left_to_an_operator(struct listed_world *world) {
     ck_assert_int_eq(world_call(world), LISTED_CALL_NONE);
     ck_assert_ptr_nonnull(world_effect(world, LISTED_ALARM));
@@ -192,6 +205,7 @@ int main(void) {
             an_orphan_is_asked_about_and_after_its_patience_proposed_to_abort,
             a_found_branch_that_is_asked_to_prepare_votes,
             a_found_branch_of_a_committed_transaction_is_committed_if_it_is_part_of_it,
+            who_was_named_a_member_once_is_one_when_others_know_only_the_outcome,
             S2_a_prepared_branch_that_commit_did_not_name_is_left_to_an_operator,
             S6_what_the_nodes_have_forgotten_is_left_to_an_operator,
             a_branch_that_is_handed_out_and_forgotten_by_its_client_ends_with_its_transaction,
