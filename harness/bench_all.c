@@ -60,7 +60,7 @@ static int run_commits(struct bench_all *all, bool whole, char why[BENCH_WHY_BYT
     if (err == 0) {
         err = bench_stage_check(all->stage, why);
     }
-    bench_stage_close(all->stage);
+    err = bench_stage_end(all->stage, err, why);
     return err;
 }
 

@@ -39,7 +39,7 @@ static int measure_beside(struct bench_all *all, struct bench_row *rows, const s
         err = bench_stage_check(stages[i], why);
     }
     for (unsigned i = 0; i < n; i++) {
-        bench_stage_close(stages[i]);
+        err = bench_stage_end(stages[i], err, why);
     }
     screen_live_end();
     return err;

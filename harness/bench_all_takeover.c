@@ -182,7 +182,7 @@ int bench_all_takeover(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
     if (err == 0) {
         err = measure(all, stage, &times, why);
     }
-    bench_stage_close(stage);
+    err = bench_stage_end(stage, err, why);
     if (err != 0) {
         return err;
     }

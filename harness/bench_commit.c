@@ -61,7 +61,7 @@ int bench_commit(const struct bench_args *args, const struct bench_data *data,
     if (err == 0) {
         err = measure(rows, n, stage, args, why);
     }
-    bench_stage_close(stage);
+    err = bench_stage_end(stage, err, why);
     if (err == 0) {
         bench_rows_table(rows, n, stdout);
         bench_rows_json(rows, n, json);

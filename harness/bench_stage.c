@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
@@ -22,7 +23,7 @@
 #define READY_MS 60000
 #define AGREE_MS 60000
 #define CALL_MS  2000
-#define END_MS   5000
+#define END_MS   20000
 #define LOOK_MS  10
 
 struct worker {
@@ -293,7 +294,8 @@ int bench_stage_open(struct bench_stage **out, const struct bench_stage_options 
             why);
     }
     if (err != 0) {
-        bench_stage_close(stage);
+        char ended[BENCH_WHY_BYTES]; /* what failed first is what to tell */
+        bench_stage_close(stage, ended);
         return err;
     }
     *out = stage;
@@ -312,27 +314,65 @@ const char *bench_stage_echo(const struct bench_stage *stage) {
     return stage->workers[0].address;
 }
 
-void bench_stage_close(struct bench_stage *stage) {
-    if (stage == NULL) {
-        return;
+/* `status` as waitpid gave it. */
+static int ended_well(const char *name, int status, const char *log, char why[BENCH_WHY_BYTES]) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        return 0;
     }
-    bench_generator_close(stage->generator);
-    for (unsigned i = 0; i < stage->n_workers; i++) {
-        struct worker *worker = &stage->workers[i];
-        rpc_channel_free(worker->channel);
-        process_stop(&worker->process, END_MS);
-        process_release(&worker->process);
-        if (worker->port.number != 0) {
-            port_release(&worker->port);
-        }
-        bench_syncs_release(&worker->syncs);
+    snprintf(why, BENCH_WHY_BYTES, "%s did not end in order (%s %d); its log is %s", name,
+             WIFEXITED(status) ? "status" : "signal",
+             WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), log);
+    return TROTH_ERR_CORRUPT;
+}
+
+static int close_worker(struct worker *worker, char why[BENCH_WHY_BYTES]) {
+    rpc_channel_free(worker->channel);
+    int status = process_stop(&worker->process, END_MS);
+    int err = ended_well("a participant's process", status, worker->process.log, why);
+    process_release(&worker->process);
+    port_release(&worker->port);
+    bench_syncs_release(&worker->syncs);
+    return err;
+}
+
+static int close_nodes(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
+    int err = 0;
+    for (unsigned i = 0; stage->cluster != NULL && i < stage->options.nodes; i++) {
+        int status = cluster_stop(stage->cluster, CLUSTER_NODE, i, END_MS);
+        int ended = ended_well(cluster_member(stage->cluster, CLUSTER_NODE, i), status,
+                               cluster_log(stage->cluster, CLUSTER_NODE, i), why);
+        err = err == 0 ? ended : err;
     }
-    rpc_free(stage->rpc);
     for (unsigned i = 0; i < stage->options.nodes; i++) {
         bench_syncs_release(&stage->node_syncs[i]);
     }
     cluster_free(stage->cluster);
+    return err;
+}
+
+int bench_stage_close(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
+    if (stage == NULL) {
+        return 0;
+    }
+    int err = 0;
+    bench_generator_close(stage->generator);
+    for (unsigned i = 0; i < stage->n_workers; i++) {
+        int ended = close_worker(&stage->workers[i], why);
+        err = err == 0 ? ended : err;
+    }
+    rpc_free(stage->rpc);
+    int ended = close_nodes(stage, why);
     free(stage);
+    return err == 0 ? ended : err;
+}
+
+int bench_stage_end(struct bench_stage *stage, int err, char why[BENCH_WHY_BYTES]) {
+    char ended[BENCH_WHY_BYTES];
+    int closed = bench_stage_close(stage, ended);
+    if (err == 0 && closed != 0) {
+        memcpy(why, ended, BENCH_WHY_BYTES);
+    }
+    return err == 0 ? closed : err;
 }
 
 /* ---- Measuring ------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  *                      .participants = 2}, why);
  *     bench_stage_measure(stage, &row, 1000, 3000, why);
  *     bench_stage_check(stage, why);
- *     bench_stage_close(stage);
+ *     bench_stage_close(stage, why);
  *
  * One thread, which lives as long as the processes are to live (harness/process.h).
  */
@@ -45,7 +45,11 @@ int bench_stage_doubts(struct bench_stage *stage, unsigned node, int64_t since_u
                        size_t room, size_t *n, size_t *left, char why[BENCH_WHY_BYTES]);
 /* Where a participant's process listens: it echoes (bench_worker.h). */
 const char *bench_stage_echo(const struct bench_stage *stage);
-/* Ends all processes; the files stay. NULL is let be. */
-void bench_stage_close(struct bench_stage *stage);
+/* Ends all processes in order; the files stay. NULL is let be. TROTH_ERR_CORRUPT, with `why`: one
+ * of them ended in another way (a sanitizer found something, say). */
+int bench_stage_close(struct bench_stage *stage, char why[BENCH_WHY_BYTES]);
+
+/* The same, where `err` has come before: returns that, and `why` stays, if it is not 0. */
+int bench_stage_end(struct bench_stage *stage, int err, char why[BENCH_WHY_BYTES]);
 
 #endif
