@@ -38,6 +38,10 @@ static int on_prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAI
         return TROTH_VOTE_ABORTED;
     }
     world_set_row(world, txid, "prepared");
+    bump(world, &world->asked);
+    if (world->silent) {
+        return TROTH_PARTICIPANT_LATER;
+    }
     if (world->later) {
         world->txid = txid;
         ck_assert_int_eq(pthread_create(&world->thread, NULL, answer_later, world), 0);
@@ -47,7 +51,12 @@ static int on_prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAI
 }
 
 static int on_commit(void *arg, struct troth_txid txid, int one_phase) {
-    world_set_row(arg, txid, one_phase ? "committed in one phase" : "committed");
+    struct world *world = arg;
+    world_set_row(world, txid, one_phase ? "committed in one phase" : "committed");
+    if (world->after_commit != NULL) {
+        ck_assert_int_eq(
+            troth_participant_after_batch(world->participant, world->after_commit, world), 0);
+    }
     return 0;
 }
 
@@ -174,6 +183,31 @@ void world_expect_row(const struct world *world, struct troth_txid txid, const c
     sqlite3_finalize(stmt);
     sqlite3_close(db);
     ck_assert_str_eq(found, expected);
+}
+
+static uint32_t big_endian(const uint8_t bytes[4]) {
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* The last frame of each transaction says how many pages the database has after it (SQLite's file
+ * format, 4.1 and 4.2). */
+unsigned world_syncs(const struct world *world) {
+    enum { HEADER = 32, FRAME = 24 };
+    char path[128];
+    uint8_t header[HEADER], frame[FRAME];
+    unsigned n = 0;
+    snprintf(path, sizeof path, "%s-wal", world->path);
+    FILE *wal = fopen(path, "rb");
+    ck_assert_ptr_nonnull(wal);
+    ck_assert_uint_eq(fread(header, 1, HEADER, wal), HEADER);
+    uint32_t page_bytes = big_endian(&header[8]);
+    while (fread(frame, 1, FRAME, wal) == FRAME) {
+        bool is_of_this_log = memcmp(&frame[8], &header[16], 8) == 0;
+        n += is_of_this_log && big_endian(&frame[4]) != 0;
+        ck_assert_int_eq(fseek(wal, (long)page_bytes, SEEK_CUR), 0);
+    }
+    fclose(wal);
+    return n;
 }
 
 struct troth_txid world_txid(uint64_t n) {

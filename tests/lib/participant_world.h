@@ -26,9 +26,14 @@ struct world {
     int enlisted;     /* answers so far */
     int enlisted_err; /* the last one */
     int ran;          /* functions */
+    int asked;        /* to prepare */
     int recovered;
     int aborted;
-    bool later;        /* prepare answers from another thread */
+    bool later;  /* prepare answers from another thread */
+    bool silent; /* prepare does not answer: the test does, with troth_participant_done */
+    /* NULL or: runs on the loop, with the world, when the batch in which a branch was committed is
+     * over, on disk or not (troth_participant_after_batch). */
+    void (*after_commit)(void *world);
     bool busy_recover; /* recover uses all that may be used from any thread, and answers later */
     bool refuses;
     pthread_t thread;
@@ -58,8 +63,11 @@ void world_enlisted(void *arg, struct troth_txid txid, int err, const char *deta
 
 /* The resource manager's row of the transaction: writes it, within the library's callbacks. */
 void world_set_row(struct world *world, struct troth_txid txid, const char *state);
-/* What its file says, read as somebody else; "nothing" when there is no row. */
+/* What its file says, read as somebody else: what is on disk; "nothing" when there is no row. */
 void world_expect_row(const struct world *world, struct troth_txid txid, const char *expected);
+
+/* How many transactions its file's write-ahead log holds: each of them was synced. */
+unsigned world_syncs(const struct world *world);
 
 /* Enlists and is answered. */
 void world_enlist(struct world *world, struct troth_txid txid);
