@@ -163,6 +163,17 @@ static void see_in_doubt(struct world *world, const struct sim_rm *rm) {
     }
 }
 
+/* What was done in a branch is undone or kept when the branch ends: its locks go with that. */
+static void look_for_leftovers(struct world *world, const struct sim_rm *rm) {
+    for (uint32_t tx = 1; rm->branches != NULL && tx <= world->n_txs; tx++) {
+        if (rm->of[tx].state != RM_BRANCH_NONE &&
+            branches_state(rm->branches, world->txids[tx]) == BRANCH_NONE) {
+            world_broken(world, "L3: participant %u still holds what tx%u did, in no branch",
+                         rm->host.self.index, tx);
+        }
+    }
+}
+
 /* All who are to return have, so every decision is to be acknowledged. */
 static bool all_is_delivered(const struct world *world, bool tell) {
     for (uint32_t i = 1; i <= world->plan->nodes && world->plan->gone_rms == 0; i++) {
@@ -196,6 +207,7 @@ static void end(struct world *world) {
             world_broken(world, "L3: participant %u still holds %u branches that nobody ends", i,
                          counters.active);
         }
+        look_for_leftovers(world, &world->rms[i]);
         rm_disk_tell_data(&world->rms[i]);
         see_in_doubt(world, &world->rms[i]);
     }
