@@ -210,4 +210,12 @@ static inline void story_expect_nothing(const struct story *s) {
     ck_assert_uint_eq(s->effects.n, 0);
 }
 
+/* Begun with three nodes; tx(1) is joined. */
+static inline void story_joined(struct story *s, struct branches_options options) {
+    story_begin_attached(s, options);
+    story_join(s, tx(1), 10);
+    story_expect_told(s, 10, 0);
+    story_expect_state(s, tx(1), BRANCH_ACTIVE);
+}
+
 #endif

@@ -1,24 +1,10 @@
 /* branches: those that are joined, which their client names in its Commit: nobody is asked to bind
- * them, until the Commit does not come or somebody works in them who will not name them. */
+ * them until the Commit does not come. Who enlists in them all the same: test_branches_join_wait.c.
+ */
 #include "tests/lib/branches_story.h"
 #include "tests/lib/suite.h"
 
 static const struct branches_options plain;
-
-static void joined(struct story *s, struct branches_options options) {
-    story_begin_attached(s, options);
-    story_join(s, tx(1), 10);
-    story_expect_told(s, 10, 0);
-    story_expect_state(s, tx(1), BRANCH_ACTIVE);
-}
-
-/* Joined, and somebody else waits for its enlistment. */
-static void joined_and_awaited(struct story *s) {
-    joined(s, plain);
-    story_enlist(s, tx(1), 11);
-    story_sent_to(s, 1, MESSAGE_ENLIST);
-    ck_assert_uint_eq(story_count(s, BRANCHES_ENLISTED), 0);
-}
 
 static void refuse(struct story *s, int error, enum paxos_reason reason) {
     struct message message = {
@@ -31,7 +17,7 @@ static void refuse(struct story *s, int error, enum paxos_reason reason) {
 
 START_TEST(a_joined_branch_prepares_and_commits_without_an_enlistment) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     ck_assert_uint_eq(s.effects.n, 1); /* its client is told, and nobody is asked */
     story_join(&s, tx(1), 11);
     story_expect_told(&s, 11, 0);
@@ -53,7 +39,7 @@ END_TEST
 
 START_TEST(a_joined_branch_that_is_the_only_one_commits_in_one_phase) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     story_one_phase(&s, tx(1), US);
     story_expect_call(&s, BRANCHES_CALL_COMMIT_ONE_PHASE);
     ck_assert_uint_eq(s.effects.n, 1);
@@ -63,7 +49,7 @@ END_TEST
 
 START_TEST(a_joined_branch_ends_with_its_transaction) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     story_decision(&s, 1, tx(1), PAXOS_OUTCOME_ABORTED);
     story_expect_call(&s, BRANCHES_CALL_ABORT);
     ck_assert_uint_eq(s.effects.n, 1);
@@ -107,7 +93,7 @@ START_TEST(S5_a_commit_that_names_a_joined_branch_of_another_start_finds_lost_wo
     uint64_t others[] = {OLDER, US + 1};
     for (int i = 0; i < 2; i++) {
         struct story s;
-        joined(&s, plain);
+        story_joined(&s, plain);
         story_prepare_of(&s, tx(1), others[i]);
         ck_assert_uint_eq(story_sent(&s, MESSAGE_VOTE), 0);
         ck_assert_int_eq(story_sent_to(&s, 1, MESSAGE_BRANCH_ABORTED)->message.reason,
@@ -120,7 +106,7 @@ END_TEST
 
 START_TEST(S5_the_only_branch_of_another_start_aborts_in_one_phase) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     story_one_phase(&s, tx(1), OLDER);
     story_expect_call(&s, BRANCHES_CALL_ABORT);
     const struct message *told = &story_sent_to(&s, 1, MESSAGE_ONE_PHASE_RESULT)->message;
@@ -144,7 +130,7 @@ END_TEST
 
 START_TEST(S5_a_joined_branch_that_is_not_there_any_more_votes_aborted) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     story_step(&s, (struct branches_event){.type = BRANCHES_GIVE_UP,
                                            .txid = tx(1),
                                            .reason = PAXOS_REASON_CONFLICT,
@@ -164,7 +150,7 @@ END_TEST
 START_TEST(L3_a_joined_branch_that_nobody_commits_is_enlisted) {
     for (int already = 0; already <= 1; already++) { /* Commit may have come first */
         struct story s;
-        joined(&s, plain);
+        story_joined(&s, plain);
         story_wait(&s);
         ck_assert_int_eq(s.now_ms, 1000 + BRANCHES_JOIN_MS);
         ck_assert(!story_sent_to(&s, 1, MESSAGE_ENLIST)->after_store);
@@ -195,7 +181,7 @@ START_TEST(L3_a_joined_branch_that_came_too_late_lets_its_locks_go) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct story s;
-        joined(&s, plain);
+        story_joined(&s, plain);
         story_wait(&s);
         refuse(&s, cases[i].error, cases[i].reason);
         story_expect_call(&s, BRANCHES_CALL_ABORT);
@@ -214,7 +200,7 @@ END_TEST
 
 START_TEST(only_its_coordinators_word_binds_a_joined_branch) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     story_wait(&s);
     story_says(&s, 2, (struct message){.type = MESSAGE_ENLISTED, .txid = tx(1)});
     story_expect_nothing(&s);
@@ -225,7 +211,7 @@ END_TEST
 
 START_TEST(a_joined_branch_whose_enlistment_is_not_answered_is_asked_about_again) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     for (int i = 0; i < 3; i++) {
         story_wait(&s);
         ck_assert_int_eq(s.now_ms, 1000 + BRANCHES_JOIN_MS + i * BRANCHES_ENLIST_TIMEOUT_MS);
@@ -241,7 +227,7 @@ END_TEST
 
 START_TEST(who_waits_for_an_answer_that_does_not_come_waits_as_long_as_for_any) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     s.now_ms += BRANCHES_JOIN_MS - 1; /* just before it would be enlisted by itself */
     story_enlist(&s, tx(1), 11);
     story_sent_to(&s, 1, MESSAGE_ENLIST);
@@ -257,7 +243,7 @@ END_TEST
 
 START_TEST(an_idle_branch_is_given_up_though_it_was_joined) {
     struct story s;
-    joined(&s, (struct branches_options){.idle_timeout_ms = 100});
+    story_joined(&s, (struct branches_options){.idle_timeout_ms = 100});
     s.now_ms += 60;
     story_join(&s, tx(1), 11);
     story_wait(&s); /* at 100: but work came at 60 */
@@ -268,112 +254,6 @@ START_TEST(an_idle_branch_is_given_up_though_it_was_joined) {
                      PAXOS_REASON_DEADLINE);
     story_expect_call(&s, BRANCHES_CALL_ABORT);
     story_end(&s);
-}
-END_TEST
-
-/* ---- Somebody waits who will not name it ----------------------------------------------------- */
-
-START_TEST(an_enlistment_of_a_joined_branch_waits_for_its_coordinator) {
-    struct story s;
-    joined_and_awaited(&s);
-    story_enlist(&s, tx(1), 12);
-    story_expect_nothing(&s); /* one question for both */
-    story_join(&s, tx(1), 13);
-    story_expect_told(&s, 13, 0); /* it will be named: no need to wait */
-    story_enlisted(&s, tx(1), false);
-    ck_assert_uint_eq(s.effects.n, 2);
-    ck_assert_uint_eq(s.effects.items[0].request, 11);
-    ck_assert_uint_eq(s.effects.items[1].request, 12);
-    ck_assert_int_eq(s.effects.items[0].error, 0);
-    ck_assert_int_eq(s.effects.items[1].error, 0);
-    story_wait(&s); /* no second question */
-    story_expect_nothing(&s);
-    story_end(&s);
-}
-END_TEST
-
-START_TEST(who_waits_for_a_refused_enlistment_hears_why) {
-    static const struct {
-        int error;
-        enum paxos_reason reason;
-        int told;
-    } cases[] = {
-        {0, PAXOS_REASON_NONE, TROTH_ERR_STATE},
-        {0, PAXOS_REASON_DEADLINE, TROTH_ERR_ABORTED},
-        {TROTH_ERR_NOT_FOUND, PAXOS_REASON_NONE, TROTH_ERR_NOT_FOUND},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct story s;
-        joined_and_awaited(&s);
-        refuse(&s, cases[i].error, cases[i].reason);
-        story_expect_told(&s, 11, cases[i].told);
-        ck_assert_str_eq(story_the(&s, BRANCHES_ENLISTED)->detail, "it is over");
-        story_expect_call(&s, BRANCHES_CALL_ABORT);
-        story_end(&s);
-    }
-}
-END_TEST
-
-static void by_prepare(struct story *s) {
-    story_prepare(s, tx(1));
-}
-static void by_prepare_of_another(struct story *s) {
-    story_prepare_of(s, tx(1), OLDER);
-}
-static void by_one_phase(struct story *s) {
-    story_one_phase(s, tx(1), US);
-}
-static void by_one_phase_of_another(struct story *s) {
-    story_one_phase(s, tx(1), OLDER);
-}
-static void by_decision(struct story *s) {
-    story_decision(s, 1, tx(1), PAXOS_OUTCOME_ABORTED);
-}
-static void by_giving_up(struct story *s) {
-    story_step(s, (struct branches_event){
-                      .type = BRANCHES_GIVE_UP, .txid = tx(1), .reason = PAXOS_REASON_CONFLICT});
-}
-static void by_idleness(struct story *s) {
-    s->now_ms += BRANCHES_IDLE_TIMEOUT_MS;
-    story_step(s, (struct branches_event){.type = BRANCHES_TICK});
-}
-static void by_a_new_start_of_its_coordinator(struct story *s) {
-    story_node_up_as(s, 1, 0xd1, 4);
-}
-static void by_the_end_of_its_session(struct story *s) {
-    story_node_down(s, 1);
-}
-
-/* Every way out of the state, and the way that leaves it there. */
-START_TEST(who_waits_for_an_enlistment_is_told_however_the_branch_goes_on) {
-    static const struct {
-        void (*happens)(struct story *s);
-        int told;
-        enum branch_state then;
-    } cases[] = {
-        {by_prepare, TROTH_ERR_STATE, BRANCH_PREPARING},
-        {by_prepare_of_another, TROTH_ERR_ABORTED, BRANCH_ABORTING},
-        {by_one_phase, TROTH_ERR_STATE, BRANCH_COMMITTING_ONE_PHASE},
-        {by_one_phase_of_another, TROTH_ERR_ABORTED, BRANCH_ABORTING},
-        {by_decision, TROTH_ERR_ABORTED, BRANCH_ABORTING},
-        {by_giving_up, TROTH_ERR_ABORTED, BRANCH_ABORTING},
-        {by_idleness, TROTH_ERR_ABORTED, BRANCH_ABORTING},
-        {by_the_end_of_its_session, TROTH_ERR_UNAVAILABLE, BRANCH_ACTIVE},
-        {by_a_new_start_of_its_coordinator, TROTH_ERR_UNAVAILABLE, BRANCH_ABORTING},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct story s;
-        joined_and_awaited(&s);
-        cases[i].happens(&s);
-        story_expect_told(&s, 11, cases[i].told);
-        story_expect_state(&s, tx(1), cases[i].then);
-        if (cases[i].then != BRANCH_ACTIVE) {
-            story_enlisted(&s, tx(1), false); /* the answer, that nobody waits for any more */
-            story_expect_nothing(&s);
-            story_expect_state(&s, tx(1), cases[i].then);
-        }
-        story_end(&s);
-    }
 }
 END_TEST
 
@@ -453,7 +333,8 @@ END_TEST
 
 START_TEST(a_joined_branch_outlives_a_short_loss_of_its_coordinator) {
     struct story s;
-    joined_and_awaited(&s);
+    story_joined(&s, plain);
+    story_enlist(&s, tx(1), 11);
     story_node_down(&s, 1);
     ck_assert_ptr_nonnull(strstr(story_the(&s, BRANCHES_ENLISTED)->detail, "session"));
     ck_assert_uint_eq(s.effects.n, 1);
@@ -471,7 +352,7 @@ END_TEST
 
 START_TEST(L3_a_joined_branch_without_its_coordinator_is_given_up_and_whoever_waits_is_told) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     story_node_down(&s, 1);
     int64_t down_ms = s.now_ms;
     story_enlist(&s, tx(1), 11);
@@ -488,7 +369,7 @@ END_TEST
 
 START_TEST(S5_a_joined_branch_is_given_up_when_its_coordinator_starts_anew) {
     struct story s;
-    joined(&s, plain);
+    story_joined(&s, plain);
     story_node_down(&s, 1);
     story_node_up_as(&s, 1, 0xd1, 4);
     story_expect_call(&s, BRANCHES_CALL_ABORT);
@@ -519,9 +400,6 @@ int main(void) {
             a_joined_branch_whose_enlistment_is_not_answered_is_asked_about_again,
             who_waits_for_an_answer_that_does_not_come_waits_as_long_as_for_any,
             an_idle_branch_is_given_up_though_it_was_joined,
-            an_enlistment_of_a_joined_branch_waits_for_its_coordinator,
-            who_waits_for_a_refused_enlistment_hears_why,
-            who_waits_for_an_enlistment_is_told_however_the_branch_goes_on,
             who_joins_a_branch_that_takes_no_work_is_told_so,
             a_joined_branch_outlives_a_short_loss_of_its_coordinator,
             L3_a_joined_branch_without_its_coordinator_is_given_up_and_whoever_waits_is_told,
