@@ -11,54 +11,6 @@
 /* How often an operator hears that no more heuristics can be kept. */
 #define TELL_FULL_MS 60000
 
-/* ---- Frames as batches --------------------------------------------------------------------- */
-
-static int push(struct message **items, size_t *n, size_t *capacity, struct message *message) {
-    if (*n == *capacity) {
-        size_t more = *capacity == 0 ? 8 : 2 * *capacity;
-        struct message *grown = realloc(*items, more * sizeof *grown);
-        if (grown == NULL) {
-            return TROTH_ERR_NO_MEMORY;
-        }
-        *items = grown;
-        *capacity = more;
-    }
-    (*items)[(*n)++] = *message;
-    *message = (struct message){0};
-    return 0;
-}
-
-int node_batch_add(void *arg, struct message *message) {
-    struct node_batch *batch = arg;
-    return push(&batch->items, &batch->n, &batch->capacity, message);
-}
-
-struct node_batch *node_batch_decode(enum wire_frame frame, const uint8_t *bytes, size_t n,
-                                     int *err) {
-    struct node_batch *batch = calloc(1, sizeof *batch);
-    if (batch == NULL) {
-        *err = TROTH_ERR_NO_MEMORY;
-        return NULL;
-    }
-    *err = wire_decode(frame, bytes, n, node_batch_add, batch);
-    if (*err != 0 || batch->n == 0) {
-        node_batch_free(batch);
-        return NULL;
-    }
-    return batch;
-}
-
-void node_batch_free(struct node_batch *batch) {
-    if (batch == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < batch->n; i++) {
-        message_release(&batch->items[i]);
-    }
-    free(batch->items);
-    free(batch);
-}
-
 /* ---- Effects ------------------------------------------------------------------------------- */
 
 static void check_stored(const struct node *node, int err) {
@@ -207,10 +159,25 @@ static void pass_crash_points(const struct node *node, const struct engine_effec
 
 /* ---- Carrying out -------------------------------------------------------------------------- */
 
+static int push(struct node_pending *pending, struct message *message) {
+    if (pending->n == pending->capacity) {
+        size_t more = pending->capacity == 0 ? 8 : 2 * pending->capacity;
+        struct message *grown = realloc(pending->items, more * sizeof *grown);
+        if (grown == NULL) {
+            return TROTH_ERR_NO_MEMORY;
+        }
+        pending->items = grown;
+        pending->capacity = more;
+    }
+    pending->items[pending->n++] = *message;
+    *message = (struct message){0};
+    return 0;
+}
+
 static int send_self(struct node *node, struct engine_effect *effect) {
     struct node_pending *pending =
         effect->after_store || node->self_held.n > 0 ? &node->self_held : &node->self_free;
-    return push(&pending->items, &pending->n, &pending->capacity, &effect->message);
+    return push(pending, &effect->message);
 }
 
 static void carry_out(struct node *node, struct engine_effect *effect) {

@@ -43,13 +43,6 @@ struct node_item {
     int status;
 };
 
-/* Messages of one frame, in order. */
-struct node_batch {
-    struct message *items;
-    size_t n;
-    size_t capacity;
-};
-
 struct node_pending { /* a message to ourselves */
     struct message *items;
     size_t n;
@@ -125,13 +118,6 @@ void node_effects_run_self(struct node *node);
 /* The batch is on disk: what was held for it becomes free, for the next batch. */
 void node_effects_stored(struct node *node);
 void node_effects_release(struct node *node);
-
-/* For wire_decode: collects into a struct node_batch. */
-int node_batch_add(void *arg, struct message *message);
-/* Decodes a frame; NULL with *err: 0 when it holds no message. */
-struct node_batch *node_batch_decode(enum wire_frame frame, const uint8_t *bytes, size_t n,
-                                     int *err);
-void node_batch_free(struct node_batch *batch);
 
 /* ---- peers.c ------------------------------------------------------------------------------- */
 

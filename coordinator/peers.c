@@ -201,14 +201,14 @@ static void take_message(struct node *node, struct peer *peer, struct message *m
 }
 
 void peers_on_frame(struct node *node, struct node_item *item) {
-    struct node_batch *batch = item->data;
+    struct message_batch *batch = item->data;
     struct peer *peer = node->ended ? NULL : find_in(node->peers, item->number);
     if (peer != NULL) {
         for (size_t i = 0; i < batch->n; i++) {
             take_message(node, peer, &batch->items[i], item->at_ms);
         }
     }
-    node_batch_free(batch);
+    message_batch_free(batch);
 }
 
 /* ---- Sending ------------------------------------------------------------------------------- */

@@ -78,21 +78,22 @@ static bool take_hello(struct node *node, struct rpc_stream *stream, const uint8
 
 static void in_received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
     struct node *node = arg;
-    int err;
     if (rpc_stream_data(stream) == NULL && !take_hello(node, stream, bytes, n)) {
         return;
     }
     struct node_item item = {.handle = peers_on_frame,
                              .number = (uint64_t)(uintptr_t)rpc_stream_data(stream),
                              .at_ms = clock_monotonic_ms()};
-    item.data = node_batch_decode(WIRE_NODE_TO_NODE, bytes, n, &err);
+    struct message_batch *batch;
+    int err = wire_decode(WIRE_NODE_TO_NODE, bytes, n, &batch);
+    item.data = batch;
     if (err != 0) {
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
                           err == TROTH_ERR_INVALID ? "a frame that can't be read: not a PeerFrame, "
                                                      "or a field is over its limit"
                                                    : troth_err_text(err));
-    } else if (item.data != NULL && !node_post(node, &item)) {
-        node_batch_free(item.data);
+    } else if (batch != NULL && !node_post(node, &item)) {
+        message_batch_free(batch);
     }
 }
 

@@ -169,7 +169,7 @@ void sessions_on_closed(struct node *node, struct node_item *item) {
 }
 
 void sessions_on_frame(struct node *node, struct node_item *item) {
-    struct node_batch *batch = item->data;
+    struct message_batch *batch = item->data;
     for (size_t i = 0; i < batch->n && !node->ended; i++) {
         struct message *message = &batch->items[i];
         /* A step may refuse the session. */
@@ -181,7 +181,7 @@ void sessions_on_frame(struct node *node, struct node_item *item) {
                                                .session = item->number,
                                                .message = message});
     }
-    node_batch_free(batch);
+    message_batch_free(batch);
 }
 
 /* ---- Sending ------------------------------------------------------------------------------- */

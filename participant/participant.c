@@ -79,10 +79,10 @@ static void session_down(void *arg, uint64_t session) {
     inbox_put(p->inbox, &(struct item){.kind = ITEM_NODE_DOWN, .session = session});
 }
 
-static int session_message(void *arg, uint64_t session, struct message *message) {
+static int session_messages(void *arg, uint64_t session, struct message_batch *batch) {
     struct troth_participant *p = arg;
     return inbox_put(p->inbox,
-                     &(struct item){.kind = ITEM_MESSAGE, .session = session, .message = message});
+                     &(struct item){.kind = ITEM_MESSAGES, .session = session, .batch = batch});
 }
 
 static int start(struct troth_participant *p, const char *nodes, char *why, size_t why_bytes) {
@@ -95,7 +95,7 @@ static int start(struct troth_participant *p, const char *nodes, char *why, size
                                                        .arg = p,
                                                        .up = session_up,
                                                        .down = session_down,
-                                                       .message = session_message},
+                                                       .messages = session_messages},
                             why, why_bytes);
     if (err != 0) {
         return err;

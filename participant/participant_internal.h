@@ -20,7 +20,7 @@ enum item_kind {
     ITEM_START,
     ITEM_NODE_UP,   /* up */
     ITEM_NODE_DOWN, /* session */
-    ITEM_MESSAGE,   /* session, message */
+    ITEM_MESSAGES,  /* session, batch */
     ITEM_ENLIST,    /* request */
     ITEM_RUN,       /* fn, arg */
     ITEM_GIVE_UP,   /* txid, number (a reason), detail */
@@ -32,7 +32,7 @@ struct item {
     struct troth_txid txid;
     uint64_t session;
     struct session_up up;
-    struct message *message; /* the item's, malloc'd */
+    struct message_batch *batch; /* the item's */
     struct request *request;
     void (*fn)(void *arg);
     void *arg;

@@ -36,10 +36,7 @@ static void check(const struct troth_participant *p, const char *what, int err) 
 }
 
 void item_release(struct item *item) {
-    if (item->message != NULL) {
-        message_release(item->message);
-        free(item->message);
-    }
+    message_batch_free(item->batch);
     free(item->detail);
 }
 
@@ -284,6 +281,17 @@ static void run(struct troth_participant *p, void (*fn)(void *arg), void *arg) {
     p->urgent = p->urgent || sqlite3_total_changes64(p->db->sqlite) != before;
 }
 
+static void handle_local(struct troth_participant *p);
+
+static void take_messages(struct troth_participant *p, struct item *item) {
+    for (size_t i = 0; i < item->batch->n; i++) {
+        step(p, &(struct branches_event){.type = BRANCHES_MESSAGE,
+                                         .session = item->session,
+                                         .message = &item->batch->items[i]});
+        handle_local(p);
+    }
+}
+
 static void handle(struct troth_participant *p, struct item *item) {
     struct troth_txid txid = item->kind == ITEM_ENLIST ? item->request->txid : item->txid;
     if (troth_txid_is_foreign(txid)) {
@@ -302,9 +310,8 @@ static void handle(struct troth_participant *p, struct item *item) {
         step(p, &(struct branches_event){.type = BRANCHES_NODE_DOWN, .session = item->session});
         sessions_down(p->sessions, item->session);
         break;
-    case ITEM_MESSAGE:
-        step(p, &(struct branches_event){
-                    .type = BRANCHES_MESSAGE, .session = item->session, .message = item->message});
+    case ITEM_MESSAGES:
+        take_messages(p, item);
         break;
     case ITEM_ENLIST:
         DL_APPEND(p->requests, item->request);

@@ -97,41 +97,47 @@ static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8
     return true;
 }
 
-struct receiving {
-    const struct sessions_options *options;
-    uint64_t session;
-};
+/* They have fed the failure detector by coming. */
+static struct message_batch *without_pings(struct message_batch *batch) {
+    size_t n = 0;
+    for (size_t i = 0; batch != NULL && i < batch->n; i++) {
+        if (batch->items[i].type != MESSAGE_PING) {
+            batch->items[n++] = batch->items[i];
+        }
+    }
+    if (n == 0) {
+        free(batch); /* a ping owns nothing */
+        return NULL;
+    }
+    batch->n = n;
+    return batch;
+}
 
-static int receive_one(void *arg, struct message *message) {
-    const struct receiving *receiving = arg;
-    if (message->type == MESSAGE_PING) {
-        return 0;
+static int receive(const struct sessions_options *options, struct rpc_stream *stream,
+                   const uint8_t *bytes, size_t n) {
+    struct message_batch *batch;
+    int err = wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, &batch);
+    batch = err == 0 ? without_pings(batch) : NULL;
+    if (batch == NULL) {
+        return err;
     }
-    struct message *taken = malloc(sizeof *taken);
-    if (taken == NULL) {
-        return TROTH_ERR_NO_MEMORY;
-    }
-    *taken = *message;
-    *message = (struct message){0};
-    int err = receiving->options->message(receiving->options->arg, receiving->session, taken);
+    err = options->messages(options->arg, (uint64_t)(uintptr_t)rpc_stream_data(stream), batch);
     if (err != 0) {
-        message_release(taken);
-        free(taken);
+        message_batch_free(batch);
     }
     return err;
 }
 
 static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
     struct node_link *link = arg;
+    const struct sessions_options *options = &link->sessions->options;
     if (rpc_stream_data(stream) == NULL && !greet(link, stream, bytes, n)) {
         return;
     }
-    struct receiving receiving = {.options = &link->sessions->options,
-                                  .session = (uint64_t)(uintptr_t)rpc_stream_data(stream)};
-    int err = wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, receive_one, &receiving);
+    int err = receive(options, stream, bytes, n);
     if (err != 0 && err != TROTH_ERR_CLOSED) {
-        logline(LOGLINE_ERROR, "participant %s: a frame from %s can't be taken: %s",
-                receiving.options->name, link->address, troth_err_text(err));
+        logline(LOGLINE_ERROR, "participant %s: a frame from %s can't be taken: %s", options->name,
+                link->address, troth_err_text(err));
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "a frame that can't be read");
     }
 }

@@ -34,8 +34,8 @@ struct sessions_options {
     /* On gRPC's threads; they may wait, which holds back the sender. Not 0: not taken. */
     int (*up)(void *arg, const struct session_up *up);
     void (*down)(void *arg, uint64_t session);
-    /* The message is malloc'd, and the taker's. */
-    int (*message)(void *arg, uint64_t session, struct message *message);
+    /* A frame's messages, pings left out; the batch is the taker's. */
+    int (*messages)(void *arg, uint64_t session, struct message_batch *batch);
 };
 
 struct sessions;

@@ -10,6 +10,16 @@ void message_release(struct message *message) {
     *message = (struct message){.type = MESSAGE_NONE};
 }
 
+void message_batch_free(struct message_batch *batch) {
+    if (batch == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < batch->n; i++) {
+        message_release(&batch->items[i]);
+    }
+    free(batch);
+}
+
 /* The bytes of the UTF-8 character at `text`, or 0 when it is none. Overlong forms and surrogates
  * pass: the point is that what follows it is not misread. */
 static size_t utf8_length(const unsigned char *text) {

@@ -97,6 +97,16 @@ struct message {
 
 /* Frees what it owns; makes it empty. */
 void message_release(struct message *message);
+
+/* The messages of one frame, in order; one allocation. A message may be taken out by clearing it.
+ */
+struct message_batch {
+    size_t n;
+    struct message items[];
+};
+/* Releases the messages that are left. NULL is let be. */
+void message_batch_free(struct message_batch *batch);
+
 /* Copies `text` into the detail, cut to fit between two characters and always ended by a NUL; what
  * is no UTF-8, or a control character, becomes '?'. NULL means "". */
 void message_set_detail(struct message *message, const char *text);

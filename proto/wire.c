@@ -7,9 +7,6 @@
 #include "base/troth_err.h"
 #include "proto/wire_parts.h"
 
-/* A frame with no more messages than this is decoded without the heap. */
-#define MESSAGES_ON_STACK 16u
-
 int wire_encode(enum wire_frame frame, const struct message *message, struct wire_buffer *buffer) {
     struct wire_scratch scratch;
     bool built = false;
@@ -70,54 +67,44 @@ static int count_items(const uint8_t *bytes, size_t n) {
     }
 }
 
-/* Fills `messages` and adds each to *count, also one that was read in part: all are to be
- * released whatever is returned. */
+/* Fills the batch. It is to be freed whatever is returned: a message that was read in part is in
+ * it, too. */
 static int read_items(enum wire_frame frame, const uint8_t *bytes, size_t n,
-                      struct message *messages, size_t *count) {
+                      struct message_batch *batch) {
     struct wire_walker walker = {.at = bytes, .end = bytes + n};
     struct wire_item item;
     struct wire_arena arena;
     wire_arena_init(&arena);
     int err = 0;
     while (err == 0 && wire_next_item(&walker, &item) > 0) {
-        struct message *message = &messages[*count];
+        struct message *message = &batch->items[batch->n];
         *message = (struct message){.type = MESSAGE_NONE};
         err = read_item(frame, item, &arena, message);
         wire_arena_clear(&arena);
         if (err != 0 || message->type != MESSAGE_NONE) {
-            (*count)++;
+            batch->n++;
         }
     }
     return err;
 }
 
-int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n, wire_each_fn *each,
-                void *arg) {
-    if (n == 0) {
-        return 0;
-    }
-    int items = count_items(bytes, n);
-    if (items < 0) {
+int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n,
+                struct message_batch **batch) {
+    *batch = NULL;
+    int items = n == 0 ? 0 : count_items(bytes, n);
+    if (items <= 0) {
         return items;
     }
-    struct message on_stack[MESSAGES_ON_STACK];
-    struct message *messages = on_stack;
-    if ((size_t)items > MESSAGES_ON_STACK) {
-        messages = malloc((size_t)items * sizeof *messages);
-        if (messages == NULL) {
-            return TROTH_ERR_NO_MEMORY;
-        }
+    struct message_batch *read = malloc(sizeof *read + (size_t)items * sizeof read->items[0]);
+    if (read == NULL) {
+        return TROTH_ERR_NO_MEMORY;
     }
-    size_t count = 0;
-    int err = read_items(frame, bytes, n, messages, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (err == 0) {
-            err = each(arg, &messages[i]);
-        }
-        message_release(&messages[i]);
+    read->n = 0;
+    int err = read_items(frame, bytes, n, read);
+    if (err != 0 || read->n == 0) {
+        message_batch_free(read);
+        return err;
     }
-    if (messages != on_stack) {
-        free(messages);
-    }
-    return err;
+    *batch = read;
+    return 0;
 }

@@ -68,18 +68,16 @@ enum wire_frame {
  * have is a programmer's error (assertion), and so is a phase 2a with other than set->n votes. */
 int wire_encode(enum wire_frame frame, const struct message *message, struct wire_buffer *buffer);
 
-/* Reads a frame and hands each message to `each`, which may take over what the message owns by
- * clearing it; what is left is freed. Stops at the first non-zero return of `each` and returns
- * it. TROTH_ERR_INVALID for bytes that are no such frame or break a limit: then no message was
- * handed over. Hellos in the frame are skipped here. TROTH_ERR_NO_MEMORY.
+/* Reads a frame: *batch has its messages, for message_batch_free; NULL when there are none.
+ * TROTH_ERR_INVALID for bytes that are no such frame or break a limit: then none is handed over.
+ * Hellos in the frame are skipped here. TROTH_ERR_NO_MEMORY.
  *
  * What the cores may rely on: names are valid and differ within a set; PREPARE and VOTE have a set;
  * VOTE is prepared, read-only or aborted; PHASE1B's accepted and PHASE2A's votes are as many as the
  * set's members, none without a set; ballots are at most PAXOS_BALLOT_MAX. A reason or a kind of
  * Ask that only a later version knows is NONE. */
-typedef int wire_each_fn(void *arg, struct message *message);
-int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n, wire_each_fn *each,
-                void *arg);
+int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n,
+                struct message_batch **batch);
 
 /* The greetings: encode appends a frame of its own; decode returns TROTH_ERR_NOT_FOUND when the
  * frame does not begin with one, TROTH_ERR_INVALID when it is malformed. A frame may hold

@@ -51,7 +51,7 @@ struct resource_view {
 enum resource_item_kind {
     RESOURCE_NODE_UP,   /* up */
     RESOURCE_NODE_DOWN, /* session */
-    RESOURCE_MESSAGE,   /* session, message */
+    RESOURCE_MESSAGES,  /* session, batch */
     RESOURCE_ENLIST,    /* request */
     RESOURCE_RESOLVE,   /* request, commit, text (who) */
     RESOURCE_HINT,      /* txid */
@@ -71,7 +71,7 @@ struct resource_item {
     bool commit;
     enum bound bound;
     struct session_up up;
-    struct message *message; /* the item's, malloc'd */
+    struct message_batch *batch; /* the item's */
     struct resource_request *request;
     struct resource_row *rows; /* the item's, malloc'd */
     size_t n_rows;

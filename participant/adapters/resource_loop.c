@@ -23,10 +23,7 @@ void resource_check(const struct troth_database *db, int err) {
 }
 
 void resource_item_release(struct resource_item *item) {
-    if (item->message != NULL) {
-        message_release(item->message);
-        free(item->message);
-    }
+    message_batch_free(item->batch);
     if (item->request != NULL) {
         item->request->done(item->request->arg, item->request->txid, TROTH_ERR_CLOSED,
                             "the participant was closed");
@@ -110,11 +107,10 @@ static void session_down(void *arg, uint64_t session) {
     inbox_put(db->inbox, &(struct resource_item){.kind = RESOURCE_NODE_DOWN, .session = session});
 }
 
-static int session_message(void *arg, uint64_t session, struct message *message) {
+static int session_messages(void *arg, uint64_t session, struct message_batch *batch) {
     struct troth_database *db = arg;
-    return inbox_put(
-        db->inbox,
-        &(struct resource_item){.kind = RESOURCE_MESSAGE, .session = session, .message = message});
+    return inbox_put(db->inbox, &(struct resource_item){
+                                    .kind = RESOURCE_MESSAGES, .session = session, .batch = batch});
 }
 
 /* Only now: what the list shows must not be taken for unknown when a node speaks of it. */
@@ -129,7 +125,7 @@ static void attach(struct troth_database *db) {
                                                        .arg = db,
                                                        .up = session_up,
                                                        .down = session_down,
-                                                       .message = session_message},
+                                                       .messages = session_messages},
                             why, sizeof why);
     if (err != 0) {
         logline(LOGLINE_ERROR, "participant %s: %s", db->name, why);
@@ -204,7 +200,7 @@ static void take_request(struct troth_database *db, struct resource_item *item,
 static void handle(struct troth_database *db, struct resource_item *item) {
     switch (item->kind) {
     case RESOURCE_NODE_UP:
-        item->kind = RESOURCE_MESSAGE; /* the stream is the sessions' from now on */
+        item->kind = RESOURCE_MESSAGES; /* the stream is the sessions' from now on */
         sessions_up(db->sessions, &item->up);
         step(db, &(struct listed_event){.type = LISTED_NODE_UP,
                                         .node = item->up.node,
@@ -216,9 +212,12 @@ static void handle(struct troth_database *db, struct resource_item *item) {
         step(db, &(struct listed_event){.type = LISTED_NODE_DOWN, .session = item->session});
         sessions_down(db->sessions, item->session);
         break;
-    case RESOURCE_MESSAGE:
-        step(db, &(struct listed_event){
-                     .type = LISTED_MESSAGE, .session = item->session, .message = item->message});
+    case RESOURCE_MESSAGES:
+        for (size_t i = 0; i < item->batch->n; i++) {
+            step(db, &(struct listed_event){.type = LISTED_MESSAGE,
+                                            .session = item->session,
+                                            .message = &item->batch->items[i]});
+        }
         break;
     case RESOURCE_ENLIST:
         take_request(db, item, LISTED_ENLIST);

@@ -11,6 +11,7 @@
 #include "coordinator/engine.h"
 #include "proto/wire.h"
 #include "tests/lib/suite.h"
+#include "tests/lib/wire_each.h"
 
 #define WORLDS       150u
 #define STEPS        400u
@@ -243,7 +244,7 @@ static void deliver_one(struct world *world) {
     struct frame frame = world->frames[at];
     struct delivery delivery = {.world = world, .event = frame.event};
     world->frames[at] = world->frames[--world->n_frames];
-    int err = wire_decode(frame.kind, frame.bytes.bytes, frame.bytes.n, deliver, &delivery);
+    int err = wire_decode_each(frame.kind, frame.bytes.bytes, frame.bytes.n, deliver, &delivery);
     ck_assert(err == 0 || err == TROTH_ERR_INVALID);
     wire_buffer_release(&frame.bytes);
 }

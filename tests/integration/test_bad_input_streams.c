@@ -8,6 +8,7 @@
 #include "proto/wire.h"
 #include "tests/lib/db_dump.h"
 #include "tests/lib/scene.h"
+#include "tests/lib/wire_each.h"
 #include "troth/v1/participants.pb-c.h"
 
 #define ATTACH  "/troth.v1.Participants/Attach"
@@ -228,8 +229,8 @@ static struct message enlisted(struct raw_stream *stream) {
     size_t n;
     while (message.type == MESSAGE_NONE) {
         ck_assert(raw_receive(stream, &bytes, &n));
-        ck_assert_int_eq(wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, keep_message, &message),
-                         0);
+        ck_assert_int_eq(
+            wire_decode_each(WIRE_NODE_TO_PARTICIPANT, bytes, n, keep_message, &message), 0);
     }
     return message;
 }

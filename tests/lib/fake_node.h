@@ -12,6 +12,7 @@
 
 #include "proto/wire.h"
 #include "rpc/rpc.h"
+#include "tests/lib/wire_each.h"
 
 #define FAKE_NODE_MESSAGES 4096
 #define FAKE_NODE_WAIT_S   30 /* a test that waits longer has failed */
@@ -62,7 +63,7 @@ static inline void fake_node_received(void *arg, struct rpc_stream *stream, cons
         wire_buffer_release(&buffer);
         node->greeted++;
     }
-    ck_assert_int_eq(wire_decode(WIRE_PARTICIPANT_TO_NODE, bytes, n, fake_node_keep, node), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_PARTICIPANT_TO_NODE, bytes, n, fake_node_keep, node), 0);
     pthread_cond_broadcast(&node->changed);
     pthread_mutex_unlock(&node->mutex);
 }

@@ -6,6 +6,7 @@
 
 #include "base/troth_err.h"
 #include "tests/lib/suite.h"
+#include "tests/lib/wire_each.h"
 
 #define SENT_MAX 200000
 
@@ -33,7 +34,7 @@ int rpc_stream_send_bytes(struct rpc_stream *stream, const uint8_t *bytes, size_
     stream->err = 0;
     if (err == 0) {
         stream->frames++;
-        ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, bytes, n, record, stream), 0);
+        ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, bytes, n, record, stream), 0);
     }
     return err;
 }

@@ -7,6 +7,7 @@
 #include "proto/wire.h"
 #include "tests/lib/alloc_fail.h"
 #include "tests/lib/suite.h"
+#include "tests/lib/wire_each.h"
 #include "tests/lib/wire_samples.h"
 #include "troth/v1/nodes.pb-c.h"
 #include "troth/v1/participants.pb-c.h"
@@ -68,7 +69,7 @@ static void assert_survives(enum wire_frame frame, const struct message *message
     struct wire_buffer buffer = {0};
     struct taken taken = {.n = 0};
     ck_assert_int_eq(wire_encode(frame, message, &buffer), 0);
-    ck_assert_int_eq(wire_decode(frame, buffer.bytes, buffer.n, take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(frame, buffer.bytes, buffer.n, take, &taken), 0);
     ck_assert_uint_eq(taken.n, 1);
     assert_same(message, &taken.last);
     message_release(&taken.last);
@@ -114,15 +115,15 @@ START_TEST(frames_one_behind_the_other_are_one_frame) {
         ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &message, &buffer), 0);
     }
     struct taken taken = {.n = 0};
-    ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, buffer.bytes, buffer.n, take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, buffer.bytes, buffer.n, take, &taken), 0);
     ck_assert_uint_eq(taken.n, 100);
     ck_assert_uint_eq(taken.last.ballot, 100);
 
     taken = (struct taken){.answer = TROTH_ERR_FULL};
-    ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, buffer.bytes, buffer.n, take, &taken),
+    ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, buffer.bytes, buffer.n, take, &taken),
                      TROTH_ERR_FULL);
     ck_assert_uint_eq(taken.n, 1);
-    ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, NULL, 0, take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, NULL, 0, take, &taken), 0);
     wire_buffer_release(&buffer);
 }
 END_TEST
@@ -137,7 +138,8 @@ START_TEST(what_is_not_known_is_skipped) {
         0x29, 1,    2,    3,    4,    5,    6, 7, 8, 0x0a, 0x02, 0x3a, 0x00, /* ParticipantPing */
     };
     struct taken taken = {.n = 0};
-    ck_assert_int_eq(wire_decode(WIRE_PARTICIPANT_TO_NODE, frame, sizeof frame, take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_PARTICIPANT_TO_NODE, frame, sizeof frame, take, &taken),
+                     0);
     ck_assert_uint_eq(taken.n, 1);
     ck_assert_int_eq(taken.last.type, MESSAGE_PING);
 }
@@ -151,8 +153,9 @@ START_TEST(a_frame_has_a_maximum_of_messages) {
         frame[i] = 0x0a;
     }
     struct taken taken = {.n = 0};
-    ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, frame, n, take, &taken), 0);
-    ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, frame, n + 2, take, &taken), TROTH_ERR_INVALID);
+    ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, frame, n, take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, frame, n + 2, take, &taken),
+                     TROTH_ERR_INVALID);
     ck_assert_uint_eq(taken.n, 0);
     free(frame);
 }
@@ -176,7 +179,7 @@ static void assert_refused(enum wire_frame frame, const ProtobufCMessage *item) 
     bytes[at++] = (uint8_t)(n >> 14);
     at += protobuf_c_message_pack(item, &bytes[at]);
     struct taken taken = {.n = 0};
-    ck_assert_int_eq(wire_decode(frame, bytes, at, take, &taken), TROTH_ERR_INVALID);
+    ck_assert_int_eq(wire_decode_each(frame, bytes, at, take, &taken), TROTH_ERR_INVALID);
     ck_assert_uint_eq(taken.n, 0);
     free(bytes);
     wire_buffer_release(&buffer);
@@ -338,7 +341,7 @@ START_TEST(reasons_and_questions_of_later_versions_are_taken_as_none) {
     uint8_t frame[128] = {0x0a};
     frame[1] = (uint8_t)protobuf_c_message_pack(&item.base, &frame[2]);
     struct taken taken = {.n = 0};
-    ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, frame, 2u + frame[1], take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, frame, 2u + frame[1], take, &taken), 0);
     ck_assert_int_eq(taken.last.ask, MESSAGE_ASK_NONE);
 
     Troth__V1__Known known = TROTH__V1__KNOWN__INIT;
@@ -348,7 +351,7 @@ START_TEST(reasons_and_questions_of_later_versions_are_taken_as_none) {
     item.kind_case = TROTH__V1__PEER_MESSAGE__KIND_KNOWN;
     item.known = &known;
     frame[1] = (uint8_t)protobuf_c_message_pack(&item.base, &frame[2]);
-    ck_assert_int_eq(wire_decode(WIRE_NODE_TO_NODE, frame, 2u + frame[1], take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, frame, 2u + frame[1], take, &taken), 0);
     ck_assert_int_eq(taken.last.reason, PAXOS_REASON_NONE);
     ck_assert_int_eq(taken.last.outcome, PAXOS_OUTCOME_ABORTED);
 }
@@ -366,14 +369,15 @@ START_TEST(H7_a_heuristic_of_a_later_version_is_a_hazard) {
     item.kind_case = TROTH__V1__PARTICIPANT_MESSAGE__KIND_ACK;
     item.ack = &ack;
     frame[1] = (uint8_t)protobuf_c_message_pack(&item.base, &frame[2]);
-    ck_assert_int_eq(wire_decode(WIRE_PARTICIPANT_TO_NODE, frame, 2u + frame[1], take, &taken), 0);
+    ck_assert_int_eq(wire_decode_each(WIRE_PARTICIPANT_TO_NODE, frame, 2u + frame[1], take, &taken),
+                     0);
     ck_assert_int_eq(taken.last.heuristic, MESSAGE_HEURISTIC_HAZARD);
 }
 END_TEST
 
 START_TEST(without_memory_nothing_is_handed_over) {
     struct wire_buffer buffer = {0};
-    for (uint32_t i = 0; i < 20; i++) { /* more than are kept on the stack */
+    for (uint32_t i = 0; i < 20; i++) { /* a frame of many */
         struct message message;
         wire_sample_fill(&message, i % 2 == 0 ? MESSAGE_PHASE1B : MESSAGE_PHASE2A, 300);
         alloc_fail_after(0);
@@ -388,7 +392,7 @@ START_TEST(without_memory_nothing_is_handed_over) {
     for (;; n++) {
         struct taken taken = {.n = 0};
         alloc_fail_after(n);
-        int err = wire_decode(WIRE_NODE_TO_NODE, buffer.bytes, buffer.n, take, &taken);
+        int err = wire_decode_each(WIRE_NODE_TO_NODE, buffer.bytes, buffer.n, take, &taken);
         bool failed = alloc_failed();
         ck_assert_int_eq(err, failed ? TROTH_ERR_NO_MEMORY : 0);
         ck_assert_uint_eq(taken.n, failed ? 0 : 20);

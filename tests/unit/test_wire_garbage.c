@@ -6,6 +6,7 @@
 #include "base/troth_err.h"
 #include "proto/wire_parts.h"
 #include "tests/lib/suite.h"
+#include "tests/lib/wire_each.h"
 #include "tests/lib/wire_samples.h"
 
 #define ROUNDS 30000u
@@ -56,7 +57,7 @@ static void feed(const uint8_t *bytes, size_t n) {
     memcpy(copy, bytes, n);
     for (int frame = WIRE_PARTICIPANT_TO_NODE; frame <= WIRE_NODE_TO_NODE; frame++) {
         uint32_t taken = 0;
-        int err = wire_decode((enum wire_frame)frame, copy, n, examine, &taken);
+        int err = wire_decode_each((enum wire_frame)frame, copy, n, examine, &taken);
         ck_assert(err == 0 || (err == TROTH_ERR_INVALID && taken == 0));
     }
     struct wire_participant_hello hello;
@@ -117,8 +118,9 @@ START_TEST(a_cut_message_is_never_handed_over) {
         ck_assert_int_eq(wire_encode(wire_samples[i].frame, &message, &buffer), 0);
         for (size_t cut = 1; cut < buffer.n; cut++) {
             uint32_t taken = 0;
-            ck_assert_int_eq(wire_decode(wire_samples[i].frame, buffer.bytes, cut, examine, &taken),
-                             TROTH_ERR_INVALID);
+            ck_assert_int_eq(
+                wire_decode_each(wire_samples[i].frame, buffer.bytes, cut, examine, &taken),
+                TROTH_ERR_INVALID);
             ck_assert_uint_eq(taken, 0);
         }
         message_release(&message);

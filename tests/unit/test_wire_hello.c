@@ -6,6 +6,7 @@
 #include "base/troth_err.h"
 #include "proto/wire.h"
 #include "tests/lib/suite.h"
+#include "tests/lib/wire_each.h"
 
 static struct wire_buffer buffer;
 
@@ -31,7 +32,8 @@ START_TEST(a_participants_hello_survives_and_messages_may_follow_it) {
     ck_assert_uint_eq(got.incarnation, 1ull << 40);
     ck_assert_uint_eq(got.version, 1);
     int n = 0;
-    ck_assert_int_eq(wire_decode(WIRE_PARTICIPANT_TO_NODE, buffer.bytes, buffer.n, discard, &n), 0);
+    ck_assert_int_eq(
+        wire_decode_each(WIRE_PARTICIPANT_TO_NODE, buffer.bytes, buffer.n, discard, &n), 0);
     ck_assert_int_eq(n, 1);
     wire_buffer_release(&buffer);
 }
