@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "participant/adapters/sqlite_state.h"
 #include "tests/lib/sqlite_world.h"
 #include "tests/lib/suite.h"
 
@@ -28,6 +29,64 @@ START_TEST(S4_the_changes_are_on_disk_with_the_vote_and_applied_with_the_outcome
     sqlite_world_expect_ack(world, PAXOS_OUTCOME_COMMITTED);
     ck_assert_int_eq(sqlite_world_number(world, MONEY_1), 40);
     ck_assert_int_eq(sqlite_world_number(world, WORKS), 0);
+    sqlite_world_end(world);
+}
+END_TEST
+
+/* ---- The file is others' too ------------------------------------------------------------------
+ */
+
+static struct sqlite_world *watched;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool is_hooked, was_seen;
+
+static void tell(bool *what) {
+    pthread_mutex_lock(&mutex);
+    *what = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void wait_for(const bool *what) {
+    pthread_mutex_lock(&mutex);
+    while (!*what) {
+        pthread_cond_wait(&changed, &mutex);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+static void look(void *participant) {
+    (void)participant;
+    ck_assert_int_eq(sqlite_world_number(watched, MONEY_1), 70);
+    tell(&was_seen);
+}
+
+static void on_update(void *participant, int kind, const char *database, const char *table,
+                      sqlite3_int64 row) {
+    (void)kind;
+    (void)database;
+    (void)row;
+    if (strcmp(table, "account") == 0) {
+        ck_assert_int_eq(troth_participant_after_batch(participant, look, participant), 0);
+    }
+}
+
+static void watch(void *participant) {
+    sqlite3_update_hook(troth_participant_db(participant), on_update, participant);
+    tell(&is_hooked);
+}
+
+/* The loop's connection holds the only write lock until its batch is stored. */
+START_TEST(a_commit_does_not_hold_the_database_for_a_later_batch) {
+    struct sqlite_world *world = watched = sqlite_world_begin();
+    struct troth_participant *participant = world->sqlite->participant;
+    sqlite_world_prepared(world, sqlite_world_txid(1), TAKE);
+    ck_assert_int_eq(troth_participant_run(participant, watch, participant), 0);
+    wait_for(&is_hooked);
+    sqlite_world_decide(world, sqlite_world_txid(1), PAXOS_OUTCOME_COMMITTED);
+    wait_for(&was_seen);
+    sqlite_world_expect_ack(world, PAXOS_OUTCOME_COMMITTED);
     sqlite_world_end(world);
 }
 END_TEST
@@ -396,6 +455,7 @@ int main(void) {
     return suite_run("troth_sqlite",
                      (const TTest *[]){
                          S4_the_changes_are_on_disk_with_the_vote_and_applied_with_the_outcome,
+                         a_commit_does_not_hold_the_database_for_a_later_batch,
                          what_is_aborted_leaves_nothing,
                          a_branch_that_changed_nothing_votes_read_only,
                          a_branch_that_is_the_only_one_commits_in_one_phase,
