@@ -46,8 +46,8 @@ const struct config_option config_options[] = {
      "1: nodes tell participants too, which so unlock sooner, for more messages"},
     {"stop_timeout_ms", CONFIG_KIND_NUMBER, AT(stop_timeout_ms), 0, 3600000, "5000",
      "a graceful stop waits for what is under way at most"},
-    {"rpc_threads", CONFIG_KIND_NUMBER, AT(rpc_threads), 1, 64, "1",
-     "threads that read the network"},
+    {"rpc_threads", CONFIG_KIND_NUMBER, AT(rpc_threads), 0, 64, "0",
+     "threads that read the network; 0: the node's own loop does, which costs least"},
 };
 #undef AT
 _Static_assert(sizeof config_options / sizeof *config_options == CONFIG_OPTIONS, "count them");

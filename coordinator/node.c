@@ -135,7 +135,8 @@ static int open_storage(struct node *node, char why[NODE_WHY_BYTES]) {
 
 static int open_network(struct node *node, char why[NODE_WHY_BYTES]) {
     const struct config *config = node->config;
-    int err = rpc_new(&node->rpc, &(struct rpc_options){.threads = config->rpc_threads});
+    int err = rpc_new(&node->rpc, &(struct rpc_options){.threads = config->rpc_threads,
+                                                        .driven = config->rpc_threads == 0});
     if (err == 0) {
         err = rpc_server_new(&node->server, node->rpc, config->listen);
         if (err == TROTH_ERR_ADDRESS) {
@@ -311,6 +312,7 @@ static void end(struct node *node) {
     void *items;
     size_t n;
     node->ended = true;
+    rpc_let_go(node->rpc);
     inbox_close(node->inbox);
     while (inbox_take(node->inbox, 0, &items, &n) == 0) {
         struct node_item *item = items;
@@ -380,10 +382,25 @@ static void end_batch(struct node *node) {
     node->holds = false;
 }
 
+static void wake(void *arg) {
+    struct node *node = arg;
+    rpc_wake(node->rpc);
+}
+
+/* What has come, at the latest when there is something to do anyway. */
+static void take_items(struct node *node, void **items, size_t *n) {
+    int64_t until_ms = next_wake_ms(node);
+    if (node->config->rpc_threads == 0) {
+        rpc_poll(node->rpc, inbox_has_items(node->inbox) ? 0 : until_ms);
+        until_ms = 0;
+    }
+    inbox_take(node->inbox, until_ms, items, n);
+}
+
 static void run_once(struct node *node) {
     void *items;
     size_t n;
-    inbox_take(node->inbox, next_wake_ms(node), &items, &n);
+    take_items(node, &items, &n);
     node->now_ms = clock_monotonic_ms();
     /* We were not there ourselves (stopped, or starved): that silence was not the peers'. */
     int64_t late_ms = node->now_ms - node->last_beat_ms - node->config->heartbeat_ms;
@@ -410,6 +427,9 @@ static void run_once(struct node *node) {
 }
 
 int node_run(struct node *node) {
+    if (node->config->rpc_threads == 0) {
+        inbox_set_wake(node->inbox, wake, node);
+    }
     node->now_ms = clock_monotonic_ms();
     node->last_beat_ms = node->now_ms;
     node->next_beat_ms = node->now_ms;

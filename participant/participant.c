@@ -92,6 +92,7 @@ static int start(struct troth_participant *p, const char *nodes, char *why, size
                                                        .endpoint = p->endpoint,
                                                        .nodes = nodes,
                                                        .incarnation = p->incarnation,
+                                                       .driven = true,
                                                        .arg = p,
                                                        .up = session_up,
                                                        .down = session_down,

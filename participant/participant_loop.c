@@ -467,9 +467,15 @@ static void end(struct troth_participant *p) {
     sessions_drop_all(p->sessions);
 }
 
+static void wake(void *arg) {
+    struct troth_participant *p = arg;
+    sessions_wake(p->sessions);
+}
+
 void *participant_loop(void *participant) {
     struct troth_participant *p = participant;
     loop_of = p;
+    inbox_set_wake(p->inbox, wake, p);
     for (;;) {
         int64_t until_ms = branches_deadline_ms(p->branches);
         int64_t timer_ms = timers_due_ms(&p->timers);
@@ -482,7 +488,8 @@ void *participant_loop(void *participant) {
         until_ms = has_more(p) ? 0 : until_ms;
         void *items;
         size_t n;
-        if (inbox_take(p->inbox, until_ms, &items, &n) != 0) {
+        sessions_poll(p->sessions, inbox_has_items(p->inbox) ? 0 : until_ms);
+        if (inbox_take(p->inbox, 0, &items, &n) != 0) {
             end(p);
             return NULL;
         }

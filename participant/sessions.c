@@ -207,7 +207,7 @@ int sessions_open(struct sessions **out, const struct sessions_options *options,
     }
     sessions->options = *options;
     *out = sessions; /* also on an error: close frees it */
-    int err = rpc_new(&sessions->rpc, &(struct rpc_options){.threads = 1});
+    int err = rpc_new(&sessions->rpc, &(struct rpc_options){.driven = options->driven});
     return err != 0 ? err : add_links(sessions, options->nodes, why, why_bytes);
 }
 
@@ -224,6 +224,14 @@ void sessions_close(struct sessions *sessions) {
         wire_buffer_release(&sessions->live[node].held.buffer);
     }
     free(sessions);
+}
+
+void sessions_poll(struct sessions *sessions, int64_t until_ms) {
+    rpc_poll(sessions->rpc, until_ms);
+}
+
+void sessions_wake(struct sessions *sessions) {
+    rpc_wake(sessions->rpc);
 }
 
 /* ---- The loop -------------------------------------------------------------------------------- */

@@ -30,8 +30,10 @@ struct sessions_options {
     const char *endpoint;
     const char *nodes; /* "host:port,host:port,..."; read at opening only */
     uint64_t incarnation;
+    bool driven; /* the loop polls the network, by sessions_poll */
     void *arg;
-    /* On gRPC's threads; they may wait, which holds back the sender. Not 0: not taken. */
+    /* On gRPC's threads (or the loop's, when driven); they may wait, which holds back the sender.
+     * Not 0: not taken. */
     int (*up)(void *arg, const struct session_up *up);
     void (*down)(void *arg, uint64_t session);
     /* A frame's messages, pings left out; the batch is the taker's. */
@@ -45,6 +47,10 @@ int sessions_open(struct sessions **out, const struct sessions_options *options,
                   size_t why_bytes);
 /* After the loop has ended. NULL is let be. */
 void sessions_close(struct sessions *sessions);
+
+/* When driven; as rpc_poll and rpc_wake. */
+void sessions_poll(struct sessions *sessions, int64_t until_ms);
+void sessions_wake(struct sessions *sessions);
 
 /* The rest is for the loop. */
 /* It takes the place of the node's session before, which is back if this one is refused before the

@@ -87,6 +87,7 @@ void rpc_channel_free(struct rpc_channel *channel) {
     if (channel == NULL) {
         return;
     }
+    rpc_let_go(channel->rpc);
     pthread_mutex_lock(&channel->mutex);
     channel->closing = true;
     for (struct call *call = channel->calls; call != NULL; call = call->next) {

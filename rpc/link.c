@@ -168,6 +168,7 @@ void rpc_link_free(struct rpc_link *link) {
     if (link == NULL) {
         return;
     }
+    rpc_let_go(link->rpc);
     pthread_mutex_lock(&link->mutex);
     link->freeing = true;
     if (link->state == LINK_WAITING && rpc_timer_cancel(rpc_timers_of(link->rpc), &link->timer)) {

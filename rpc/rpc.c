@@ -10,11 +10,19 @@
 
 #include "rpc/internal.h"
 
+/* Callbacks that one rpc_poll runs at most: its loop has other things to do, too. */
+#define EVENTS_AT_ONCE 1024u
+
 struct rpc {
     grpc_completion_queue *queue;
     struct rpc_timers *timers;
     unsigned threads_n;
     pthread_t *threads;
+    /* Driven: an empty batch of this call is an event for whoever waits. */
+    grpc_channel *wake_channel;
+    grpc_call *wake_call;
+    struct rpc_tag wake_tag;
+    atomic_bool waking; /* that event is under way */
 };
 
 const char *rpc_status_name(int status) {
@@ -43,20 +51,22 @@ const char *rpc_status_name(int status) {
     return names[status];
 }
 
+/* The kind of event that came. */
+static grpc_completion_type run_next(struct rpc *rpc, gpr_timespec until) {
+    grpc_event event = grpc_completion_queue_next(rpc->queue, until, NULL);
+    if (event.type == GRPC_OP_COMPLETE) {
+        struct rpc_tag *tag = event.tag;
+        rpc_event_fn *fn = atomic_load_explicit(&tag->fn, memory_order_acquire);
+        fn(tag, event.success != 0);
+    }
+    return event.type;
+}
+
 static void *poll_main(void *arg) {
     struct rpc *rpc = arg;
-    for (;;) {
-        grpc_event event =
-            grpc_completion_queue_next(rpc->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-        if (event.type == GRPC_QUEUE_SHUTDOWN) {
-            return NULL;
-        }
-        if (event.type == GRPC_OP_COMPLETE) {
-            struct rpc_tag *tag = event.tag;
-            rpc_event_fn *fn = atomic_load_explicit(&tag->fn, memory_order_acquire);
-            fn(tag, event.success != 0);
-        }
+    while (run_next(rpc, gpr_inf_future(GPR_CLOCK_MONOTONIC)) != GRPC_QUEUE_SHUTDOWN) {
     }
+    return NULL;
 }
 
 /* gRPC writes to stderr about every peer that is away. Our callers learn that from a status, so
@@ -82,6 +92,50 @@ static int start_threads(struct rpc *rpc, unsigned n) {
     return 0;
 }
 
+/* ---- Driven by the user's loop ------------------------------------------------------------- */
+
+static void on_wake(struct rpc_tag *tag, bool ok) {
+    struct rpc *rpc = RPC_CONTAINER(tag, struct rpc, wake_tag);
+    (void)ok;
+    atomic_store(&rpc->waking, false);
+}
+
+static void make_wakeable(struct rpc *rpc) {
+    atomic_init(&rpc->waking, false);
+    rpc->wake_channel = grpc_lame_client_channel_create("wake", GRPC_STATUS_UNAVAILABLE, "");
+    rpc->wake_call = grpc_channel_create_call(rpc->wake_channel, NULL, GRPC_PROPAGATE_DEFAULTS,
+                                              rpc->queue, grpc_slice_from_static_string("/wake"),
+                                              NULL, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+}
+
+void rpc_wake(struct rpc *rpc) {
+    if (!atomic_exchange(&rpc->waking, true)) {
+        rpc_batch(rpc->wake_call, NULL, 0, &rpc->wake_tag, on_wake);
+    }
+}
+
+void rpc_poll(struct rpc *rpc, int64_t until_ms) {
+    gpr_timespec now = gpr_time_0(GPR_CLOCK_MONOTONIC);
+    gpr_timespec until = until_ms == INT64_MAX ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
+                                               : gpr_time_from_millis(until_ms, GPR_TIMESPAN);
+    until.clock_type = GPR_CLOCK_MONOTONIC;
+    grpc_completion_type type = run_next(rpc, until);
+    for (unsigned i = 1; type == GRPC_OP_COMPLETE && i < EVENTS_AT_ONCE; i++) {
+        type = run_next(rpc, now);
+    }
+}
+
+void rpc_let_go(struct rpc *rpc) {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (rpc->threads_n == 0) {
+        (void)start_threads(rpc, 1); /* rpc_free polls itself where there is none */
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 int rpc_new(struct rpc **out, const struct rpc_options *options) {
     struct rpc *rpc = calloc(1, sizeof *rpc);
     if (rpc == NULL) {
@@ -98,7 +152,9 @@ int rpc_new(struct rpc **out, const struct rpc_options *options) {
     grpc_init();
     rpc->queue = grpc_completion_queue_create_for_next(NULL);
     int err = rpc_timers_new(&rpc->timers);
-    if (err == 0) {
+    if (err == 0 && options->driven) {
+        make_wakeable(rpc);
+    } else if (err == 0) {
         err = start_threads(rpc, options->threads == 0 ? 1 : options->threads);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -115,6 +171,10 @@ void rpc_free(struct rpc *rpc) {
         return;
     }
     rpc_timers_free(rpc->timers);
+    if (rpc->wake_call != NULL) {
+        grpc_call_unref(rpc->wake_call);
+        grpc_channel_destroy(rpc->wake_channel);
+    }
     grpc_completion_queue_shutdown(rpc->queue);
     if (rpc->threads_n == 0) {
         (void)poll_main(rpc);

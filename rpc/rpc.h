@@ -65,11 +65,24 @@ const char *rpc_status_name(int status);
 
 struct rpc_options {
     unsigned threads; /* threads that poll; 0 means 1 */
+    /* None polls: a loop of the user's does, with rpc_poll, until rpc_let_go. So what comes meets
+     * its loop without a change of threads, and what comes while the loop works comes together. */
+    bool driven;
 };
 
 struct rpc;
 /* Starts the library and its threads. TROTH_ERR_NO_MEMORY, TROTH_ERR_SYSTEM. */
 int rpc_new(struct rpc **out, const struct rpc_options *options);
+/* Of a driven one: runs the callbacks of all that has happened, and returns; when nothing has,
+ * waits for it until `until_ms` (clock_monotonic_ms's time; INT64_MAX: for ever) or for rpc_wake.
+ * One thread at a time; its callbacks are those of a polling thread, with the same rules. */
+void rpc_poll(struct rpc *rpc, int64_t until_ms);
+/* Ends the wait in rpc_poll that is under way, or else the next one. Any thread. */
+void rpc_wake(struct rpc *rpc);
+/* From now on a thread polls, as if it were not driven: when the loop is over. What waits for
+ * callbacks, rpc_server_stop and the free functions, does so first. Does nothing the second time,
+ * and where threads poll anyway. One thread at a time. */
+void rpc_let_go(struct rpc *rpc);
 /* Ends what is left (servers must have been stopped, links and channels freed), joins the
  * threads. NULL is let be. */
 void rpc_free(struct rpc *rpc);

@@ -329,6 +329,7 @@ static void wait_grace(struct rpc_server *server, int64_t grace_ms) {
 }
 
 void rpc_server_stop(struct rpc_server *server, int64_t grace_ms) {
+    rpc_let_go(server->rpc);
     pthread_mutex_lock(&server->mutex);
     if (server->stopping) {
         /* Another thread stops it, or has. */

@@ -29,6 +29,9 @@ struct inbox {
     bool has_patient; /* somebody puts patient items */
     bool is_asleep;   /* the taker waits, and expects no more */
     bool closed;
+    void (*wake)(void *arg);
+    void *wake_arg;
+    pthread_t taker; /* with `wake` */
 };
 
 int inbox_new(struct inbox **out, size_t item_bytes, size_t items_max) {
@@ -73,12 +76,32 @@ static int pile_grow(struct pile *pile, size_t item_bytes) {
     return 0;
 }
 
+void inbox_set_wake(struct inbox *inbox, void (*wake)(void *arg), void *arg) {
+    pthread_mutex_lock(&inbox->mutex);
+    inbox->wake = wake;
+    inbox->wake_arg = arg;
+    inbox->taker = pthread_self();
+    pthread_mutex_unlock(&inbox->mutex);
+}
+
+static bool is_taker(const struct inbox *inbox) {
+    return inbox->wake != NULL && pthread_equal(inbox->taker, pthread_self());
+}
+
+static void tell_taker(struct inbox *inbox) {
+    if (inbox->wake == NULL) {
+        pthread_cond_signal(&inbox->not_empty);
+    } else if (!is_taker(inbox)) {
+        inbox->wake(inbox->wake_arg);
+    }
+}
+
 static int put_locked(struct inbox *inbox, const void *item, bool is_patient) {
     struct pile *pile = &inbox->waiting;
     if (inbox->closed) {
         return TROTH_ERR_CLOSED;
     }
-    if (pile->n == inbox->items_max) {
+    if (pile->n >= inbox->items_max && !is_taker(inbox)) {
         return TROTH_ERR_FULL;
     }
     if (pile->n == pile->capacity) {
@@ -93,7 +116,7 @@ static int put_locked(struct inbox *inbox, const void *item, bool is_patient) {
     inbox->is_urgent = inbox->is_urgent || !is_patient;
     inbox->has_patient = inbox->has_patient || is_patient;
     if (wakes) {
-        pthread_cond_signal(&inbox->not_empty);
+        tell_taker(inbox);
     }
     return 0;
 }
@@ -162,10 +185,17 @@ int inbox_take(struct inbox *inbox, int64_t until_ms, void **items, size_t *n) {
     return err;
 }
 
+bool inbox_has_items(struct inbox *inbox) {
+    pthread_mutex_lock(&inbox->mutex);
+    bool has = inbox->waiting.n > 0 || inbox->closed;
+    pthread_mutex_unlock(&inbox->mutex);
+    return has;
+}
+
 void inbox_close(struct inbox *inbox) {
     pthread_mutex_lock(&inbox->mutex);
     inbox->closed = true;
-    pthread_cond_broadcast(&inbox->not_empty);
+    tell_taker(inbox);
     pthread_cond_broadcast(&inbox->not_full);
     pthread_mutex_unlock(&inbox->mutex);
 }

@@ -17,9 +17,14 @@ struct inbox;
 int inbox_new(struct inbox **out, size_t item_bytes, size_t items_max);
 void inbox_free(struct inbox *inbox);
 
+/* For a taker that waits for other things as well, and takes with an `until_ms` that has passed:
+ * `wake` runs on the thread that puts the first item, or closes, and ends the taker's wait. From
+ * now on the calling thread is the taker. */
+void inbox_set_wake(struct inbox *inbox, void (*wake)(void *arg), void *arg);
+
 /* Copies an item in. inbox_put waits while the inbox is full, which holds back the sender;
- * inbox_try_put returns TROTH_ERR_FULL. TROTH_ERR_CLOSED after inbox_close. Any thread but the
- * taker's for inbox_put. */
+ * inbox_try_put returns TROTH_ERR_FULL. TROTH_ERR_CLOSED after inbox_close. Any thread; only one
+ * of inbox_set_wake can be put to by its taker, who never waits and has always room. */
 int inbox_put(struct inbox *inbox, const void *item);
 int inbox_try_put(struct inbox *inbox, const void *item);
 /* As inbox_put, for what may wait a moment: it does not wake a taker that expects more, but is
@@ -30,6 +35,8 @@ int inbox_put_patient(struct inbox *inbox, const void *item);
  * `*n` items that are the taker's until its next call. Returns 0, or TROTH_ERR_CLOSED once it is
  * closed and empty. */
 int inbox_take(struct inbox *inbox, int64_t until_ms, void **items, size_t *n);
+/* Whether something is there to be taken, or it is closed. */
+bool inbox_has_items(struct inbox *inbox);
 /* No more can be put; what waits can still be taken. */
 void inbox_close(struct inbox *inbox);
 

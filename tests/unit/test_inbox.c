@@ -33,6 +33,39 @@ START_TEST(a_full_inbox_refuses_and_a_closed_one_too) {
 }
 END_TEST
 
+static void count(void *arg) {
+    ++*(int *)arg;
+}
+
+static void *put_two(void *inbox) {
+    ck_assert_int_eq(inbox_put(inbox, &(int){1}), 0);
+    ck_assert_int_eq(inbox_put(inbox, &(int){2}), 0);
+    return NULL;
+}
+
+START_TEST(a_taker_that_waits_elsewhere_is_woken_and_has_always_room) {
+    struct inbox *inbox;
+    int woken = 0;
+    void *items;
+    size_t n;
+    pthread_t putter;
+    ck_assert_int_eq(inbox_new(&inbox, sizeof(int), 2), 0);
+    inbox_set_wake(inbox, count, &woken);
+    ck_assert(!inbox_has_items(inbox));
+    ck_assert_int_eq(pthread_create(&putter, NULL, put_two, inbox), 0);
+    pthread_join(putter, NULL);
+    ck_assert_int_eq(woken, 1); /* for the first: it has not been taken yet */
+    ck_assert(inbox_has_items(inbox));
+    ck_assert_int_eq(inbox_put(inbox, &(int){3}), 0); /* would wait for itself */
+    ck_assert_int_eq(woken, 1);
+    ck_assert_int_eq(inbox_take(inbox, 0, &items, &n), 0);
+    ck_assert_uint_eq(n, 3);
+    inbox_close(inbox);
+    ck_assert(inbox_has_items(inbox)); /* the end is something to take */
+    inbox_free(inbox);
+}
+END_TEST
+
 START_TEST(take_comes_back_empty_when_its_time_is_over) {
     struct inbox *inbox;
     ck_assert_int_eq(inbox_new(&inbox, sizeof(int), 2), 0);
@@ -156,6 +189,7 @@ END_TEST
 int main(void) {
     return suite_run(
         "inbox", (const TTest *[]){a_full_inbox_refuses_and_a_closed_one_too,
+                                   a_taker_that_waits_elsewhere_is_woken_and_has_always_room,
                                    take_comes_back_empty_when_its_time_is_over,
                                    what_is_patient_comes_in_order_with_what_is_not_or_soon_after,
                                    a_patient_item_wakes_a_taker_that_expects_no_more,

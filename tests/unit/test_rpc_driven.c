@@ -1,0 +1,121 @@
+/* rpc, driven: callbacks run where rpc_poll is called, and a wait there ends when it is woken. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "shell/clock.h"
+#include "tests/unit/test_rpc_fixture.h"
+
+static struct rpc *driven_new(void) {
+    struct rpc *rpc;
+    ck_assert_int_eq(rpc_new(&rpc, &(struct rpc_options){.driven = true}), 0);
+    return rpc;
+}
+
+static void *wake(void *rpc) {
+    rpc_wake(rpc);
+    return NULL;
+}
+
+START_TEST(a_wait_ends_when_it_is_woken_before_or_meanwhile) {
+    struct rpc *rpc = driven_new();
+    rpc_wake(rpc);
+    rpc_wake(rpc); /* two before a wait are one */
+    rpc_poll(rpc, INT64_MAX);
+    for (int i = 0; i < 100; i++) {
+        pthread_t waker;
+        ck_assert_int_eq(pthread_create(&waker, NULL, wake, rpc), 0);
+        rpc_poll(rpc, INT64_MAX);
+        pthread_join(waker, NULL);
+    }
+    int64_t until_ms = clock_monotonic_ms() + 20;
+    rpc_poll(rpc, until_ms);
+    ck_assert_int_ge(clock_monotonic_ms(), until_ms);
+    rpc_free(rpc);
+}
+END_TEST
+
+struct desk {
+    pthread_t served_by;
+    unsigned served;
+};
+
+static void on_say(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
+    struct desk *desk = arg;
+    Troth__Test__Item *item = troth__test__item__unpack(NULL, n, bytes);
+    desk->served_by = pthread_self();
+    desk->served++;
+    rpc_call_reply(call, &item->base);
+    troth__test__item__free_unpacked(item, NULL);
+}
+
+static void on_answer(void *arg, int status, const char *text, const uint8_t *bytes, size_t n) {
+    (void)text;
+    (void)bytes;
+    (void)n;
+    atomic_store((atomic_int *)arg, status);
+}
+
+START_TEST(a_server_serves_where_it_is_polled_and_on_a_thread_once_let_go) {
+    struct rpc *rpc = driven_new();
+    struct rpc_server *server;
+    struct desk desk = {.served = 0};
+    ck_assert_int_eq(rpc_server_new(&server, rpc, "127.0.0.1:0"), 0);
+    ck_assert_int_eq(rpc_server_unary(server, SAY, on_say, &desk), 0);
+    ck_assert_int_eq(rpc_server_start(server), 0);
+    struct rpc *callers;
+    struct rpc_channel *channel;
+    char target[32];
+    snprintf(target, sizeof target, "127.0.0.1:%d", rpc_server_port(server));
+    ck_assert_int_eq(rpc_new(&callers, &(struct rpc_options){.threads = 1}), 0);
+    ck_assert_int_eq(rpc_channel_new(&channel, callers, target), 0);
+    Troth__Test__Item item = TROTH__TEST__ITEM__INIT;
+    for (unsigned i = 1; i <= 3; i++) {
+        atomic_int status = -1;
+        ck_assert_int_eq(rpc_call_async(channel, SAY, &item.base, 20000, true, on_answer, &status),
+                         0);
+        while (atomic_load(&status) < 0) {
+            rpc_poll(rpc, clock_monotonic_ms() + 5);
+        }
+        ck_assert_int_eq(atomic_load(&status), RPC_OK);
+        ck_assert_uint_eq(desk.served, i);
+        ck_assert(pthread_equal(desk.served_by, pthread_self()));
+    }
+    rpc_let_go(rpc);
+    rpc_let_go(rpc);
+    ProtobufCMessage *reply;
+    char text[RPC_STATUS_TEXT_MAX];
+    ck_assert_int_eq(rpc_call_sync(channel, SAY, &item.base, &troth__test__item__descriptor, 20000,
+                                   true, &reply, text),
+                     RPC_OK);
+    protobuf_c_message_free_unpacked(reply, NULL);
+    ck_assert(!pthread_equal(desk.served_by, pthread_self()));
+    rpc_channel_free(channel);
+    rpc_free(callers);
+    rpc_server_stop(server, 0);
+    rpc_server_free(server);
+    rpc_free(rpc);
+}
+END_TEST
+
+START_TEST(what_waits_for_callbacks_needs_no_poll) {
+    struct rpc *rpc = driven_new();
+    struct rpc_server *server;
+    struct rpc_server *second;
+    char taken[32];
+    ck_assert_int_eq(rpc_server_new(&server, rpc, "127.0.0.1:0"), 0);
+    snprintf(taken, sizeof taken, "127.0.0.1:%d", rpc_server_port(server));
+    ck_assert_int_eq(rpc_server_new(&second, rpc, taken), TROTH_ERR_ADDRESS);
+    rpc_server_free(server); /* never started */
+    rpc_free(rpc);
+}
+END_TEST
+
+int main(void) {
+    const TTest *const tests[] = {
+        a_wait_ends_when_it_is_woken_before_or_meanwhile,
+        a_server_serves_where_it_is_polled_and_on_a_thread_once_let_go,
+        what_waits_for_callbacks_needs_no_poll,
+        NULL,
+    };
+    return suite_run("rpc_driven", tests);
+}
