@@ -74,7 +74,11 @@ int troth_kv_begin(struct troth_kv *kv, uint32_t timeout_ms, struct troth_kv_tx 
                    struct troth_result *result) {
     struct troth_txid txid;
     int err = troth_begin(kv->troth, timeout_ms, &txid, result);
-    return err != 0 ? err : troth_kv_join(kv, txid, out);
+    err = err != 0 ? err : troth_kv_join(kv, txid, out);
+    if (err == 0) {
+        (*out)->ends_here = true;
+    }
+    return err;
 }
 
 int troth_kv_join(struct troth_kv *kv, struct troth_txid txid, struct troth_kv_tx **out) {
@@ -107,11 +111,16 @@ void troth_kv_leave(struct troth_kv_tx *tx) {
     }
 }
 
+static int abort_tx(struct troth_kv_tx *tx, uint32_t timeout_ms, struct troth_result *result) {
+    return troth_abort_branches(tx->kv->troth, tx->txid, tx->branches, tx->n_branches, timeout_ms,
+                                result);
+}
+
 int troth_kv_commit(struct troth_kv_tx *tx, uint32_t timeout_ms, struct troth_result *result) {
     int err;
     if (tx->lost[0] != '\0') {
         /* A branch may lack work that the caller believes in (S5): only abort is right. */
-        err = troth_abort(tx->kv->troth, tx->txid, timeout_ms, result);
+        err = abort_tx(tx, timeout_ms, result);
         if (err == 0 && result != NULL && result->outcome == TROTH_ABORTED) {
             snprintf(result->detail, sizeof result->detail, "%s", tx->lost);
         }
@@ -124,7 +133,7 @@ int troth_kv_commit(struct troth_kv_tx *tx, uint32_t timeout_ms, struct troth_re
 }
 
 int troth_kv_abort(struct troth_kv_tx *tx, struct troth_result *result) {
-    int err = troth_abort(tx->kv->troth, tx->txid, 0, result);
+    int err = abort_tx(tx, 0, result);
     free_tx(tx);
     return err;
 }
@@ -241,11 +250,17 @@ static char *txid_of(struct troth_kv_tx *tx) {
     return tx == NULL ? (char *)(uintptr_t) "" : tx->text;
 }
 
+/* Whether this tx's end names the branch, so that the shard need not enlist it first. */
+static bool is_named(const struct troth_kv_tx *tx) {
+    return tx != NULL && tx->ends_here;
+}
+
 int troth_kv_get(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
                  bool for_update, struct troth_kv_value *value, char why[TROTH_TEXT_BYTES]) {
     size_t shard = shard_of(kv, key, key_bytes);
     Troth__V1__KvGetRequest request = TROTH__V1__KV_GET_REQUEST__INIT;
     request.txid = txid_of(tx);
+    request.named = is_named(tx);
     request.key = bytes_of(key, key_bytes);
     request.for_update = for_update;
     ProtobufCMessage *reply;
@@ -293,6 +308,7 @@ int troth_kv_put(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, s
                  const void *value, size_t value_bytes, char why[TROTH_TEXT_BYTES]) {
     Troth__V1__KvPutRequest request = TROTH__V1__KV_PUT_REQUEST__INIT;
     request.txid = txid_of(tx);
+    request.named = is_named(tx);
     request.key = bytes_of(key, key_bytes);
     request.value = bytes_of(value, value_bytes);
     return write_call(kv, tx, shard_of(kv, key, key_bytes), "Put", &request.base, why);
@@ -303,6 +319,7 @@ int troth_kv_add(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, s
     size_t shard = shard_of(kv, key, key_bytes);
     Troth__V1__KvAddRequest request = TROTH__V1__KV_ADD_REQUEST__INIT;
     request.txid = txid_of(tx);
+    request.named = is_named(tx);
     request.key = bytes_of(key, key_bytes);
     request.delta = delta;
     if (minimum != NULL) {
@@ -328,6 +345,7 @@ int troth_kv_delete(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key
                     char why[TROTH_TEXT_BYTES]) {
     Troth__V1__KvDeleteRequest request = TROTH__V1__KV_DELETE_REQUEST__INIT;
     request.txid = txid_of(tx);
+    request.named = is_named(tx);
     request.key = bytes_of(key, key_bytes);
     return write_call(kv, tx, shard_of(kv, key, key_bytes), "Delete", &request.base, why);
 }
@@ -338,6 +356,7 @@ int troth_kv_compare_and_set(struct troth_kv *kv, struct troth_kv_tx *tx, const 
     Troth__V1__KvCompareAndSetRequest request;
     troth__v1__kv_compare_and_set_request__init(&request);
     request.txid = txid_of(tx);
+    request.named = is_named(tx);
     request.key = bytes_of(key, key_bytes);
     request.value = bytes_of(value, value_bytes);
     if (expected != NULL) {

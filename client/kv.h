@@ -18,6 +18,7 @@ struct troth_kv_tx {
     struct troth_kv *kv;
     struct troth_txid txid;
     char text[TROTH_TXID_TEXT];
+    bool ends_here;                /* this tx commits or aborts, and so names the branches */
     struct troth_branch *branches; /* the names are ours */
     size_t n_branches;
     size_t branches_capacity;

@@ -87,6 +87,7 @@ int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
     Troth__V1__KvScanRequest request = TROTH__V1__KV_SCAN_REQUEST__INIT;
     if (tx != NULL) {
         request.txid = tx->text;
+        request.named = tx->ends_here;
     }
     request.from = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)from, .len = from_bytes};
     if (to != NULL) {

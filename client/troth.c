@@ -189,6 +189,15 @@ int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
     return run(t, &what, result);
 }
 
+int troth_abort_branches(struct troth *t, struct troth_txid txid,
+                         const struct troth_branch *branches, size_t n_branches,
+                         uint32_t timeout_ms, struct troth_result *result) {
+    struct request_what what = what_of(t, SESSION_ABORT, txid, timeout_ms);
+    what.branches = branches;
+    what.n_branches = n_branches;
+    return run(t, &what, result);
+}
+
 void troth_abort_async(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                        troth_done_fn *done, void *arg) {
     struct request_what what = what_of(t, SESSION_ABORT, txid, timeout_ms);

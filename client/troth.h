@@ -72,6 +72,11 @@ int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_bra
 /* The same; proposes aborted, and tells what came of it. */
 int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                 struct troth_result *result);
+/* The same, and tells these branches at once: those that were joined (troth_participant_join), of
+ * which no node knows yet, would otherwise keep their locks for a second. */
+int troth_abort_branches(struct troth *t, struct troth_txid txid,
+                         const struct troth_branch *branches, size_t n_branches,
+                         uint32_t timeout_ms, struct troth_result *result);
 /* What is known now; decides nothing. outcome may be TROTH_OUTCOME_NONE. */
 int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *result);
 

@@ -141,7 +141,8 @@ static void on_abort(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size
     Troth__V1__AbortRequest *request = troth__v1__abort_request__unpack(NULL, n, bytes);
     if (request == NULL) {
         call_fail(call, RPC_INVALID_ARGUMENT, "%s", malformed);
-    } else if (take_txid(call, request->txid) == 0) {
+    } else if (take_txid(call, request->txid) == 0 &&
+               take_branches(call, request->n_branches, request->branches) == 0) {
         call_post(arg, call);
     }
     troth__v1__abort_request__free_unpacked(request, NULL);
@@ -229,7 +230,7 @@ static void read_session_rest(struct call *call, const Troth__V1__SessionRequest
                   request->txid.len, TROTH_TXID_BYTES);
     } else {
         call->txid = troth_txid_from_bytes(request->txid.data);
-        if (call->kind == CALL_COMMIT) {
+        if (call->kind == CALL_COMMIT || call->kind == CALL_ABORT) {
             take_branches(call, request->n_branches, request->branches);
         } else if (call->kind == CALL_ENLIST) {
             take_branch(call, request->n_branches == 0 ? NULL : request->branches[0],

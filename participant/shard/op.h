@@ -34,6 +34,7 @@ struct op {
     /* The request; its bytes live until `release`. */
     enum op_verb verb;
     struct troth_txid txid; /* zero: outside of any transaction */
+    bool named;             /* the client's Commit or Abort names the branch */
     struct kv_bytes key;    /* of a scan: from */
     struct kv_bytes to;
     struct kv_bytes value;

@@ -124,6 +124,7 @@ static const char *read_get(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvGetRequest *in = (const Troth__V1__KvGetRequest *)message;
     op->key = from_wire(in->key);
     op->for_update = in->for_update;
+    op->named = in->named;
     return in->txid;
 }
 
@@ -131,6 +132,7 @@ static const char *read_put(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvPutRequest *in = (const Troth__V1__KvPutRequest *)message;
     op->key = from_wire(in->key);
     op->value = from_wire(in->value);
+    op->named = in->named;
     return in->txid;
 }
 
@@ -140,12 +142,14 @@ static const char *read_add(struct op *op, const ProtobufCMessage *message) {
     op->delta = in->delta;
     op->has_minimum = in->limit_case == TROTH__V1__KV_ADD_REQUEST__LIMIT_MINIMUM;
     op->minimum = op->has_minimum ? in->minimum : 0;
+    op->named = in->named;
     return in->txid;
 }
 
 static const char *read_delete(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvDeleteRequest *in = (const Troth__V1__KvDeleteRequest *)message;
     op->key = from_wire(in->key);
+    op->named = in->named;
     return in->txid;
 }
 
@@ -158,6 +162,7 @@ static const char *read_compare_and_set(struct op *op, const ProtobufCMessage *m
     if (op->has_expected) {
         op->expected = from_wire(in->expected);
     }
+    op->named = in->named;
     return in->txid;
 }
 
@@ -166,6 +171,7 @@ static const char *read_scan(struct op *op, const ProtobufCMessage *message) {
     op->key = from_wire(in->from);
     op->to = from_wire(in->to);
     op->limit = in->limit;
+    op->named = in->named;
     return in->txid;
 }
 

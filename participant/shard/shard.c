@@ -282,7 +282,9 @@ static void on_submitted(void *arg) {
     } else {
         op->owner = op->txid;
         op->enlisting = true;
-        int err = troth_participant_enlist(shard->participant, op->txid, on_enlisted, op);
+        int err = op->named
+                      ? troth_participant_join(shard->participant, op->txid, on_enlisted, op)
+                      : troth_participant_enlist(shard->participant, op->txid, on_enlisted, op);
         if (err != 0) {
             op->enlisting = false;
             fail_enlist(op, err, NULL);

@@ -165,6 +165,7 @@ START_TEST(the_participant_commits_with_a_shard_or_not_at_all) {
     ck_assert_int_eq(stock_ask(&stock), 5);
     ck_assert_int_eq(change_stock(&stock, -2, "sold"), TROTH__V1__OUTCOME__OUTCOME_COMMITTED);
     ck_assert_int_eq(stock_ask(&stock), 3);
+    free(scene_snapshot());
     stock_stop(&stock);
     ck_assert_int_eq(db_number(stock.database, "SELECT n FROM stock"), 3);
     ck_assert_int_eq(in_the_files("delivered"), 1);

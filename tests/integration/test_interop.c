@@ -13,6 +13,7 @@ START_TEST(a_foreign_client_commits_with_what_it_learns_by_reflection) {
                                  cluster_nodes(scene_cluster()), "--shards",
                                  cluster_shards(scene_cluster()), NULL});
     ck_assert_msg(run.status == 0, "%s", run.output);
+    free(scene_snapshot()); /* waits until the shards have it on disk */
     /* It printed the txid of its last transaction, which is what it wrote. */
     for (unsigned i = 0; i < 2; i++) {
         char *value = db_text(cluster_database(scene_cluster(), CLUSTER_SHARD, i),

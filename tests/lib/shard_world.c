@@ -103,6 +103,11 @@ int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid
     return 0;
 }
 
+int troth_participant_join(struct troth_participant *p, struct troth_txid txid,
+                           troth_enlisted_fn *done, void *arg) {
+    return troth_participant_enlist(p, txid, done, arg);
+}
+
 void troth_participant_give_up(struct troth_participant *p, struct troth_txid txid,
                                enum troth_branch_reason reason, const char *detail) {
     ck_assert_int_eq(reason, TROTH_REASON_CONFLICT);
