@@ -218,16 +218,21 @@ int peers_send(struct peers *peers, uint32_t node, const struct message *message
     if (!peer->out_greeted) {
         return 0; /* lost, as messages are: the engine repeats what matters */
     }
+    /* Nobody waits to hear that something is finished: it goes with the next message, at the latest
+     * with a heartbeat, and spares the other node a frame for each transaction. */
+    peer->is_awaited =
+        peer->is_awaited || hold || message->type != MESSAGE_KNOWN || !message->finished;
     return outbox_add(&peer->outbox, WIRE_NODE_TO_NODE, message, hold);
 }
 
 void peers_flush(struct peers *peers, bool stored) {
     for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
         struct peer *peer = &peers->items[id];
-        if (outbox_is_empty(&peer->outbox)) {
+        if (outbox_is_empty(&peer->outbox) || !peer->is_awaited) {
             continue;
         }
         int err = outbox_flush(&peer->outbox, peer->out, stored);
+        peer->is_awaited = !outbox_is_empty(&peer->outbox);
         if (err == TROTH_ERR_FULL && !peer->full) {
             logline(LOGLINE_WARN, "node %u takes nothing: messages to it are dropped", id);
         }

@@ -22,6 +22,7 @@ struct peer {
     bool full;    /* its queue was full last time */
     uint32_t in_flight;
     struct outbox outbox;
+    bool is_awaited;                    /* something in it is */
     char logged[MEMBERSHIP_TEXT_BYTES]; /* so that each new attempt does not log it again */
 };
 

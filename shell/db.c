@@ -148,6 +148,9 @@ int db_open(struct db *db, const char *path, int32_t application_id, int32_t ver
 }
 
 void db_close(struct db *db) {
+    sqlite3_finalize(db->begin);
+    sqlite3_finalize(db->commit);
+    db->begin = db->commit = NULL;
     if (db->sqlite != NULL) {
         sqlite3_close_v2(db->sqlite);
         db->sqlite = NULL;
@@ -187,11 +190,19 @@ int db_run(struct db *db, sqlite3_stmt *stmt) {
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : TROTH_ERR_STORAGE;
 }
 
+/* Batches are many: their ends are parsed once. */
+static int run_kept(struct db *db, sqlite3_stmt **stmt, const char *sql) {
+    if (*stmt == NULL) {
+        *stmt = db_prepare(db, sql);
+    }
+    return *stmt == NULL ? TROTH_ERR_STORAGE : db_run(db, *stmt);
+}
+
 int db_begin(struct db *db) {
     if (db->in_batch) {
         return 0;
     }
-    int err = db_exec(db, "BEGIN IMMEDIATE");
+    int err = run_kept(db, &db->begin, "BEGIN IMMEDIATE");
     db->in_batch = err == 0;
     return err;
 }
@@ -201,5 +212,5 @@ int db_commit(struct db *db) {
         return 0;
     }
     db->in_batch = false;
-    return db_exec(db, "COMMIT");
+    return run_kept(db, &db->commit, "COMMIT");
 }

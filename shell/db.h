@@ -16,6 +16,8 @@
 
 struct db {
     sqlite3 *sqlite;
+    sqlite3_stmt *begin;
+    sqlite3_stmt *commit;
     int lock_fd;
     bool in_batch;
     char path[512];

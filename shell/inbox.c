@@ -171,7 +171,9 @@ static void wait_for_items(struct inbox *inbox, int64_t until_ms) {
 
 int inbox_take(struct inbox *inbox, int64_t until_ms, void **items, size_t *n) {
     pthread_mutex_lock(&inbox->mutex);
-    wait_for_items(inbox, until_ms);
+    if (inbox->wake == NULL) { /* else it has waited elsewhere */
+        wait_for_items(inbox, until_ms);
+    }
     struct pile taken = inbox->waiting;
     inbox->waiting = inbox->taken;
     inbox->waiting.n = 0;

@@ -17,7 +17,7 @@ struct inbox;
 int inbox_new(struct inbox **out, size_t item_bytes, size_t items_max);
 void inbox_free(struct inbox *inbox);
 
-/* For a taker that waits for other things as well, and takes with an `until_ms` that has passed:
+/* For a taker that waits for other things as well, elsewhere: inbox_take never waits then, and
  * `wake` runs on the thread that puts the first item, or closes, and ends the taker's wait. From
  * now on the calling thread is the taker. */
 void inbox_set_wake(struct inbox *inbox, void (*wake)(void *arg), void *arg);
