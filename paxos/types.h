@@ -5,6 +5,7 @@
 #ifndef PAXOS_TYPES_H
 #define PAXOS_TYPES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,10 +69,12 @@ int paxos_participant_make(struct paxos_participant *participant, const char *na
 bool paxos_name_valid(const char *name);
 
 /* A transaction's participants in the order that numbers their instances; never changed once
- * made, shared by counting references (not atomic: one thread). */
+ * made, shared by counting references, also between threads: the one that decodes a stream keeps
+ * the sets that repeat on it. */
 struct paxos_set {
-    uint32_t refs;
-    uint32_t n; /* 1 to PAXOS_PARTICIPANTS_MAX */
+    atomic_uint refs;
+    uint32_t n;    /* 1 to PAXOS_PARTICIPANTS_MAX */
+    uint64_t hash; /* of the members: sets of different hashes differ */
     struct paxos_participant members[];
 };
 /* A copy of `members` with one reference. NULL when there is no memory. */

@@ -1,5 +1,6 @@
 /* types: names, participant sets, ballots and majorities. */
 #include <check.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,50 @@ START_TEST(sets_compare_by_content_and_live_as_long_as_they_are_held) {
 }
 END_TEST
 
+static void *hold_and_release(void *arg) {
+    for (int i = 0; i < 100000; i++) {
+        paxos_set_release(paxos_set_hold(arg));
+    }
+    paxos_set_release(arg);
+    return NULL;
+}
+
+START_TEST(threads_may_share_a_set) {
+    pthread_t threads[3];
+    struct paxos_participant member;
+    ck_assert_int_eq(paxos_participant_make(&member, "orders", 1), 0);
+    struct paxos_set *set = paxos_set_new(&member, 1);
+    ck_assert_ptr_nonnull(set);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, hold_and_release, paxos_set_hold(set)),
+                         0);
+    }
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    ck_assert_uint_eq(set->refs, 1);
+    paxos_set_release(set);
+}
+END_TEST
+
+START_TEST(sets_that_differ_in_one_place_differ_in_their_hash) {
+    struct paxos_participant members[3] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
+    uint64_t seen[3 * (PAXOS_NAME_BYTES + 8)];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof members; i++) {
+        ((unsigned char *)members)[i] ^= 0x80;
+        struct paxos_set *set = paxos_set_new(members, 3);
+        ((unsigned char *)members)[i] ^= 0x80;
+        ck_assert_ptr_nonnull(set);
+        for (size_t j = 0; j < n; j++) {
+            ck_assert_uint_ne(seen[j], set->hash);
+        }
+        seen[n++] = set->hash;
+        paxos_set_release(set);
+    }
+}
+END_TEST
+
 START_TEST(every_ballot_above_0_has_one_owner_who_finds_it_next) {
     for (uint32_t nodes = 1; nodes <= PAXOS_NODES_MAX; nodes++) {
         for (uint32_t above = 0; above < 3 * nodes; above++) {
@@ -117,6 +162,8 @@ int main(void) {
                      (const TTest *[]){names_are_for_people_and_unknown_numbers_are_a_question_mark,
                                        a_participants_name_has_1_to_47_plain_characters,
                                        sets_compare_by_content_and_live_as_long_as_they_are_held,
+                                       threads_may_share_a_set,
+                                       sets_that_differ_in_one_place_differ_in_their_hash,
                                        every_ballot_above_0_has_one_owner_who_finds_it_next,
                                        two_majorities_always_share_a_node, NULL});
 }
