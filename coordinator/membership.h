@@ -28,7 +28,7 @@
 
 #include "proto/wire.h"
 
-#define MEMBERSHIP_VERSION    1u /* of the protocol between nodes */
+#define MEMBERSHIP_VERSION    2u /* of the protocol between nodes; 1 knew no set numbers */
 #define MEMBERSHIP_TEXT_BYTES 400u
 
 struct membership_node {

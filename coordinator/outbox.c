@@ -35,7 +35,9 @@ int outbox_add(struct outbox *outbox, enum wire_frame frame, const struct messag
     struct outbox_part *part = hold || outbox->held.n > 0 ? &outbox->held : &outbox->free;
     struct wire_buffer *buffer;
     int err = last_frame(part, &buffer);
-    return err != 0 ? err : wire_encode(frame, message, buffer);
+    return err != 0
+               ? err
+               : wire_encode(frame, message, outbox->numbers_sets ? &outbox->sets : NULL, buffer);
 }
 
 int outbox_add_item(struct outbox *outbox, const ProtobufCMessage *item, bool hold) {
@@ -50,19 +52,23 @@ bool outbox_is_empty(const struct outbox *outbox) {
 }
 
 static int flush_part(struct outbox_part *part, struct rpc_stream *stream) {
-    int err = 0;
-    for (size_t i = 0; i < part->n && err == 0 && stream != NULL; i++) {
-        err = rpc_stream_send_bytes(stream, part->frames[i].bytes, part->frames[i].n);
+    for (size_t i = 0; i < part->n; i++) {
+        int err = rpc_stream_send_bytes(stream, part->frames[i].bytes, part->frames[i].n);
+        if (err != 0) {
+            return err;
+        }
     }
     part->n = 0;
-    return err;
+    return 0;
 }
 
 int outbox_flush(struct outbox *outbox, struct rpc_stream *stream, bool stored) {
-    int err = flush_part(&outbox->free, stream);
-    if (stored) {
-        int err_held = flush_part(&outbox->held, err == 0 ? stream : NULL);
-        err = err != 0 ? err : err_held;
+    int err = stream == NULL ? 0 : flush_part(&outbox->free, stream);
+    if (err == 0 && stream != NULL && stored) {
+        err = flush_part(&outbox->held, stream);
+    }
+    if (err != 0 || stream == NULL) {
+        outbox_clear(outbox);
     }
     return err;
 }
@@ -70,6 +76,7 @@ int outbox_flush(struct outbox *outbox, struct rpc_stream *stream, bool stored) 
 void outbox_clear(struct outbox *outbox) {
     outbox->free.n = 0;
     outbox->held.n = 0;
+    wire_sets_clear(&outbox->sets);
 }
 
 static void release_part(struct outbox_part *part) {
@@ -83,4 +90,5 @@ static void release_part(struct outbox_part *part) {
 void outbox_release(struct outbox *outbox) {
     release_part(&outbox->free);
     release_part(&outbox->held);
+    wire_sets_clear(&outbox->sets);
 }

@@ -141,6 +141,7 @@ void peers_on_link_opened(struct node *node, struct node_item *item) {
     }
     peer->out = stream;
     peer->out_greeted = false;
+    outbox_clear(&peer->outbox);
     if (send_hello(node, stream, false) != 0) {
         rpc_stream_finish(stream, RPC_UNAVAILABLE, "the hello can't be sent");
     }

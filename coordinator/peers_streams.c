@@ -50,24 +50,32 @@ static void in_opened(void *arg, struct rpc_stream *stream) {
     (void)stream; /* waits for its hello */
 }
 
-/* The stream's id is its data; NULL before its hello. */
+/* A stream's data; NULL before its hello. */
+struct in_stream {
+    uint64_t id;
+    struct wire_sets sets;
+};
+
 static bool take_hello(struct node *node, struct rpc_stream *stream, const uint8_t *bytes,
                        size_t n) {
     struct wire_peer_hello *hello = malloc(sizeof *hello);
-    if (hello == NULL || wire_decode_peer_hello(bytes, n, false, hello) != 0) {
+    struct in_stream *in = calloc(1, sizeof *in);
+    if (hello == NULL || in == NULL || wire_decode_peer_hello(bytes, n, false, hello) != 0) {
         free(hello);
+        free(in);
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
                           "the first message of a stream between nodes must be a hello with the "
                           "cluster's name, a node's number from 1 to that of nodes, and a disk id "
                           "of 16 bytes");
         return false;
     }
-    uint64_t id = node_next_id(node);
-    rpc_stream_set_data(stream, (void *)(uintptr_t)id);
+    in->id = node_next_id(node);
+    rpc_stream_set_data(stream, in);
     rpc_stream_hold(stream);
-    if (!node_post(node,
-                   &(struct node_item){
-                       .handle = peers_on_hello, .object = stream, .data = hello, .number = id})) {
+    if (!node_post(node, &(struct node_item){.handle = peers_on_hello,
+                                             .object = stream,
+                                             .data = hello,
+                                             .number = in->id})) {
         free(hello);
         rpc_stream_finish(stream, RPC_UNAVAILABLE, "this node is stopping");
         rpc_stream_release(stream);
@@ -81,11 +89,11 @@ static void in_received(void *arg, struct rpc_stream *stream, const uint8_t *byt
     if (rpc_stream_data(stream) == NULL && !take_hello(node, stream, bytes, n)) {
         return;
     }
-    struct node_item item = {.handle = peers_on_frame,
-                             .number = (uint64_t)(uintptr_t)rpc_stream_data(stream),
-                             .at_ms = clock_monotonic_ms()};
+    struct in_stream *in = rpc_stream_data(stream);
+    struct node_item item = {
+        .handle = peers_on_frame, .number = in->id, .at_ms = clock_monotonic_ms()};
     struct message_batch *batch;
-    int err = wire_decode(WIRE_NODE_TO_NODE, bytes, n, &batch);
+    int err = wire_decode(WIRE_NODE_TO_NODE, bytes, n, &in->sets, &batch);
     item.data = batch;
     if (err != 0) {
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
@@ -99,12 +107,14 @@ static void in_received(void *arg, struct rpc_stream *stream, const uint8_t *byt
 
 static void in_closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
     struct node *node = arg;
+    struct in_stream *in = stream == NULL ? NULL : rpc_stream_data(stream);
     (void)status;
     (void)text;
-    if (stream != NULL && rpc_stream_data(stream) != NULL) {
-        node_post(node,
-                  &(struct node_item){.handle = peers_on_in_closed,
-                                      .number = (uint64_t)(uintptr_t)rpc_stream_data(stream)});
+    if (in != NULL) {
+        node_post(node, &(struct node_item){.handle = peers_on_in_closed, .number = in->id});
+        rpc_stream_set_data(stream, NULL);
+        wire_sets_clear(&in->sets);
+        free(in);
     }
 }
 
@@ -119,6 +129,7 @@ int peers_new(struct peers **out, struct node *node) {
     for (uint32_t id = 0; id <= PAXOS_NODES_MAX; id++) {
         peers->items[id].node = node;
         peers->items[id].id = id;
+        peers->items[id].outbox.numbers_sets = true;
         detector_init(&peers->items[id].detector,
                       &(struct detector_options){.heartbeat_ms = node->config->heartbeat_ms,
                                                  .pause_ms = node->config->pause_ms});

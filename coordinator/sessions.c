@@ -90,6 +90,7 @@ static struct session *add(struct sessions *sessions, uint64_t id, struct rpc_st
     }
     session->id = id;
     session->stream = stream;
+    session->outbox.numbers_sets = hello->version >= WIRE_NUMBERS_SINCE;
     memcpy(session->endpoint, hello->endpoint, sizeof session->endpoint);
     if (paxos_participant_make(&session->participant, hello->participant, hello->incarnation) !=
         0) {

@@ -8,7 +8,11 @@
 #include "coordinator/sessions_internal.h"
 #include "shell/clock.h"
 
-#define VERSION 1u /* of the protocol with participants */
+/* A stream's data; NULL before its hello. */
+struct in_stream {
+    uint64_t session;
+    struct wire_sets sets;
+};
 
 static void opened(void *arg, struct rpc_stream *stream) {
     (void)arg;
@@ -19,11 +23,13 @@ static void opened(void *arg, struct rpc_stream *stream) {
 static bool check_hello(const struct node *node, const struct wire_participant_hello *hello,
                         struct rpc_stream *stream) {
     char why[256];
-    if (hello->version != VERSION) {
+    if (hello->version < WIRE_PARTICIPANT_VERSION_MIN ||
+        hello->version > WIRE_PARTICIPANT_VERSION) {
         snprintf(why, sizeof why,
-                 "participant %s speaks version %u of the protocol, this node version %u: use a "
-                 "library that goes with it",
-                 hello->participant, hello->version, VERSION);
+                 "participant %s speaks version %u of the protocol, this node versions %u to %u: "
+                 "use a library that goes with it",
+                 hello->participant, hello->version, WIRE_PARTICIPANT_VERSION_MIN,
+                 WIRE_PARTICIPANT_VERSION);
     } else if (strcmp(hello->cluster, node->config->cluster) != 0) {
         snprintf(why, sizeof why,
                  "participant %s is of cluster %s, this node of cluster %s: correct the nodes' "
@@ -38,12 +44,13 @@ static bool check_hello(const struct node *node, const struct wire_participant_h
     return false;
 }
 
-/* The session's name is the stream's data; NULL before its hello. */
 static bool take_hello(struct node *node, struct rpc_stream *stream, const uint8_t *bytes,
                        size_t n) {
     struct wire_participant_hello *hello = malloc(sizeof *hello);
-    if (hello == NULL || wire_decode_participant_hello(bytes, n, hello) != 0) {
+    struct in_stream *in = calloc(1, sizeof *in);
+    if (hello == NULL || in == NULL || wire_decode_participant_hello(bytes, n, hello) != 0) {
         free(hello);
+        free(in);
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
                           "the first message of a participant's stream must be a Hello with the "
                           "cluster's and the participant's name (1 to 47 of A-Z a-z 0-9 . _ -)");
@@ -51,15 +58,16 @@ static bool take_hello(struct node *node, struct rpc_stream *stream, const uint8
     }
     if (!check_hello(node, hello, stream)) {
         free(hello);
+        free(in);
         return false;
     }
-    uint64_t session = node_next_id(node);
-    rpc_stream_set_data(stream, (void *)(uintptr_t)session);
+    in->session = node_next_id(node);
+    rpc_stream_set_data(stream, in);
     rpc_stream_hold(stream);
     if (!node_post(node, &(struct node_item){.handle = sessions_on_hello,
                                              .object = stream,
                                              .data = hello,
-                                             .number = session})) {
+                                             .number = in->session})) {
         free(hello);
         rpc_stream_finish(stream, RPC_UNAVAILABLE, "this node is stopping");
         rpc_stream_release(stream);
@@ -73,10 +81,10 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     if (rpc_stream_data(stream) == NULL && !take_hello(node, stream, bytes, n)) {
         return;
     }
-    struct node_item item = {.handle = sessions_on_frame,
-                             .number = (uint64_t)(uintptr_t)rpc_stream_data(stream)};
+    struct in_stream *in = rpc_stream_data(stream);
+    struct node_item item = {.handle = sessions_on_frame, .number = in->session};
     struct message_batch *batch;
-    int err = wire_decode(WIRE_PARTICIPANT_TO_NODE, bytes, n, &batch);
+    int err = wire_decode(WIRE_PARTICIPANT_TO_NODE, bytes, n, &in->sets, &batch);
     item.data = batch;
     if (err != 0) {
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT,
@@ -91,12 +99,14 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
 
 static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
     struct node *node = arg;
+    struct in_stream *in = stream == NULL ? NULL : rpc_stream_data(stream);
     (void)status;
     (void)text;
-    if (stream != NULL && rpc_stream_data(stream) != NULL) {
-        node_post(node,
-                  &(struct node_item){.handle = sessions_on_closed,
-                                      .number = (uint64_t)(uintptr_t)rpc_stream_data(stream)});
+    if (in != NULL) {
+        node_post(node, &(struct node_item){.handle = sessions_on_closed, .number = in->session});
+        rpc_stream_set_data(stream, NULL);
+        wire_sets_clear(&in->sets);
+        free(in);
     }
 }
 

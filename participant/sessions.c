@@ -14,7 +14,6 @@
 #include "shell/logline.h"
 
 #define METHOD           "/troth.v1.Participants/Attach"
-#define VERSION          1u
 #define ADDRESS_BYTES    256
 #define FRAME_BYTES_GOOD (1u << 20) /* larger ones are cut here; one message is far smaller */
 
@@ -24,7 +23,11 @@ struct frames {
     size_t n_cuts;
 };
 
-/* A session that the loop knows: at most one for each node. */
+/* A session that the loop knows: at most one for each node.
+ *
+ * Sets that repeat leave as numbers, whose definitions may be in any message before. What is free
+ * was encoded before all that is held and leaves before; and once something is dropped, all that
+ * waits is, and the numbers are forgotten (proto/wire_sets.h): see forget_frames. */
 struct live {
     uint64_t session; /* 0: none */
     struct rpc_stream *stream;
@@ -32,6 +35,7 @@ struct live {
     struct rpc_stream *stream_before;
     struct frames free; /* may leave at once */
     struct frames held; /* leaves when the batch is on disk */
+    struct wire_sets sets;
 };
 
 struct node_link {
@@ -52,10 +56,17 @@ struct sessions {
 
 /* ---- gRPC's threads -------------------------------------------------------------------------- */
 
+/* A stream's data; NULL before its greeting. */
+struct in_stream {
+    uint64_t session;
+    struct wire_sets sets;
+};
+
 static void opened(void *arg, struct rpc_stream *stream) {
     struct node_link *link = arg;
     const struct sessions_options *options = &link->sessions->options;
-    struct wire_participant_hello hello = {.incarnation = options->incarnation, .version = VERSION};
+    struct wire_participant_hello hello = {.incarnation = options->incarnation,
+                                           .version = WIRE_PARTICIPANT_VERSION};
     snprintf(hello.cluster, sizeof hello.cluster, "%s", options->cluster);
     snprintf(hello.participant, sizeof hello.participant, "%s", options->name);
     snprintf(hello.endpoint, sizeof hello.endpoint, "%s", options->endpoint);
@@ -80,17 +91,24 @@ static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "the first message must be Welcome");
         return false;
     }
+    struct in_stream *in = calloc(1, sizeof *in);
+    if (in == NULL) {
+        rpc_stream_finish(stream, RPC_INTERNAL, "no memory for a session");
+        return false;
+    }
+    in->session = atomic_fetch_add(&sessions->ids, 1) + 1;
     struct session_up up = {.node = welcome.node,
-                            .session = atomic_fetch_add(&sessions->ids, 1) + 1,
+                            .session = in->session,
                             .incarnation = welcome.node_incarnation,
                             .stream = stream};
     memcpy(up.disk, welcome.disk, sizeof up.disk);
     rpc_stream_hold(stream);
     if (options->up(options->arg, &up) != 0) {
         rpc_stream_release(stream);
+        free(in);
         return false;
     }
-    rpc_stream_set_data(stream, (void *)(uintptr_t)up.session);
+    rpc_stream_set_data(stream, in);
     link->last_status = RPC_OK;
     logline(LOGLINE_INFO, "participant %s: attached to node %u at %s", options->name, welcome.node,
             link->address);
@@ -115,13 +133,14 @@ static struct message_batch *without_pings(struct message_batch *batch) {
 
 static int receive(const struct sessions_options *options, struct rpc_stream *stream,
                    const uint8_t *bytes, size_t n) {
+    struct in_stream *in = rpc_stream_data(stream);
     struct message_batch *batch;
-    int err = wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, &batch);
+    int err = wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, &in->sets, &batch);
     batch = err == 0 ? without_pings(batch) : NULL;
     if (batch == NULL) {
         return err;
     }
-    err = options->messages(options->arg, (uint64_t)(uintptr_t)rpc_stream_data(stream), batch);
+    err = options->messages(options->arg, in->session, batch);
     if (err != 0) {
         message_batch_free(batch);
     }
@@ -151,9 +170,12 @@ static void closed(void *arg, struct rpc_stream *stream, int status, const char 
                 link->address, rpc_status_name(status), text);
     }
     link->last_status = status;
-    uint64_t session = stream == NULL ? 0 : (uint64_t)(uintptr_t)rpc_stream_data(stream);
-    if (session != 0) {
-        options->down(options->arg, session);
+    struct in_stream *in = stream == NULL ? NULL : rpc_stream_data(stream);
+    if (in != NULL) {
+        options->down(options->arg, in->session);
+        rpc_stream_set_data(stream, NULL);
+        wire_sets_clear(&in->sets);
+        free(in);
     }
 }
 
@@ -222,6 +244,7 @@ void sessions_close(struct sessions *sessions) {
     for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
         wire_buffer_release(&sessions->live[node].free.buffer);
         wire_buffer_release(&sessions->live[node].held.buffer);
+        wire_sets_clear(&sessions->live[node].sets);
     }
     free(sessions);
 }
@@ -241,6 +264,14 @@ static void frames_clear(struct frames *frames) {
     frames->n_cuts = 0;
 }
 
+/* For a new stream, which knows no numbers yet, and when something was dropped: what waits may
+ * refer to what that has defined. */
+static void forget_frames(struct live *live) {
+    frames_clear(&live->free);
+    frames_clear(&live->held);
+    wire_sets_clear(&live->sets);
+}
+
 static void drop_before(struct live *live) {
     if (live->session_before != 0) {
         rpc_stream_release(live->stream_before);
@@ -255,8 +286,7 @@ static void drop(struct live *live) {
         rpc_stream_release(live->stream);
         live->session = 0;
         live->stream = NULL;
-        frames_clear(&live->free);
-        frames_clear(&live->held);
+        forget_frames(live);
     }
 }
 
@@ -266,8 +296,7 @@ void sessions_up(struct sessions *sessions, const struct session_up *up) {
     drop_before(live);
     live->session_before = live->session;
     live->stream_before = live->stream;
-    frames_clear(&live->free);
-    frames_clear(&live->held);
+    forget_frames(live);
     live->session = up->session;
     live->stream = up->stream;
 }
@@ -297,11 +326,11 @@ void sessions_refuse(struct sessions *sessions, uint64_t session, const char *wh
         live->stream = live->stream_before;
         live->session_before = 0;
         live->stream_before = NULL;
-        frames_clear(&live->free);
-        frames_clear(&live->held);
+        forget_frames(live);
     }
 }
 
+/* Sends them all, or drops all that waits: what is asked and told here is asked and told again. */
 static void frames_send(struct sessions *sessions, struct live *live, struct frames *frames) {
     size_t from = 0;
     for (size_t i = 0; i <= frames->n_cuts; i++) {
@@ -309,25 +338,29 @@ static void frames_send(struct sessions *sessions, struct live *live, struct fra
         int err = to == from
                       ? 0
                       : rpc_stream_send_bytes(live->stream, frames->buffer.bytes + from, to - from);
-        if (err != 0 && err != TROTH_ERR_CLOSED) {
-            /* All that is asked and told here is asked and told again. */
-            logline(LOGLINE_WARN, "participant %s: messages to a node are dropped: %s",
-                    sessions->options.name, troth_err_text(err));
+        if (err != 0) {
+            if (err != TROTH_ERR_CLOSED) {
+                logline(LOGLINE_WARN, "participant %s: messages to a node are dropped: %s",
+                        sessions->options.name, troth_err_text(err));
+            }
+            forget_frames(live);
+            return;
         }
         from = to;
     }
     frames_clear(frames);
 }
 
-static int frames_add(struct frames *frames, const struct message *message) {
+static int frames_add(struct frames *frames, const struct message *message,
+                      struct wire_sets *sets) {
     size_t last = frames->n_cuts == 0 ? 0 : frames->cuts[frames->n_cuts - 1];
     if (frames->buffer.n - last >= FRAME_BYTES_GOOD) {
         if (frames->n_cuts == sizeof frames->cuts / sizeof frames->cuts[0]) {
-            return 0; /* more than a stream's queue takes: dropped as such */
+            return 0; /* more than a stream's queue takes: dropped as such, not encoded */
         }
         frames->cuts[frames->n_cuts++] = frames->buffer.n;
     }
-    return wire_encode(WIRE_PARTICIPANT_TO_NODE, message, &frames->buffer);
+    return wire_encode(WIRE_PARTICIPANT_TO_NODE, message, sets, &frames->buffer);
 }
 
 int sessions_send(struct sessions *sessions, uint32_t node, uint64_t session,
@@ -338,7 +371,7 @@ int sessions_send(struct sessions *sessions, uint32_t node, uint64_t session,
     }
     /* The order is kept: behind a message that waits for the disk everything waits. */
     bool hold = after_store || live->held.buffer.n > 0;
-    return frames_add(hold ? &live->held : &live->free, message);
+    return frames_add(hold ? &live->held : &live->free, message, &live->sets);
 }
 
 void sessions_flush(struct sessions *sessions, bool stored) {

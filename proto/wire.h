@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "proto/message.h"
+#include "proto/wire_sets.h"
 
 /* A growing buffer of bytes: zero it before first use, wire_buffer_release at the end. */
 struct wire_buffer {
@@ -19,6 +20,11 @@ struct wire_buffer {
     size_t capacity;
 };
 void wire_buffer_release(struct wire_buffer *buffer);
+
+/* Of the protocol between participants and nodes: what a participant's hello may say. */
+#define WIRE_PARTICIPANT_VERSION     2u
+#define WIRE_PARTICIPANT_VERSION_MIN 1u
+#define WIRE_NUMBERS_SINCE           2u /* a participant of this version knows set numbers */
 
 /* Sessions' first messages. Strings are NUL-ended and checked. */
 struct wire_participant_hello {
@@ -64,19 +70,22 @@ enum wire_frame {
     WIRE_NODE_TO_NODE,        /* troth.v1.PeerFrame */
 };
 
-/* Appends a frame with this one message. TROTH_ERR_NO_MEMORY. A type that the stream does not
+/* Appends a frame with this one message. `sets` are the stream's, and the caller keeps the rule of
+ * wire_sets.h; NULL: sets are written out. TROTH_ERR_NO_MEMORY. A type that the stream does not
  * have is a programmer's error (assertion), and so is a phase 2a with other than set->n votes. */
-int wire_encode(enum wire_frame frame, const struct message *message, struct wire_buffer *buffer);
+int wire_encode(enum wire_frame frame, const struct message *message, struct wire_sets *sets,
+                struct wire_buffer *buffer);
 
 /* Reads a frame: *batch has its messages, for message_batch_free; NULL when there are none.
- * TROTH_ERR_INVALID for bytes that are no such frame or break a limit: then none is handed over.
- * Hellos in the frame are skipped here. TROTH_ERR_NO_MEMORY.
+ * `sets` are the stream's; NULL: it has none. TROTH_ERR_INVALID for bytes that are no such frame or
+ * break a limit: then none is handed over. TROTH_ERR_NO_MEMORY. After an error all further frames
+ * with these sets are invalid. Hellos in the frame are skipped here.
  *
  * What the cores may rely on: names are valid and differ within a set; PREPARE and VOTE have a set;
  * VOTE is prepared, read-only or aborted; PHASE1B's accepted and PHASE2A's votes are as many as the
  * set's members, none without a set; ballots are at most PAXOS_BALLOT_MAX. A reason or a kind of
  * Ask that only a later version knows is NONE. */
-int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n,
+int wire_decode(enum wire_frame frame, const uint8_t *bytes, size_t n, struct wire_sets *sets,
                 struct message_batch **batch);
 
 /* The greetings: encode appends a frame of its own; decode returns TROTH_ERR_NOT_FOUND when the

@@ -20,7 +20,7 @@ static void build_vote(const struct message *message, struct wire_scratch *scrat
     troth__v1__participant_vote__init(part);
     part->txid = wire_put_txid(message, scratch);
     part->vote = (Troth__V1__Vote)message->vote;
-    part->n_set = wire_put_set(message, scratch);
+    part->n_set = wire_put_set(message, scratch, &part->set_number);
     part->set = scratch->branch_list;
     part->reason = (Troth__V1__AbortReason)message->reason;
     part->detail = (char *)message->detail;
@@ -95,13 +95,13 @@ static int read_vote(const void *in, struct message *message) {
     const Troth__V1__ParticipantVote *part = in;
     message->type = MESSAGE_VOTE;
     if (!wire_get_txid(&part->txid, message) || part->vote < TROTH__V1__VOTE__VOTE_PREPARED ||
-        part->vote > TROTH__V1__VOTE__VOTE_ABORTED || part->n_set == 0) {
+        part->vote > TROTH__V1__VOTE__VOTE_ABORTED || message->set == NULL) {
         return TROTH_ERR_INVALID;
     }
     message->vote = (enum paxos_vote)part->vote;
     wire_get_reason(part->reason, message);
     message_set_detail(message, part->detail);
-    return wire_get_set(part->n_set, part->set, message);
+    return 0;
 }
 
 static int read_ack(const void *in, struct message *message) {
@@ -136,7 +136,8 @@ static int read_ping(const void *in, struct message *message) {
     return 0;
 }
 
-int wire_read_participant(const Troth__V1__ParticipantMessage *item, struct message *message) {
+int wire_read_participant(const Troth__V1__ParticipantMessage *item, struct wire_sets *sets,
+                          struct message *message) {
     static int (*const readers[])(const void *in, struct message *message) = {
         [TROTH__V1__PARTICIPANT_MESSAGE__KIND_ENLIST] = read_enlist,
         [TROTH__V1__PARTICIPANT_MESSAGE__KIND_VOTE] = read_vote,
@@ -147,6 +148,13 @@ int wire_read_participant(const Troth__V1__ParticipantMessage *item, struct mess
     };
     if ((size_t)item->kind_case >= COUNT_OF(readers) || readers[item->kind_case] == NULL) {
         return 0;
+    }
+    if (item->kind_case == TROTH__V1__PARTICIPANT_MESSAGE__KIND_VOTE) {
+        const Troth__V1__ParticipantVote *vote = item->vote;
+        int err = wire_get_set(vote->n_set, vote->set, vote->set_number, sets, message);
+        if (err != 0) {
+            return err;
+        }
     }
     return readers[item->kind_case](item->enlist, message);
 }
@@ -168,7 +176,7 @@ static void build_prepare(const struct message *message, struct wire_scratch *sc
     Troth__V1__PrepareBranch *part = &scratch->part.prepare;
     troth__v1__prepare_branch__init(part);
     part->txid = wire_put_txid(message, scratch);
-    part->n_set = wire_put_set(message, scratch);
+    part->n_set = wire_put_set(message, scratch, &part->set_number);
     part->set = scratch->branch_list;
     part->acceptors = message->acceptors;
 }
@@ -249,10 +257,9 @@ static int read_prepare(const void *in, struct message *message) {
     const Troth__V1__PrepareBranch *part = in;
     message->type = MESSAGE_PREPARE;
     message->acceptors = part->acceptors;
-    if (!wire_get_txid(&part->txid, message) || part->n_set == 0 || (part->acceptors & 1u) != 0) {
-        return TROTH_ERR_INVALID; /* there is no node 0 */
-    }
-    return wire_get_set(part->n_set, part->set, message);
+    bool ok = wire_get_txid(&part->txid, message) && message->set != NULL &&
+              (part->acceptors & 1u) == 0; /* there is no node 0 */
+    return ok ? 0 : TROTH_ERR_INVALID;
 }
 
 static int read_commit_one_phase(const void *in, struct message *message) {
@@ -286,7 +293,8 @@ int wire_read_mark(const void *in, struct message *message) {
     return wire_get_txid(&part->origin, message) ? 0 : TROTH_ERR_INVALID;
 }
 
-int wire_read_node(const Troth__V1__NodeToParticipant *item, struct message *message) {
+int wire_read_node(const Troth__V1__NodeToParticipant *item, struct wire_sets *sets,
+                   struct message *message) {
     static int (*const readers[])(const void *in, struct message *message) = {
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_ENLISTED] = read_enlisted,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE] = read_prepare,
@@ -298,6 +306,13 @@ int wire_read_node(const Troth__V1__NodeToParticipant *item, struct message *mes
     };
     if ((size_t)item->kind_case >= COUNT_OF(readers) || readers[item->kind_case] == NULL) {
         return 0;
+    }
+    if (item->kind_case == TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE) {
+        const Troth__V1__PrepareBranch *prepare = item->prepare;
+        int err = wire_get_set(prepare->n_set, prepare->set, prepare->set_number, sets, message);
+        if (err != 0) {
+            return err;
+        }
     }
     return readers[item->kind_case](item->enlisted, message);
 }

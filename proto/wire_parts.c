@@ -20,15 +20,21 @@ ProtobufCBinaryData wire_put_txid(const struct message *message, struct wire_scr
     return (ProtobufCBinaryData){.len = sizeof scratch->txid, .data = scratch->txid};
 }
 
-size_t wire_put_set(const struct message *message, struct wire_scratch *scratch) {
+size_t wire_put_set(const struct message *message, struct wire_scratch *scratch, uint32_t *number) {
     struct paxos_set *set = message->set;
-    for (uint32_t i = 0; set != NULL && i < set->n; i++) {
+    bool is_new = true;
+    bool numbered = set != NULL && scratch->sets != NULL;
+    *number = numbered ? wire_sets_number(scratch->sets, set, &is_new) : 0;
+    if (set == NULL || (*number != 0 && !is_new)) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < set->n; i++) {
         scratch->branches[i] = (Troth__V1__Branch)TROTH__V1__BRANCH__INIT;
         scratch->branches[i].participant = set->members[i].name;
         scratch->branches[i].incarnation = set->members[i].incarnation;
         scratch->branch_list[i] = &scratch->branches[i];
     }
-    return set == NULL ? 0 : set->n;
+    return set->n;
 }
 
 size_t wire_put_votes(const struct message *message, struct wire_scratch *scratch) {
@@ -101,10 +107,7 @@ static bool names_differ(const struct paxos_participant *members, size_t n) {
     return true;
 }
 
-int wire_get_set(size_t n, Troth__V1__Branch *const *branches, struct message *message) {
-    if (n == 0) {
-        return 0;
-    }
+static int read_branches(size_t n, Troth__V1__Branch *const *branches, struct message *message) {
     if (n > PAXOS_PARTICIPANTS_MAX) {
         return TROTH_ERR_INVALID;
     }
@@ -121,6 +124,21 @@ int wire_get_set(size_t n, Troth__V1__Branch *const *branches, struct message *m
     }
     message->set = paxos_set_new(members, (uint32_t)n);
     return message->set == NULL ? TROTH_ERR_NO_MEMORY : 0;
+}
+
+int wire_get_set(size_t n, Troth__V1__Branch *const *branches, uint32_t number,
+                 struct wire_sets *sets, struct message *message) {
+    if (n == 0 && number == 0) {
+        return 0;
+    }
+    if (n == 0) {
+        struct paxos_set *known = sets == NULL ? NULL : wire_sets_find(sets, number);
+        message->set = paxos_set_hold(known);
+        return known == NULL ? TROTH_ERR_INVALID : 0;
+    }
+    int err = read_branches(n, branches, message);
+    bool defines = err == 0 && number != 0 && sets != NULL;
+    return defines ? wire_sets_define(sets, number, message->set) : err;
 }
 
 int wire_get_votes(size_t n, const Troth__V1__Vote *votes, struct message *message) {

@@ -15,6 +15,7 @@
 /* ---- Encoding -------------------------------------------------------------------------------- */
 
 struct wire_scratch {
+    struct wire_sets *sets; /* the stream's; NULL: sets are written out */
     union {
         Troth__V1__ParticipantEnlist enlist;
         Troth__V1__ParticipantVote vote;
@@ -49,8 +50,9 @@ struct wire_scratch {
 };
 
 ProtobufCBinaryData wire_put_txid(const struct message *message, struct wire_scratch *scratch);
-/* The message's set as branches, its votes, its accepted votes; each returns how many. */
-size_t wire_put_set(const struct message *message, struct wire_scratch *scratch);
+/* The message's set as branches, its votes, its accepted votes; each returns how many. A set that
+ * is known at the other end has a number and no branches. */
+size_t wire_put_set(const struct message *message, struct wire_scratch *scratch, uint32_t *number);
 size_t wire_put_votes(const struct message *message, struct wire_scratch *scratch);
 size_t wire_put_accepted(const struct message *message, struct wire_scratch *scratch);
 
@@ -72,17 +74,21 @@ bool wire_get_outcome(Troth__V1__Outcome outcome, struct message *message);
 void wire_get_reason(Troth__V1__AbortReason reason, struct message *message);
 /* One that a newer version may have means "not known" to us, which it is. */
 void wire_get_heuristic(Troth__V1__Heuristic heuristic, struct message *message);
-/* 0, TROTH_ERR_INVALID, TROTH_ERR_NO_MEMORY. No branches: no set. */
-int wire_get_set(size_t n, Troth__V1__Branch *const *branches, struct message *message);
+/* 0, TROTH_ERR_INVALID, TROTH_ERR_NO_MEMORY. No branches and no number: no set. */
+int wire_get_set(size_t n, Troth__V1__Branch *const *branches, uint32_t number,
+                 struct wire_sets *sets, struct message *message);
 int wire_get_votes(size_t n, const Troth__V1__Vote *votes, struct message *message);
 /* After the set: there must be as many. */
 int wire_get_accepted(size_t n, Troth__V1__Accepted *const *accepted, struct message *message);
 
 /* One item of each stream to a message, whose type stays NONE when it is to be skipped. What the
  * message holds after an error is the caller's to release. */
-int wire_read_participant(const Troth__V1__ParticipantMessage *item, struct message *message);
-int wire_read_node(const Troth__V1__NodeToParticipant *item, struct message *message);
-int wire_read_peer(const Troth__V1__PeerMessage *item, struct message *message);
+int wire_read_participant(const Troth__V1__ParticipantMessage *item, struct wire_sets *sets,
+                          struct message *message);
+int wire_read_node(const Troth__V1__NodeToParticipant *item, struct wire_sets *sets,
+                   struct message *message);
+int wire_read_peer(const Troth__V1__PeerMessage *item, struct wire_sets *sets,
+                   struct message *message);
 
 /* A mark is the same on both streams. */
 void wire_build_mark(const struct message *message, struct wire_scratch *scratch);

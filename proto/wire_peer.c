@@ -22,7 +22,7 @@ static void build_phase1b(const struct message *message, struct wire_scratch *sc
     troth__v1__phase1b__init(part);
     part->txid = wire_put_txid(message, scratch);
     part->ballot = message->ballot;
-    part->n_set = wire_put_set(message, scratch);
+    part->n_set = wire_put_set(message, scratch, &part->set_number);
     part->set = scratch->branch_list;
     part->n_accepted = wire_put_accepted(message, scratch);
     part->accepted = scratch->accepted_list;
@@ -34,11 +34,11 @@ static void build_phase2a(const struct message *message, struct wire_scratch *sc
     troth__v1__phase2a__init(part);
     part->txid = wire_put_txid(message, scratch);
     part->ballot = message->ballot;
-    part->n_set = wire_put_set(message, scratch);
+    part->n_set = wire_put_set(message, scratch, &part->set_number);
     part->set = scratch->branch_list;
     part->n_votes = wire_put_votes(message, scratch);
     part->votes = scratch->votes;
-    assert(part->n_votes == part->n_set);
+    assert(part->n_votes == (message->set == NULL ? 0 : message->set->n));
 }
 
 static void build_phase2b(const struct message *message, struct wire_scratch *scratch) {
@@ -76,7 +76,7 @@ static void build_ask(const struct message *message, struct wire_scratch *scratc
     part->request = message->request;
     part->txid = wire_put_txid(message, scratch);
     part->kind = (Troth__V1__Ask__Kind)message->ask;
-    part->n_branches = wire_put_set(message, scratch);
+    part->n_branches = wire_put_set(message, scratch, &part->set_number);
     part->branches = scratch->branch_list;
 }
 
@@ -151,19 +151,17 @@ static int read_phase1b(const void *in, struct message *message) {
         !wire_get_ballot(part->void_ballot, &message->void_ballot)) {
         return TROTH_ERR_INVALID;
     }
-    int err = wire_get_set(part->n_set, part->set, message);
-    return err != 0 ? err : wire_get_accepted(part->n_accepted, part->accepted, message);
+    return wire_get_accepted(part->n_accepted, part->accepted, message);
 }
 
 static int read_phase2a(const void *in, struct message *message) {
     const Troth__V1__Phase2a *part = in;
     message->type = MESSAGE_PHASE2A;
     if (!wire_get_txid(&part->txid, message) || !wire_get_ballot(part->ballot, &message->ballot) ||
-        part->n_votes != part->n_set) {
+        part->n_votes != (message->set == NULL ? 0 : message->set->n)) {
         return TROTH_ERR_INVALID;
     }
-    int err = wire_get_set(part->n_set, part->set, message);
-    return err != 0 ? err : wire_get_votes(part->n_votes, part->votes, message);
+    return wire_get_votes(part->n_votes, part->votes, message);
 }
 
 static int read_phase2b(const void *in, struct message *message) {
@@ -203,10 +201,7 @@ static int read_ask(const void *in, struct message *message) {
     message->request = part->request;
     bool known = (unsigned)part->kind <= MESSAGE_ASK_GET;
     message->ask = known ? (enum message_ask)part->kind : MESSAGE_ASK_NONE;
-    if (!wire_get_txid(&part->txid, message)) {
-        return TROTH_ERR_INVALID;
-    }
-    return wire_get_set(part->n_branches, part->branches, message);
+    return wire_get_txid(&part->txid, message) ? 0 : TROTH_ERR_INVALID;
 }
 
 static int read_answer(const void *in, struct message *message) {
@@ -237,7 +232,25 @@ static int read_leaving(const void *in, struct message *message) {
     return 0;
 }
 
-int wire_read_peer(const Troth__V1__PeerMessage *item, struct message *message) {
+static int read_set(const Troth__V1__PeerMessage *item, struct wire_sets *sets,
+                    struct message *message) {
+    if (item->kind_case == TROTH__V1__PEER_MESSAGE__KIND_PHASE1B) {
+        const Troth__V1__Phase1b *part = item->phase1b;
+        return wire_get_set(part->n_set, part->set, part->set_number, sets, message);
+    }
+    if (item->kind_case == TROTH__V1__PEER_MESSAGE__KIND_PHASE2A) {
+        const Troth__V1__Phase2a *part = item->phase2a;
+        return wire_get_set(part->n_set, part->set, part->set_number, sets, message);
+    }
+    if (item->kind_case == TROTH__V1__PEER_MESSAGE__KIND_ASK) {
+        const Troth__V1__Ask *part = item->ask;
+        return wire_get_set(part->n_branches, part->branches, part->set_number, sets, message);
+    }
+    return 0;
+}
+
+int wire_read_peer(const Troth__V1__PeerMessage *item, struct wire_sets *sets,
+                   struct message *message) {
     static int (*const readers[])(const void *in, struct message *message) = {
         [TROTH__V1__PEER_MESSAGE__KIND_PHASE1A] = read_phase1a,
         [TROTH__V1__PEER_MESSAGE__KIND_PHASE1B] = read_phase1b,
@@ -254,5 +267,6 @@ int wire_read_peer(const Troth__V1__PeerMessage *item, struct message *message) 
     if ((size_t)item->kind_case >= COUNT_OF(readers) || readers[item->kind_case] == NULL) {
         return 0;
     }
-    return readers[item->kind_case](item->phase1a, message);
+    int err = read_set(item, sets, message);
+    return err != 0 ? err : readers[item->kind_case](item->phase1a, message);
 }

@@ -140,7 +140,7 @@ static void post(struct world *world, enum wire_frame kind, const struct message
     }
     struct frame *frame = &world->frames[world->n_frames++];
     *frame = (struct frame){.kind = kind, .event = event};
-    ck_assert_int_eq(wire_encode(kind, message, &frame->bytes), 0);
+    ck_assert_int_eq(wire_encode(kind, message, NULL, &frame->bytes), 0);
 }
 
 static void post_from_node(struct world *world, uint32_t node, const struct message *message) {

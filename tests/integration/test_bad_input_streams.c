@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "coordinator/membership.h"
 #include "proto/wire.h"
 #include "tests/lib/db_dump.h"
 #include "tests/lib/scene.h"
@@ -103,12 +104,12 @@ START_TEST(a_first_message_that_is_no_hello_is_an_invalid_argument) {
     const struct message leaving = {.type = MESSAGE_LEAVING};
     struct wire_buffer buffer = {0};
     char *before = scene_snapshot();
-    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &vote, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &vote, NULL, &buffer), 0);
     first_frame_ends_with(ATTACH, buffer.bytes, buffer.n, RPC_INVALID_ARGUMENT,
                           (const char *[]){"first message", "Hello", NULL});
     wire_buffer_release(&buffer);
     buffer = (struct wire_buffer){0};
-    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &leaving, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &leaving, NULL, &buffer), 0);
     first_frame_ends_with(CONNECT, buffer.bytes, buffer.n, RPC_INVALID_ARGUMENT,
                           (const char *[]){"first message", "hello", NULL});
     wire_buffer_release(&buffer);
@@ -241,7 +242,7 @@ START_TEST(an_enlistment_of_an_unknown_txid_is_answered_and_the_stream_stays) {
     struct wire_buffer buffer = {0};
     char *before = scene_snapshot();
     struct raw_stream *stream = attach("confused");
-    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &enlist, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &enlist, NULL, &buffer), 0);
     raw_send(stream, buffer.bytes, buffer.n);
     struct message answer = enlisted(stream);
     ck_assert(!answer.ok);
@@ -252,7 +253,7 @@ START_TEST(an_enlistment_of_an_unknown_txid_is_answered_and_the_stream_stays) {
     ck_assert_int_eq(troth_txid_parse(text, &enlist.txid), 0);
     wire_buffer_release(&buffer);
     buffer = (struct wire_buffer){0};
-    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &enlist, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &enlist, NULL, &buffer), 0);
     raw_send(stream, buffer.bytes, buffer.n);
     ck_assert(enlisted(stream).ok);
     wire_buffer_release(&buffer);
@@ -273,7 +274,7 @@ START_TEST(unknown_fields_and_messages_are_skipped) {
     raw_send(stream, unknown_field, sizeof unknown_field);
     scene_begin(0, text);
     ck_assert_int_eq(troth_txid_parse(text, &enlist.txid), 0);
-    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &enlist, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &enlist, NULL, &buffer), 0);
     raw_send(stream, buffer.bytes, buffer.n);
     ck_assert(enlisted(stream).ok);
     wire_buffer_release(&buffer);
@@ -309,7 +310,7 @@ END_TEST
 /* Node 2's own hello, as node 1 knows it. */
 static struct wire_peer_hello peer_hello(void) {
     const char *path = cluster_database(scene_cluster(), CLUSTER_NODE, 0);
-    struct wire_peer_hello hello = {.node = 2, .nodes = NODES, .version = 1};
+    struct wire_peer_hello hello = {.node = 2, .nodes = NODES, .version = MEMBERSHIP_VERSION};
     char *disk = db_text(path, "SELECT hex(disk) FROM peer WHERE node = 2");
     strcpy(hello.cluster, "troth");
     hello.incarnation = (uint64_t)db_number(path, "SELECT incarnation FROM peer WHERE node = 2");

@@ -62,7 +62,7 @@ static void report(unsigned node, const char *txid, enum message_heuristic heuri
     struct wire_buffer buffer = {0};
     message_set_detail(&ack, detail);
     ck_assert_int_eq(troth_txid_parse(txid, &ack.txid), 0);
-    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &ack, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &ack, NULL, &buffer), 0);
     raw_send(streams[node], buffer.bytes, buffer.n);
     wire_buffer_release(&buffer);
 }

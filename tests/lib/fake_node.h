@@ -25,6 +25,7 @@ struct fake_node {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct rpc_stream *stream; /* held; the session's, once greeted */
+    struct wire_sets sets;     /* the session's */
     struct wire_participant_hello hello;
     unsigned greeted; /* sessions so far */
     unsigned ended;
@@ -57,13 +58,16 @@ static inline void fake_node_received(void *arg, struct rpc_stream *stream, cons
             rpc_stream_release(node->stream);
         }
         node->stream = stream;
+        wire_sets_clear(&node->sets);
         struct wire_buffer buffer = {0};
         ck_assert_int_eq(wire_encode_welcome(&node->welcome, &buffer), 0);
         rpc_stream_send_bytes(stream, buffer.bytes, buffer.n);
         wire_buffer_release(&buffer);
         node->greeted++;
     }
-    ck_assert_int_eq(wire_decode_each(WIRE_PARTICIPANT_TO_NODE, bytes, n, fake_node_keep, node), 0);
+    ck_assert_int_eq(wire_decode_each_with(WIRE_PARTICIPANT_TO_NODE, bytes, n, &node->sets,
+                                           fake_node_keep, node),
+                     0);
     pthread_cond_broadcast(&node->changed);
     pthread_mutex_unlock(&node->mutex);
 }
@@ -113,6 +117,7 @@ static inline void fake_node_stop(struct fake_node *node) {
     for (size_t i = 0; i < node->n; i++) {
         message_release(&node->messages[i]);
     }
+    wire_sets_clear(&node->sets);
     pthread_cond_destroy(&node->changed);
     pthread_mutex_destroy(&node->mutex);
     struct fake_node kept = {.port = node->port, .welcome = node->welcome};
@@ -121,7 +126,7 @@ static inline void fake_node_stop(struct fake_node *node) {
 
 static inline void fake_node_send(struct fake_node *node, struct message message) {
     struct wire_buffer buffer = {0};
-    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_PARTICIPANT, &message, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_PARTICIPANT, &message, NULL, &buffer), 0);
     pthread_mutex_lock(&node->mutex);
     ck_assert_ptr_nonnull(node->stream);
     rpc_stream_send_bytes(node->stream, buffer.bytes, buffer.n);

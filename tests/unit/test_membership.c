@@ -353,8 +353,8 @@ END_TEST
 
 START_TEST(a_node_of_an_unknown_version_is_refused) {
     struct wire_peer_hello hello = good_hello();
-    hello.version = 2;
-    refused(hello, 0, "version 2");
+    hello.version = MEMBERSHIP_VERSION + 1;
+    refused(hello, 0, "version 3");
 }
 END_TEST
 

@@ -2,6 +2,8 @@
  * it is given, and can refuse it. */
 #include "coordinator/outbox.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/troth_err.h"
@@ -15,6 +17,7 @@ struct rpc_stream {
     size_t n;
     size_t frames;
     int err; /* of the next frame only */
+    struct wire_sets sets;
 };
 
 static struct rpc_stream node;
@@ -24,6 +27,7 @@ static int record(void *arg, struct message *message) {
     struct rpc_stream *to = arg;
     ck_assert_uint_lt(to->n, SENT_MAX);
     to->sent[to->n++] = message->txid.lo;
+    ck_assert(message->set == NULL || message->set->n == message->txid.lo % 1000);
     return 0;
 }
 
@@ -34,7 +38,8 @@ int rpc_stream_send_bytes(struct rpc_stream *stream, const uint8_t *bytes, size_
     stream->err = 0;
     if (err == 0) {
         stream->frames++;
-        ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, bytes, n, record, stream), 0);
+        ck_assert_int_eq(
+            wire_decode_each_with(WIRE_NODE_TO_NODE, bytes, n, &stream->sets, record, stream), 0);
     }
     return err;
 }
@@ -134,12 +139,10 @@ START_TEST(many_messages_share_few_frames_and_none_is_too_large) {
 }
 END_TEST
 
-START_TEST(without_a_stream_all_that_may_leave_is_dropped_and_what_is_held_waits) {
+START_TEST(without_a_stream_all_is_dropped_also_what_is_held) {
     add(1, FREE);
     add(2, HELD);
     ck_assert_int_eq(outbox_flush(&outbox, NULL, false), 0);
-    ck_assert(!outbox_is_empty(&outbox));
-    ck_assert_int_eq(outbox_flush(&outbox, NULL, true), 0);
     ck_assert(outbox_is_empty(&outbox));
     flush(true);
     expect_sent_up_to(0);
@@ -171,15 +174,113 @@ START_TEST(cleared_is_as_new) {
 }
 END_TEST
 
+/* ---- Sets ---------------------------------------------------------------------------------- */
+
+/* Message `number` is of the set that has as many members as number % 1000. */
+static void add_with_set(uint64_t number, bool hold) {
+    static struct paxos_participant members[1000];
+    uint32_t n = (uint32_t)(number % 1000);
+    for (uint32_t i = 0; i < n; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "rm-%u", i);
+        ck_assert_int_eq(paxos_participant_make(&members[i], name, 1), 0);
+    }
+    struct message message = {.type = MESSAGE_ASK, .txid = {.hi = 1, .lo = number}};
+    message.set = paxos_set_new(members, n);
+    ck_assert_ptr_nonnull(message.set);
+    outbox.numbers_sets = true;
+    ck_assert_int_eq(outbox_add(&outbox, WIRE_NODE_TO_NODE, &message, hold), 0);
+    paxos_set_release(message.set);
+}
+
+static void end_with_sets(void) {
+    wire_sets_clear(&node.sets);
+    outbox_release(&outbox);
+}
+
+START_TEST(a_set_that_a_held_message_has_defined_is_known_to_those_behind) {
+    add_with_set(2, HELD);
+    add_with_set(2, FREE); /* leaves behind it, too */
+    flush(false);
+    add_with_set(2, FREE);
+    flush(false);
+    ck_assert_uint_eq(node.n, 0);
+    flush(true);
+    add_with_set(2, FREE);
+    flush(false);
+    ck_assert_uint_eq(node.n, 4);
+    end_with_sets();
+}
+END_TEST
+
+START_TEST(S1_what_is_held_goes_with_the_definition_that_it_refers_to) {
+    add_with_set(3, FREE); /* number 1 */
+    flush(true);
+    outbox_clear(&outbox); /* forgets it; the other end does not */
+    add_with_set(4, FREE); /* number 1 again, in a frame that is refused */
+    add_with_set(4, HELD);
+    node.err = TROTH_ERR_FULL;
+    ck_assert_int_eq(outbox_flush(&outbox, &node, false), TROTH_ERR_FULL);
+    flush(true); /* the held one would be taken for one of set 3 */
+    ck_assert_uint_eq(node.n, 1);
+    add_with_set(4, FREE);
+    add_with_set(3, FREE);
+    flush(true);
+    ck_assert_uint_eq(node.n, 3);
+    end_with_sets();
+}
+END_TEST
+
+START_TEST(S1_whatever_is_held_lost_or_cleared_no_set_is_taken_for_another) {
+    srand(1);
+    for (unsigned i = 1; i < 20000; i++) {
+        add_with_set(1 + (uint64_t)(rand() % 400) * (uint64_t)(rand() % 2), rand() % 4 == 0);
+        node.err = rand() % 50 == 0 ? TROTH_ERR_FULL : 0;
+        if (rand() % 3 == 0) {
+            outbox_flush(&outbox, rand() % 100 == 0 ? NULL : &node, rand() % 2 == 0);
+        }
+        if (rand() % 200 == 0) {
+            outbox_clear(&outbox);
+        }
+    }
+    node.err = 0;
+    flush(true);
+    ck_assert_uint_gt(node.n, 5000);
+    end_with_sets();
+}
+END_TEST
+
+START_TEST(an_end_that_knows_no_numbers_gets_whole_sets) {
+    add_with_set(2, FREE);
+    outbox_release(&outbox);
+    outbox.numbers_sets = false;
+    for (int i = 0; i < 2; i++) {
+        struct message message = {.type = MESSAGE_ASK, .txid = {.hi = 1, .lo = 1}};
+        struct paxos_participant member;
+        ck_assert_int_eq(paxos_participant_make(&member, "orders", 1), 0);
+        message.set = paxos_set_new(&member, 1);
+        ck_assert_int_eq(outbox_add(&outbox, WIRE_NODE_TO_NODE, &message, FREE), 0);
+        paxos_set_release(message.set);
+        wire_sets_clear(&node.sets);
+        flush(true);
+    }
+    ck_assert_uint_eq(node.n, 2);
+    end_with_sets();
+}
+END_TEST
+
 int main(void) {
     return suite_run(
-        "outbox",
-        (const TTest *[]){
-            S4_what_is_held_leaves_only_when_its_batch_is_stored,
-            what_depends_on_no_record_leaves_before_the_disk,
-            behind_a_held_message_everything_is_held_so_the_order_stays,
-            once_the_held_ones_have_left_the_next_batch_is_free_again, nothing_is_sent_twice,
-            many_messages_share_few_frames_and_none_is_too_large,
-            without_a_stream_all_that_may_leave_is_dropped_and_what_is_held_waits,
-            a_stream_that_refuses_gets_nothing_of_what_is_behind, cleared_is_as_new, NULL});
+        "outbox", (const TTest *[]){
+                      S4_what_is_held_leaves_only_when_its_batch_is_stored,
+                      what_depends_on_no_record_leaves_before_the_disk,
+                      behind_a_held_message_everything_is_held_so_the_order_stays,
+                      once_the_held_ones_have_left_the_next_batch_is_free_again,
+                      nothing_is_sent_twice, many_messages_share_few_frames_and_none_is_too_large,
+                      without_a_stream_all_is_dropped_also_what_is_held,
+                      a_stream_that_refuses_gets_nothing_of_what_is_behind, cleared_is_as_new,
+                      a_set_that_a_held_message_has_defined_is_known_to_those_behind,
+                      S1_what_is_held_goes_with_the_definition_that_it_refers_to,
+                      S1_whatever_is_held_lost_or_cleared_no_set_is_taken_for_another,
+                      an_end_that_knows_no_numbers_gets_whole_sets, NULL});
 }

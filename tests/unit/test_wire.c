@@ -68,7 +68,7 @@ static void assert_same(const struct message *a, const struct message *b) {
 static void assert_survives(enum wire_frame frame, const struct message *message) {
     struct wire_buffer buffer = {0};
     struct taken taken = {.n = 0};
-    ck_assert_int_eq(wire_encode(frame, message, &buffer), 0);
+    ck_assert_int_eq(wire_encode(frame, message, NULL, &buffer), 0);
     ck_assert_int_eq(wire_decode_each(frame, buffer.bytes, buffer.n, take, &taken), 0);
     ck_assert_uint_eq(taken.n, 1);
     assert_same(message, &taken.last);
@@ -112,7 +112,7 @@ START_TEST(frames_one_behind_the_other_are_one_frame) {
     struct wire_buffer buffer = {0};
     for (uint32_t i = 0; i < 100; i++) {
         struct message message = {.type = MESSAGE_PHASE1A, .ballot = i + 1};
-        ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &message, &buffer), 0);
+        ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &message, NULL, &buffer), 0);
     }
     struct taken taken = {.n = 0};
     ck_assert_int_eq(wire_decode_each(WIRE_NODE_TO_NODE, buffer.bytes, buffer.n, take, &taken), 0);
@@ -168,7 +168,7 @@ static void assert_refused(enum wire_frame frame, const ProtobufCMessage *item) 
     size_t n = protobuf_c_message_get_packed_size(item);
     struct wire_buffer buffer = {0};
     struct message good = {.type = frame == WIRE_NODE_TO_NODE ? MESSAGE_LEAVING : MESSAGE_PING};
-    ck_assert_int_eq(wire_encode(frame, &good, &buffer), 0);
+    ck_assert_int_eq(wire_encode(frame, &good, NULL, &buffer), 0);
     uint8_t *bytes = malloc(buffer.n + n + 4);
     ck_assert_ptr_nonnull(bytes);
     memcpy(bytes, buffer.bytes, buffer.n);
@@ -381,10 +381,10 @@ START_TEST(without_memory_nothing_is_handed_over) {
         struct message message;
         wire_sample_fill(&message, i % 2 == 0 ? MESSAGE_PHASE1B : MESSAGE_PHASE2A, 300);
         alloc_fail_after(0);
-        int err = wire_encode(WIRE_NODE_TO_NODE, &message, &buffer);
+        int err = wire_encode(WIRE_NODE_TO_NODE, &message, NULL, &buffer);
         ck_assert_int_eq(err, alloc_failed() ? TROTH_ERR_NO_MEMORY : 0);
         if (err != 0) {
-            ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &message, &buffer), 0);
+            ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &message, NULL, &buffer), 0);
         }
         message_release(&message);
     }

@@ -90,7 +90,7 @@ static size_t encode_samples(struct wire_buffer *samples, size_t *ends) {
     for (size_t i = 0; i < WIRE_SAMPLES; i++) {
         struct message message;
         wire_sample_fill(&message, wire_samples[i].type, 3);
-        ck_assert_int_eq(wire_encode(wire_samples[i].frame, &message, samples), 0);
+        ck_assert_int_eq(wire_encode(wire_samples[i].frame, &message, NULL, samples), 0);
         message_release(&message);
         ends[n++] = samples->n;
     }
@@ -115,7 +115,7 @@ START_TEST(a_cut_message_is_never_handed_over) {
         struct wire_buffer buffer = {0};
         struct message message;
         wire_sample_fill(&message, wire_samples[i].type, 3);
-        ck_assert_int_eq(wire_encode(wire_samples[i].frame, &message, &buffer), 0);
+        ck_assert_int_eq(wire_encode(wire_samples[i].frame, &message, NULL, &buffer), 0);
         for (size_t cut = 1; cut < buffer.n; cut++) {
             uint32_t taken = 0;
             ck_assert_int_eq(

@@ -22,7 +22,7 @@ START_TEST(a_participants_hello_survives_and_messages_may_follow_it) {
     strcpy(hello.endpoint, "db1.example:5432");
     ck_assert_int_eq(wire_encode_participant_hello(&hello, &buffer), 0);
     struct message ping = {.type = MESSAGE_PING};
-    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &ping, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &ping, NULL, &buffer), 0);
 
     struct wire_participant_hello got;
     ck_assert_int_eq(wire_decode_participant_hello(buffer.bytes, buffer.n, &got), 0);
@@ -68,14 +68,14 @@ START_TEST(a_frame_that_begins_with_no_greeting_is_told_apart) {
     ck_assert_int_eq(wire_decode_peer_hello(NULL, 0, true, &peer), TROTH_ERR_NOT_FOUND);
     struct message ping = {.type = MESSAGE_PING};
     struct message leaving = {.type = MESSAGE_LEAVING};
-    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &ping, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &ping, NULL, &buffer), 0);
     ck_assert_int_eq(wire_decode_participant_hello(buffer.bytes, buffer.n, &hello),
                      TROTH_ERR_NOT_FOUND);
     buffer.n = 0;
-    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_PARTICIPANT, &ping, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_PARTICIPANT, &ping, NULL, &buffer), 0);
     ck_assert_int_eq(wire_decode_welcome(buffer.bytes, buffer.n, &welcome), TROTH_ERR_NOT_FOUND);
     buffer.n = 0;
-    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &leaving, &buffer), 0);
+    ck_assert_int_eq(wire_encode(WIRE_NODE_TO_NODE, &leaving, NULL, &buffer), 0);
     ck_assert_int_eq(wire_decode_peer_hello(buffer.bytes, buffer.n, false, &peer),
                      TROTH_ERR_NOT_FOUND);
     ck_assert_int_eq(wire_decode_welcome((const uint8_t *)"\x0a\x7f", 2, &welcome),
