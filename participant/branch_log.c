@@ -7,20 +7,28 @@
 #include <time.h>
 
 #include "base/troth_err.h"
+#include "participant/set_table.h"
 #include "shell/clock.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
 
-#define VERSION      2   /* 1 knew no troth_foreign, and would not lock its branches' work again */
-#define HALF_BYTES   8   /* of a txid */
-#define MEMBER_BYTES 112 /* of one participant in the JSON text: a name, 20 digits, the keys */
-#define RANDOM_BITS  20
-#define STARTS_MAX   UINT32_MAX
+/* 1 knew no troth_foreign, and would not lock its branches' work again; 2 knew no troth_set, and
+ * has the participants themselves in troth_branch. */
+#define VERSION     3
+#define HALF_BYTES  8 /* of a txid */
+#define RANDOM_BITS 20
+#define STARTS_MAX  UINT32_MAX
+
+#define IN_DOUBT                                                                                   \
+    "CREATE VIEW IF NOT EXISTS troth_in_doubt AS SELECT lower(hex(txid)) AS txid,"                 \
+    " datetime(changed_ms/1000, 'unixepoch') AS since, coalesce((SELECT participants"              \
+    " FROM troth_set WHERE id = CAST(branch.participants AS INTEGER)), branch.participants)"       \
+    " AS participants FROM troth_branch AS branch WHERE state = 'prepared';"
 
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS troth_meta(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS troth_branch(txid BLOB PRIMARY KEY, state TEXT NOT NULL,"
-    " participants TEXT, changed_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    " participants, changed_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS troth_node(node INTEGER PRIMARY KEY, disk BLOB NOT NULL,"
     " incarnation INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS troth_mark(origin BLOB PRIMARY KEY, sequence BLOB NOT NULL)"
@@ -30,10 +38,7 @@ static const char schema[] =
     " WITHOUT ROWID;"
     "CREATE VIEW IF NOT EXISTS troth_foreign_text AS SELECT lower(hex(txid)) AS txid, format,"
     " lower(hex(gtrid)) AS gtrid, lower(hex(bqual)) AS bqual, state,"
-    " datetime(changed_ms/1000, 'unixepoch') AS since FROM troth_foreign;"
-    "CREATE VIEW IF NOT EXISTS troth_in_doubt AS SELECT lower(hex(txid)) AS txid,"
-    " datetime(changed_ms/1000, 'unixepoch') AS since, participants FROM troth_branch"
-    " WHERE state = 'prepared';"
+    " datetime(changed_ms/1000, 'unixepoch') AS since FROM troth_foreign;" SET_TABLE_SCHEMA IN_DOUBT
     "CREATE VIEW IF NOT EXISTS troth_hazard AS SELECT lower(hex(txid)) AS txid,"
     " datetime(changed_ms/1000, 'unixepoch') AS since FROM troth_branch WHERE state = 'hazard';";
 
@@ -45,8 +50,7 @@ struct branch_log {
     sqlite3_stmt *store_node;
     sqlite3_stmt *store_mark;
     sqlite3_stmt *delete_below;
-    char *text; /* a set as JSON */
-    size_t text_bytes;
+    struct set_table *sets;
 };
 
 static const char *const record_names[BRANCHES_RECORD_LAST + 1] = {
@@ -93,7 +97,8 @@ static int check_version(struct branch_log *log, char why[DB_WHY_BYTES]) {
     if (err == 0 && strtol(found, NULL, 10) < VERSION) { /* none yet, or an older one's */
         char ours[32];
         snprintf(ours, sizeof ours, "%d", VERSION);
-        return meta_set(log, "version", ours);
+        err = db_exec(&log->db, "DROP VIEW troth_in_doubt;" IN_DOUBT); /* an older one's */
+        return err != 0 ? err : meta_set(log, "version", ours);
     }
     if (err == 0 && strtol(found, NULL, 10) > VERSION) {
         snprintf(why, DB_WHY_BYTES,
@@ -188,6 +193,8 @@ int branch_log_open(struct branch_log **out, const char *path, const char *clust
     err = err != 0 ? err : check_meta(log, "name", name, why);
     err = err != 0 ? err : raise_incarnation(log, why);
     err = err != 0 ? err : prepare_statements(log);
+    err = err != 0 ? err : set_table_open(&log->sets, &log->db);
+    err = err != 0 ? err : set_table_prune(log->sets);
     CRASH_POINT(CRASH_PARTICIPANT, "before.store.", "start");
     err = err != 0 ? err : db_commit(&log->db);
     CRASH_POINT(CRASH_PARTICIPANT, "after.store.", "start");
@@ -212,8 +219,8 @@ void branch_log_close(struct branch_log *log) {
     sqlite3_finalize(log->store_node);
     sqlite3_finalize(log->store_mark);
     sqlite3_finalize(log->delete_below);
+    set_table_close(log->sets);
     db_close(&log->db);
-    free(log->text);
     free(log);
 }
 
@@ -227,28 +234,6 @@ uint64_t branch_log_incarnation(const struct branch_log *log) {
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-static const char *set_to_json(struct branch_log *log, const struct paxos_set *set) {
-    size_t need = 3 + (size_t)set->n * MEMBER_BYTES;
-    if (need > log->text_bytes) {
-        char *text = realloc(log->text, need);
-        if (text == NULL) {
-            return NULL;
-        }
-        log->text = text;
-        log->text_bytes = need;
-    }
-    size_t at = 0;
-    for (uint32_t i = 0; i < set->n; i++) {
-        at +=
-            (size_t)snprintf(log->text + at, log->text_bytes - at,
-                             "%c{\"participant\":\"%s\",\"incarnation\":%llu}", i == 0 ? '[' : ',',
-                             set->members[i].name, (unsigned long long)set->members[i].incarnation);
-        assert(at < log->text_bytes);
-    }
-    snprintf(log->text + at, log->text_bytes - at, "]");
-    return log->text;
-}
-
 static int64_t wall_clock_ms(void) { /* for the reader only */
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -259,16 +244,16 @@ static int write_branch(struct branch_log *log, const struct branches_effect *ef
     uint8_t txid[TROTH_TXID_BYTES];
     troth_txid_to_bytes(effect->txid, txid);
     assert(effect->record >= BRANCHES_RECORD_PREPARED && effect->record <= BRANCHES_RECORD_LAST);
-    const char *json = NULL;
     if (effect->set != NULL) {
-        json = set_to_json(log, effect->set);
-        if (json == NULL) {
-            return TROTH_ERR_NO_MEMORY;
+        int64_t id;
+        int err = set_table_put(log->sets, effect->set, &id);
+        if (err != 0) {
+            return err;
         }
+        sqlite3_bind_int64(log->store, 3, id);
     }
     sqlite3_bind_blob(log->store, 1, txid, sizeof txid, SQLITE_STATIC);
     sqlite3_bind_text(log->store, 2, record_names[effect->record], -1, SQLITE_STATIC);
-    sqlite3_bind_text(log->store, 3, json, -1, SQLITE_STATIC);
     sqlite3_bind_int64(log->store, 4, wall_clock_ms());
     int err = db_run(&log->db, log->store);
     sqlite3_clear_bindings(log->store);
@@ -335,42 +320,6 @@ struct loading {
     void *arg;
 };
 
-/* NULL when the text is no set. */
-static struct paxos_set *set_from_json(struct branch_log *log, const unsigned char *json) {
-    static struct paxos_participant none[1];
-    struct paxos_participant *members = none;
-    struct paxos_set *set = NULL;
-    uint32_t n = 0;
-    sqlite3_stmt *stmt =
-        db_prepare(&log->db, "SELECT json_extract(value, '$.participant'), json_extract(value,"
-                             " '$.incarnation'), json_array_length(?1) FROM json_each(?1)");
-    if (stmt == NULL) {
-        return NULL;
-    }
-    sqlite3_bind_text(stmt, 1, (const char *)json, -1, SQLITE_STATIC);
-    int rc;
-    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        int64_t total = sqlite3_column_int64(stmt, 2);
-        if (n == 0 && total >= 1 && total <= PAXOS_PARTICIPANTS_MAX) {
-            members = calloc((size_t)total, sizeof *members);
-        }
-        if (members == none || members == NULL || n >= total ||
-            paxos_participant_make(&members[n], (const char *)sqlite3_column_text(stmt, 0),
-                                   (uint64_t)sqlite3_column_int64(stmt, 1)) != 0) {
-            break;
-        }
-        n++;
-    }
-    if (rc == SQLITE_DONE && n > 0) {
-        set = paxos_set_new(members, n);
-    }
-    sqlite3_finalize(stmt);
-    if (members != none) {
-        free(members);
-    }
-    return set;
-}
-
 static int load_branch(struct loading *loading) {
     const void *txid = sqlite3_column_blob(loading->stmt, 0);
     const char *state = (const char *)sqlite3_column_text(loading->stmt, 1);
@@ -389,8 +338,7 @@ static int load_branch(struct loading *loading) {
     }
     event.txid = troth_txid_from_bytes(txid);
     if (event.record == BRANCHES_RECORD_PREPARED) {
-        const unsigned char *json = sqlite3_column_text(loading->stmt, 2);
-        event.set = json == NULL ? NULL : set_from_json(loading->log, json);
+        event.set = set_table_get(loading->log->sets, sqlite3_column_value(loading->stmt, 2));
         if (event.set == NULL) {
             char text[TROTH_TXID_TEXT];
             logline(LOGLINE_ERROR, "%s: the participants of branch %s can't be read",

@@ -4,6 +4,7 @@
  *
  *     troth_meta    cluster, name, incarnation, version of these tables
  *     troth_branch  one row a branch: prepared, committing, committed (until the mark), hazard
+ *     troth_set     the participants of its branches (set_table.h)
  *     troth_node    disk id and highest incarnation of each node (ARCHITECTURE H4)
  *     troth_mark    of each origin: all transactions below are finished everywhere
  *     troth_foreign branches of other transaction managers (foreign_log.h)

@@ -169,7 +169,7 @@ struct branches_effect {
     enum branches_record record;
     enum branches_call call;
     int error;
-    const struct paxos_set *set; /* borrowed until the next step; may be NULL */
+    struct paxos_set *set; /* borrowed until the next step, or held; may be NULL */
     uint8_t disk[BRANCHES_DISK_BYTES];
     struct message message;            /* owned by the effect */
     char detail[MESSAGE_DETAIL_BYTES]; /* for humans */

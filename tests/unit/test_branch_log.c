@@ -172,7 +172,7 @@ START_TEST(a_log_of_another_participant_cluster_or_version_is_refused) {
     ck_assert_ptr_nonnull(strstr(why, "orders"));
     ck_assert_int_eq(branch_log_open(&other, path, "bank", "stock", why), TROTH_ERR_MISMATCH);
     log = open_log();
-    sql(log, "UPDATE troth_meta SET value = '3' WHERE key = 'version'");
+    sql(log, "UPDATE troth_meta SET value = '4' WHERE key = 'version'");
     branch_log_close(log);
     ck_assert_int_eq(branch_log_open(&other, path, "troth", "stock", why), TROTH_ERR_MISMATCH);
     ck_assert_ptr_nonnull(strstr(why, "newer version"));
@@ -183,13 +183,133 @@ END_TEST
 START_TEST(a_log_of_an_older_version_is_taken_over) {
     make_folder();
     struct branch_log *log = open_log();
-    sql(log, "DROP TABLE troth_foreign; DROP VIEW troth_foreign_text;"
+    sql(log, "DROP TABLE troth_foreign; DROP TABLE troth_set; DROP VIEW troth_foreign_text;"
              "UPDATE troth_meta SET value = '1' WHERE key = 'version'");
     branch_log_close(log);
     log = open_log();
     sql(log, "INSERT INTO troth_foreign SELECT x'ff', 1, x'01', x'', 'prepared', 0"
-             " FROM troth_meta WHERE key = 'version' AND value = '2'");
+             " FROM troth_meta WHERE key = 'version' AND value = '3'");
     ck_assert_int_eq(sqlite3_changes(branch_log_db(log)->sqlite), 1);
+    branch_log_close(log);
+    remove_folder();
+}
+END_TEST
+
+static int64_t number(struct branch_log *log, const char *text) {
+    sqlite3_stmt *stmt = db_prepare(branch_log_db(log), text);
+    ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+    int64_t result = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    return result;
+}
+
+/* As version 2 made them, with a branch in doubt. */
+static void make_version_2(void) {
+    struct db db;
+    ck_assert_int_eq(
+        db_open(&db, path, 0, 0,
+                "CREATE TABLE troth_meta(key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;"
+                "CREATE TABLE troth_branch(txid BLOB PRIMARY KEY, state TEXT NOT NULL,"
+                " participants TEXT, changed_ms INTEGER NOT NULL) WITHOUT ROWID;"
+                "CREATE VIEW troth_in_doubt AS SELECT lower(hex(txid)) AS txid,"
+                " datetime(changed_ms/1000, 'unixepoch') AS since, participants"
+                " FROM troth_branch WHERE state = 'prepared';"
+                "INSERT INTO troth_meta VALUES('version', '2');"
+                "INSERT INTO troth_branch VALUES(x'00000001000000030000000000000001', 'prepared',"
+                " '[{\"participant\":\"orders\",\"incarnation\":5}]', 0)",
+                why),
+        0);
+    db_close(&db);
+}
+
+START_TEST(a_log_of_version_2_has_its_sets_in_its_branches_and_new_ones_by_number) {
+    make_folder();
+    make_version_2();
+    struct branch_log *log = open_log();
+    struct paxos_set *set = two();
+    store(log, 2, BRANCHES_RECORD_PREPARED, set);
+    store(log, 3, BRANCHES_RECORD_PREPARED, set);
+    branch_log_close(log);
+    log = open_log(); /* which deletes sets that no branch has */
+    expect_loaded(log, "branch 1 1 orders:5; branch 2 1 orders:4503595332403201 stock:7; "
+                       "branch 3 1 orders:4503595332403201 stock:7; ");
+    ck_assert_int_eq(number(log, "SELECT count(*) FROM troth_set"), 1);
+    ck_assert_int_eq(number(log, "SELECT sum(json_array_length(participants))"
+                                 " FROM troth_in_doubt"),
+                     5);
+    paxos_set_release(set);
+    branch_log_close(log);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_set_is_stored_once) {
+    make_folder();
+    struct branch_log *log = open_log();
+    for (uint64_t n = 1; n <= 10; n++) {
+        struct paxos_set *set = two(); /* equal, not the same */
+        store(log, n, BRANCHES_RECORD_PREPARED, set);
+        paxos_set_release(set);
+    }
+    ck_assert_int_eq(number(log, "SELECT count(*) FROM troth_set"), 1);
+    ck_assert_int_eq(number(log, "SELECT count(*) FROM troth_branch WHERE typeof(participants) ="
+                                 " 'integer'"),
+                     10);
+    branch_log_close(log);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(S4_sets_of_one_hash_are_not_taken_for_each_other) {
+    make_folder();
+    struct branch_log *log = open_log();
+    struct paxos_set *set = two();
+    struct paxos_set *other = two();
+    other->members[1].incarnation = 8;
+    other->hash = set->hash;
+    store(log, 1, BRANCHES_RECORD_PREPARED, set);
+    store(log, 2, BRANCHES_RECORD_PREPARED, other);
+    store(log, 3, BRANCHES_RECORD_PREPARED, set);
+    expect_loaded(log, "branch 1 1 orders:4503595332403201 stock:7; "
+                       "branch 2 1 orders:4503595332403201 stock:8; "
+                       "branch 3 1 orders:4503595332403201 stock:7; ");
+    paxos_set_release(set);
+    paxos_set_release(other);
+    branch_log_close(log);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(sets_go_when_no_branch_has_them_and_no_others) {
+    const uint64_t many = 60000; /* of two members each */
+    make_folder();
+    struct branch_log *log = open_log();
+    ck_assert_int_eq(db_begin(branch_log_db(log)), 0);
+    for (uint64_t n = 1; n <= many; n++) {
+        struct paxos_set *set = two();
+        struct paxos_participant members[2] = {set->members[0], set->members[1]};
+        paxos_set_release(set);
+        members[0].incarnation = n;
+        set = paxos_set_new(members, 2);
+        struct branches_effect effect = {.type = BRANCHES_STORE,
+                                         .txid = tx(n % 100 == 7 ? n : 1),
+                                         .record = BRANCHES_RECORD_PREPARED,
+                                         .set = set};
+        ck_assert_int_eq(branch_log_write(log, &effect), 0); /* most replace the one before */
+        paxos_set_release(set);
+    }
+    ck_assert_int_eq(db_commit(branch_log_db(log)), 0);
+    ck_assert_int_lt(number(log, "SELECT count(*) FROM troth_set"), 51000);
+    branch_log_close(log);
+    log = open_log();
+    ck_assert_int_eq(number(log, "SELECT count(*) FROM troth_set"), 601);
+    ck_assert_int_eq(number(log, "SELECT count(*) FROM troth_in_doubt WHERE"
+                                 " json_array_length(participants) = 2"),
+                     601);
+    ck_assert_int_eq(number(log,
+                            "SELECT count(*) FROM troth_in_doubt WHERE json_extract(participants,"
+                            " '$[0].incarnation') % 100 = 7"),
+                     600);
     branch_log_close(log);
     remove_folder();
 }
@@ -253,13 +373,16 @@ START_TEST(a_set_of_any_size_comes_back) {
 END_TEST
 
 int main(void) {
-    return suite_run("branch_log",
-                     (const TTest *[]){S4_what_was_stored_is_loaded_after_a_restart,
-                                       a_mark_deletes_what_is_committed_below_it_and_nothing_else,
-                                       every_start_has_a_higher_incarnation_on_the_same_disk,
-                                       a_log_of_another_participant_cluster_or_version_is_refused,
-                                       a_log_of_an_older_version_is_taken_over,
-                                       the_log_lives_in_a_database_that_is_another_programs,
-                                       a_damaged_record_is_isolated, a_set_of_any_size_comes_back,
-                                       NULL});
+    return suite_run(
+        "branch_log",
+        (const TTest *[]){S4_what_was_stored_is_loaded_after_a_restart,
+                          a_mark_deletes_what_is_committed_below_it_and_nothing_else,
+                          every_start_has_a_higher_incarnation_on_the_same_disk,
+                          a_log_of_another_participant_cluster_or_version_is_refused,
+                          a_log_of_an_older_version_is_taken_over,
+                          a_log_of_version_2_has_its_sets_in_its_branches_and_new_ones_by_number,
+                          a_set_is_stored_once, S4_sets_of_one_hash_are_not_taken_for_each_other,
+                          sets_go_when_no_branch_has_them_and_no_others,
+                          the_log_lives_in_a_database_that_is_another_programs,
+                          a_damaged_record_is_isolated, a_set_of_any_size_comes_back, NULL});
 }
