@@ -233,9 +233,10 @@ END_TEST
 
 START_TEST(S1_whatever_is_held_lost_or_cleared_no_set_is_taken_for_another) {
     srand(1);
-    for (unsigned i = 1; i < 20000; i++) {
-        add_with_set(1 + (uint64_t)(rand() % 400) * (uint64_t)(rand() % 2), rand() % 4 == 0);
-        node.err = rand() % 50 == 0 ? TROTH_ERR_FULL : 0;
+    for (unsigned i = 1; i < 4000; i++) {
+        int set = rand() % 10 == 0 ? rand() % 300 : rand() % 4;
+        add_with_set(1 + (uint64_t)set, rand() % 4 == 0);
+        node.err = rand() % 10 == 0 ? TROTH_ERR_FULL : 0;
         if (rand() % 3 == 0) {
             outbox_flush(&outbox, rand() % 100 == 0 ? NULL : &node, rand() % 2 == 0);
         }
@@ -245,7 +246,7 @@ START_TEST(S1_whatever_is_held_lost_or_cleared_no_set_is_taken_for_another) {
     }
     node.err = 0;
     flush(true);
-    ck_assert_uint_gt(node.n, 5000);
+    ck_assert_uint_gt(node.n, 1000);
     end_with_sets();
 }
 END_TEST
