@@ -153,7 +153,8 @@ static bool column_number(sqlite3_stmt *row, int column, uint64_t max, uint64_t 
 }
 
 /* Columns: txid, promised, void_ballot, outcome, reason, finished, participants, sum. */
-static int read_record(sqlite3_stmt *row, struct troth_txid txid, struct acceptor *record) {
+static int read_record(struct node_log_reader *reader, sqlite3_stmt *row, struct troth_txid txid,
+                       struct acceptor *record) {
     uint64_t promised, void_ballot, outcome, reason, finished;
     const char *participants = (const char *)sqlite3_column_text(row, 6);
     if (!column_number(row, 1, PAXOS_BALLOT_MAX, &promised) ||
@@ -174,7 +175,7 @@ static int read_record(sqlite3_stmt *row, struct troth_txid txid, struct accepto
     if (sqlite3_column_int64(row, 7) != node_log_record_sum(txid, record, participants, n)) {
         return TROTH_ERR_CORRUPT;
     }
-    int err = node_log_record_read(participants, record);
+    int err = node_log_record_read(reader, participants, record);
     if (err == 0 && !node_log_record_is_sound(record)) {
         acceptor_release(record);
         err = TROTH_ERR_CORRUPT;
@@ -182,8 +183,8 @@ static int read_record(sqlite3_stmt *row, struct troth_txid txid, struct accepto
     return err;
 }
 
-static int replay_row(struct node_log *log, sqlite3_stmt *row, node_log_record_fn *each,
-                      void *arg) {
+static int replay_row(struct node_log *log, struct node_log_reader *reader, sqlite3_stmt *row,
+                      node_log_record_fn *each, void *arg) {
     char text[TROTH_TXID_TEXT];
     if (sqlite3_column_bytes(row, 0) != TROTH_TXID_BYTES) {
         logline(LOGLINE_ERROR, "%s: a record without a txid is skipped", log->db.path);
@@ -191,7 +192,7 @@ static int replay_row(struct node_log *log, sqlite3_stmt *row, node_log_record_f
     }
     struct troth_txid txid = troth_txid_from_bytes(sqlite3_column_blob(row, 0));
     struct acceptor record = {0};
-    int err = read_record(row, txid, &record);
+    int err = read_record(reader, row, txid, &record);
     if (err == TROTH_ERR_CORRUPT) {
         logline(LOGLINE_ERROR,
                 "%s: the record of transaction %s is damaged; this node takes no part in that "
@@ -208,32 +209,46 @@ static int replay_row(struct node_log *log, sqlite3_stmt *row, node_log_record_f
     return err;
 }
 
-int node_log_replay(struct node_log *log, node_log_mark_fn *each_mark,
-                    node_log_record_fn *each_record, void *arg) {
+static int replay_marks(struct node_log *log, node_log_mark_fn *each, void *arg) {
     sqlite3_stmt *marks = db_prepare(&log->db, "SELECT origin, sequence FROM mark");
-    sqlite3_stmt *records =
-        db_prepare(&log->db, "SELECT txid, promised, void_ballot, outcome, reason, finished, "
-                             "participants, sum FROM record");
-    int rc = marks != NULL && records != NULL ? SQLITE_DONE : SQLITE_ERROR;
+    int rc = marks != NULL ? SQLITE_ROW : SQLITE_ERROR;
     int err = 0;
-    while (rc == SQLITE_DONE && err == 0 && (rc = sqlite3_step(marks)) == SQLITE_ROW) {
+    while (rc == SQLITE_ROW && err == 0 && (rc = sqlite3_step(marks)) == SQLITE_ROW) {
         if (sqlite3_column_bytes(marks, 0) == TROTH_TXID_BYTES) {
             struct troth_txid mark = troth_txid_from_bytes(sqlite3_column_blob(marks, 0));
             mark.lo = (uint64_t)sqlite3_column_int64(marks, 1);
-            err = each_mark(arg, mark);
+            err = each(arg, mark);
         }
-        rc = SQLITE_DONE;
-    }
-    while (rc == SQLITE_DONE && err == 0 && (rc = sqlite3_step(records)) == SQLITE_ROW) {
-        err = replay_row(log, records, each_record, arg);
-        rc = SQLITE_DONE;
-    }
-    if (err == 0 && rc != SQLITE_DONE) {
-        logline(LOGLINE_ERROR, "cannot read %s: %s", log->db.path, sqlite3_errmsg(log->db.sqlite));
-        err = TROTH_ERR_CORRUPT;
     }
     sqlite3_finalize(marks);
+    return err == 0 && rc != SQLITE_DONE ? TROTH_ERR_CORRUPT : err;
+}
+
+static int replay_records(struct node_log *log, struct node_log_reader *reader,
+                          node_log_record_fn *each, void *arg) {
+    sqlite3_stmt *records =
+        db_prepare(&log->db, "SELECT txid, promised, void_ballot, outcome, reason, finished, "
+                             "participants, sum FROM record");
+    int rc = records != NULL ? SQLITE_ROW : SQLITE_ERROR;
+    int err = 0;
+    while (rc == SQLITE_ROW && err == 0 && (rc = sqlite3_step(records)) == SQLITE_ROW) {
+        err = replay_row(log, reader, records, each, arg);
+    }
     sqlite3_finalize(records);
+    return err == 0 && rc != SQLITE_DONE ? TROTH_ERR_CORRUPT : err;
+}
+
+int node_log_replay(struct node_log *log, node_log_mark_fn *each_mark,
+                    node_log_record_fn *each_record, void *arg) {
+    struct node_log_reader *reader = node_log_reader_new();
+    int err = reader == NULL ? TROTH_ERR_NO_MEMORY : replay_marks(log, each_mark, arg);
+    if (err == 0) {
+        err = replay_records(log, reader, each_record, arg);
+    }
+    if (err == TROTH_ERR_CORRUPT) {
+        logline(LOGLINE_ERROR, "cannot read %s: %s", log->db.path, sqlite3_errmsg(log->db.sqlite));
+    }
+    node_log_reader_free(reader);
     return err;
 }
 

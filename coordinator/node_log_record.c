@@ -1,13 +1,14 @@
 #include "coordinator/node_log_record.h"
 
 #include <inttypes.h>
-#include <json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "base/troth_err.h"
+
+/* ---- Writing -------------------------------------------------------------------------------- */
 
 /* The longest entry: a name, three numbers and what is between them. */
 #define ENTRY_BYTES (PAXOS_NAME_BYTES + 64u)
@@ -40,68 +41,129 @@ int node_log_record_write(const struct acceptor *record, struct node_log_text *o
     return 0;
 }
 
-static bool read_number(struct json_object *array, size_t at, uint64_t max, uint64_t *number) {
-    struct json_object *item = json_object_array_get_idx(array, at);
-    if (!json_object_is_type(item, json_type_int)) {
+/* ---- Reading -------------------------------------------------------------------------------- */
+
+/* Direct-mapped by their hash: of two that meet in a place the later one stays. */
+#define SETS 4096u
+
+struct node_log_reader {
+    struct paxos_set *sets[SETS];
+    struct paxos_participant members[PAXOS_PARTICIPANTS_MAX];
+    struct paxos_accepted accepted[PAXOS_PARTICIPANTS_MAX];
+};
+
+struct node_log_reader *node_log_reader_new(void) {
+    return calloc(1, sizeof(struct node_log_reader));
+}
+
+void node_log_reader_free(struct node_log_reader *reader) {
+    for (uint32_t i = 0; reader != NULL && i < SETS; i++) {
+        paxos_set_release(reader->sets[i]);
+    }
+    free(reader);
+}
+
+/* Each takes what it names off the front of the text, or says that it is not there. */
+
+static bool take(const char **text, char c) {
+    bool there = **text == c;
+    *text += there;
+    return there;
+}
+
+/* As "%" PRIu64 writes it: without sign, space or leading zeros. */
+static bool take_number(const char **text, uint64_t max, uint64_t *number) {
+    const char *first = *text;
+    uint64_t value = 0;
+    for (; **text >= '0' && **text <= '9'; ++*text) {
+        uint64_t digit = (uint64_t)(**text - '0');
+        if (digit > max || value > (max - digit) / 10 || (value == 0 && *text > first)) {
+            return false;
+        }
+        value = 10 * value + digit;
+    }
+    *number = value;
+    return *text > first;
+}
+
+static bool take_name(const char **text, char name[PAXOS_NAME_BYTES]) {
+    size_t n = strcspn(*text, "\"");
+    if (n >= PAXOS_NAME_BYTES) {
         return false;
     }
-    *number = json_object_get_uint64(item);
-    return *number <= max;
+    memcpy(name, *text, n);
+    name[n] = '\0';
+    *text += n;
+    return true;
 }
 
-static int read_entry(struct json_object *entry, struct paxos_participant *participant,
-                      struct paxos_accepted *accepted) {
-    uint64_t incarnation;
-    uint64_t ballot;
-    uint64_t vote;
-    if (!json_object_is_type(entry, json_type_array) || json_object_array_length(entry) != 4) {
-        return TROTH_ERR_CORRUPT;
-    }
-    struct json_object *name = json_object_array_get_idx(entry, 0);
-    if (!json_object_is_type(name, json_type_string) ||
-        !read_number(entry, 1, UINT64_MAX, &incarnation) ||
-        !read_number(entry, 2, PAXOS_BALLOT_MAX, &ballot) ||
-        !read_number(entry, 3, PAXOS_VOTE_LAST, &vote) ||
-        paxos_participant_make(participant, json_object_get_string(name), incarnation) != 0) {
-        return TROTH_ERR_CORRUPT;
+static bool take_entry(const char **text, struct paxos_participant *participant,
+                       struct paxos_accepted *accepted) {
+    char name[PAXOS_NAME_BYTES];
+    uint64_t incarnation, ballot, vote;
+    bool there = take(text, '[') && take(text, '"') && take_name(text, name) && take(text, '"') &&
+                 take(text, ',') && take_number(text, UINT64_MAX, &incarnation) &&
+                 take(text, ',') && take_number(text, PAXOS_BALLOT_MAX, &ballot) &&
+                 take(text, ',') && take_number(text, PAXOS_VOTE_LAST, &vote) && take(text, ']');
+    if (!there || paxos_participant_make(participant, name, incarnation) != 0) {
+        return false;
     }
     *accepted = (struct paxos_accepted){.ballot = (uint32_t)ballot, .vote = (enum paxos_vote)vote};
-    return 0;
+    return true;
 }
 
-static int read_entries(struct json_object *array, uint32_t n, struct acceptor *record) {
-    struct paxos_participant *members = calloc(n, sizeof *members);
-    struct paxos_accepted *accepted = calloc(n, sizeof *accepted);
-    int err = members == NULL || accepted == NULL ? TROTH_ERR_NO_MEMORY : 0;
-    for (uint32_t i = 0; i < n && err == 0; i++) {
-        err = read_entry(json_object_array_get_idx(array, i), &members[i], &accepted[i]);
-    }
-    if (err == 0) {
-        record->set = paxos_set_new(members, n);
-        err = record->set == NULL ? TROTH_ERR_NO_MEMORY : 0;
-    }
-    if (err == 0) {
-        record->accepted = accepted;
-        accepted = NULL;
-    }
-    free(accepted);
-    free(members);
-    return err;
+/* How many entries the text has, which are in the reader then; 0: it is not a record's. */
+static uint32_t take_entries(struct node_log_reader *reader, const char *text) {
+    uint32_t n = 0;
+    do {
+        if (n == PAXOS_PARTICIPANTS_MAX || !take(&text, n == 0 ? '[' : ',') ||
+            !take_entry(&text, &reader->members[n], &reader->accepted[n])) {
+            return 0;
+        }
+        n++;
+    } while (*text == ',');
+    return take(&text, ']') && *text == '\0' ? n : 0;
 }
 
-int node_log_record_read(const char *text, struct acceptor *record) {
+/* The same participants work together again and again: their set is in memory once. */
+static struct paxos_set *shared_set(struct node_log_reader *reader, uint32_t n) {
+    size_t bytes = n * sizeof *reader->members;
+    struct paxos_set **place = &reader->sets[XXH3_64bits(reader->members, bytes) % SETS];
+    struct paxos_set *known = *place;
+    if (known == NULL || known->n != n || memcmp(known->members, reader->members, bytes) != 0) {
+        struct paxos_set *set = paxos_set_new(reader->members, n);
+        if (set == NULL) {
+            return NULL;
+        }
+        paxos_set_release(known);
+        *place = set;
+    }
+    return paxos_set_hold(*place);
+}
+
+int node_log_record_read(struct node_log_reader *reader, const char *text,
+                         struct acceptor *record) {
     if (text[0] == '\0') {
         return 0;
     }
-    struct json_object *array = json_tokener_parse(text);
-    size_t n = json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-    int err = TROTH_ERR_CORRUPT;
-    if (n >= 1 && n <= PAXOS_PARTICIPANTS_MAX) {
-        err = read_entries(array, (uint32_t)n, record);
+    uint32_t n = take_entries(reader, text);
+    if (n == 0) {
+        return TROTH_ERR_CORRUPT;
     }
-    json_object_put(array);
-    return err;
+    struct paxos_set *set = shared_set(reader, n);
+    struct paxos_accepted *accepted = malloc(n * sizeof *accepted);
+    if (set == NULL || accepted == NULL) {
+        paxos_set_release(set);
+        free(accepted);
+        return TROTH_ERR_NO_MEMORY;
+    }
+    memcpy(accepted, reader->accepted, n * sizeof *accepted);
+    record->set = set;
+    record->accepted = accepted;
+    return 0;
 }
+
+/* ---- Checking ------------------------------------------------------------------------------- */
 
 bool node_log_record_is_sound(const struct acceptor *record) {
     if (record->promised > PAXOS_BALLOT_MAX || record->void_ballot > record->promised ||

@@ -134,11 +134,12 @@ START_TEST(any_text_is_the_participants_of_a_record_or_is_damaged) {
     static const char *const samples[] = {
         "[[\"shard-1\",4434034558849689,0,1],[\"shard-2\",4434034558849690,0,4]]",
         "[[\"a\",1,4294967295,3]]", "", "[[\"\\u0061\",1,0,1]]"};
+    struct node_log_reader *reader = node_log_reader_new();
     unsigned good = 0;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct acceptor record = {.promised = 3};
         char *text = mangle(samples[i % 4]);
-        int err = node_log_record_read(text, &record);
+        int err = node_log_record_read(reader, text, &record);
         ck_assert(err == 0 || err == TROTH_ERR_CORRUPT);
         ck_assert(err == 0 || record.set == NULL);
         if (err == 0 && node_log_record_is_sound(&record)) {
@@ -148,6 +149,7 @@ START_TEST(any_text_is_the_participants_of_a_record_or_is_damaged) {
         acceptor_release(&record);
         free(text);
     }
+    node_log_reader_free(reader);
     ck_assert(good > 0 && good < ROUNDS);
 }
 END_TEST
