@@ -9,6 +9,9 @@
 
 /* How many due timers one TICK handles, so that a batch has an end. */
 #define DUE_MAX 4096
+/* How many records from before the start one step sees to, so that a million of them hold up
+ * neither heartbeats nor what is new. */
+#define RECOVER_MAX 512
 
 static uint32_t or_default(uint32_t value, uint32_t fallback) {
     return value != 0 ? value : fallback;
@@ -66,9 +69,10 @@ static void load_record(struct engine *engine, const struct engine_event *event)
         return;
     }
     tx->stored = true;
+    tx->loaded = true;
     engine->counters.records++;
     if (event->record == NULL) {
-        tx->damaged = true;
+        tx->damaged = tx->asked = true;
         return;
     }
     acceptor_check(event->record);
@@ -78,10 +82,29 @@ static void load_record(struct engine *engine, const struct engine_event *event)
     if (tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
         tx_move(tx, TX_DECIDED);
     }
+    tx->asked = tx->stage == TX_KEPT;
     if (tx->record.finished) {
         tx_finish(engine, tx);
     }
     tx_count(engine, tx);
+}
+
+/* Goes on with what an earlier life has left, the oldest first. */
+static void recover(struct engine *engine) {
+    for (unsigned i = 0; i < RECOVER_MAX && engine->recovering != NULL; i++) {
+        struct tx *tx = engine->recovering;
+        engine->recovering = tx->next;
+        bool ours = watch_leading_node(engine, tx) == engine->options.self;
+        if (!tx->loaded) {
+            continue; /* it came later, or has changed since, and is seen to */
+        }
+        if (tx->stage == TX_KEPT && !lead_learn_own(engine, tx)) {
+            watch_kept(engine, tx);
+        } else if (tx->stage == TX_DECIDED && ours && !tx->delivers) {
+            coordinate_resume(engine, tx);
+        }
+        tx->loaded = false;
+    }
 }
 
 static void start(struct engine *engine) {
@@ -89,17 +112,8 @@ static void start(struct engine *engine) {
     engine->started = true;
     engine->started_ms = engine->now_ms;
     engine->housekeeping_ms = engine->now_ms + ENGINE_HOUSEKEEPING_MS;
-    struct tx *next;
-    for (struct tx *tx = engine->first; tx != NULL; tx = next) {
-        next = tx->next;
-        bool ours = watch_leading_node(engine, tx) == engine->options.self;
-        if (tx->stage == TX_KEPT) {
-            tx->asked = true;
-            watch_kept(engine, tx);
-        } else if (tx->stage == TX_DECIDED && ours) {
-            coordinate_resume(engine, tx);
-        }
-    }
+    engine->recovering = engine->first;
+    recover(engine);
 }
 
 /* Nothing new is begun, what was not committed yet is given up, the rest is finished; what is
@@ -238,6 +252,7 @@ static void participant_message(struct engine *engine, uint64_t session, struct 
 
 static void tick(struct engine *engine) {
     struct tx *tx;
+    recover(engine);
     for (unsigned i = 0; i < DUE_MAX && (tx = tx_due(engine)) != NULL; i++) {
         tx_timer(engine, tx, INT64_MAX);
         if (tx->stage == TX_KEPT) {
@@ -327,6 +342,9 @@ int64_t engine_deadline_ms(const struct engine *engine) {
     if (!engine->started) {
         return INT64_MAX;
     }
-    int64_t timer_ms = engine->heap_n > 0 ? engine->heap[1]->timer_ms : INT64_MAX;
+    if (engine->recovering != NULL) {
+        return engine->now_ms;
+    }
+    int64_t timer_ms = engine->heap_n > 0 ? engine->heap[1].at_ms : INT64_MAX;
     return timer_ms < engine->housekeeping_ms ? timer_ms : engine->housekeeping_ms;
 }

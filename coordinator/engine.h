@@ -63,7 +63,8 @@ enum engine_event_type {
     ENGINE_LOAD_MARK,   /* txid: an origin (hi) and its low-water mark (lo) */
     ENGINE_LOAD_RECORD, /* txid, record: as STORE gave it; NULL when it can't be read: this node
                          * then neither answers nor leads, and asks the others (ARCHITECTURE H10) */
-    ENGINE_START,       /* all is loaded and this node is admitted: take part */
+    ENGINE_START, /* all is loaded and this node is admitted: take part. Of very many records the
+                   * TICKs that follow see to the rest, the oldest first */
     /* The world. */
     ENGINE_TICK,
     ENGINE_NODE_TRUSTED,        /* node, incarnation: its stream is greeted, its heartbeats come */

@@ -134,6 +134,7 @@ static void accept(struct engine *engine, struct sender from, struct tx *tx,
         engine_fail(engine, error);
         return;
     }
+    tx->loaded = tx->loaded && !effects.store;
     /* What is not answered promises nothing: votes that are not all yet stay in memory, and the
      * store of the last one is that of all, one write an acceptor and transaction [GL 5]. */
     tx->unstored = tx->unstored || effects.store;

@@ -151,9 +151,46 @@ static void tell_own_promise(struct engine *engine, struct tx *tx) {
                                 .promised = tx->record.promised});
 }
 
+bool lead_learn_own(struct engine *engine, struct tx *tx) {
+    const struct acceptor *record = &tx->record;
+    bool chosen = tx->loaded && paxos_majority(engine->options.nodes) == 1 &&
+                  record->void_ballot == 0 && acceptor_has_all_votes(record) &&
+                  record->accepted[0].ballot == 0 && !marks_forgot(engine, tx);
+    if (!chosen) {
+        return false;
+    }
+    enum paxos_vote few[16];
+    enum paxos_vote *votes = few;
+    uint32_t n = record->set->n;
+    int error = lead_begin(engine, tx, record->set);
+    if (error == 0 && n > sizeof few / sizeof *few) {
+        votes = malloc(n * sizeof *votes);
+        error = votes == NULL ? TROTH_ERR_NO_MEMORY : 0;
+    }
+    if (error != 0) {
+        engine_fail(engine, error);
+        return true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        votes[i] = record->accepted[i].vote;
+    }
+    step(engine, tx,
+         &(struct leader_event){
+             .type = LEADER_2B, .from = engine->options.self, .votes = votes, .n_votes = n});
+    /* The votes in the log say it, at the next start as at this one. */
+    tx->unstored = false;
+    if (votes != few) {
+        free(votes);
+    }
+    return true;
+}
+
 void lead_take_over(struct engine *engine, struct tx *tx) {
     if (tx->leader == NULL && marks_forgot(engine, tx)) {
         coordinate_forgotten(engine, tx); /* no ballot may be opened for it (S6) */
+        return;
+    }
+    if (tx->leader == NULL && lead_learn_own(engine, tx)) {
         return;
     }
     if (tx->leader == NULL) {

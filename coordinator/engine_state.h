@@ -94,7 +94,8 @@ struct tx {
     bool deadline_taken; /* the deadline has passed and was acted upon */
     bool stored;         /* the log has a record of it */
     bool unstored;       /* the record here knows more than that in the log */
-    bool asked;        /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
+    bool loaded; /* the record is as the log had it at the start, and was not looked at since */
+    bool asked;  /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
     bool wants_ballot; /* it was preempted and opens a higher ballot when the timer is due */
     bool delivers;     /* this node sees to phase two */
     bool is_decided_elsewhere; /* a participant has acknowledged an outcome not known here */
@@ -151,6 +152,12 @@ struct node_state {
     bool was_trusted; /* since this node started */
 };
 
+/* With the time beside the pointer, so that a sift touches no transaction that stays. */
+struct timer {
+    int64_t at_ms;
+    struct tx *tx;
+};
+
 struct engine {
     struct engine_options options;
     bool started;
@@ -169,7 +176,8 @@ struct engine {
     struct tx *open_last;
     size_t n_txs;
     size_t n_finished;
-    struct tx **heap; /* heap[1] is due first */
+    struct tx *recovering; /* the next one to see to since the start; NULL: all are */
+    struct timer *heap;    /* heap[1] is due first */
     size_t heap_n;
     size_t heap_capacity;
     struct rm *rms_by_name;
@@ -331,6 +339,11 @@ void accept_store_outcome(struct engine *engine, struct tx *tx);
 int lead_begin(struct engine *engine, struct tx *tx, struct paxos_set *set);
 /* Opens a higher ballot, as a new leader where there was none. */
 void lead_take_over(struct engine *engine, struct tx *tx);
+/* Where this node's acceptor is a majority by itself (F = 0), a record that is on disk with all its
+ * votes at ballot 0 is the decision: learns it from there, and writes nothing before the end.
+ * False, and nothing has happened, where it is not, or where the record is not known to be on disk.
+ */
+bool lead_learn_own(struct engine *engine, struct tx *tx);
 void lead_message(struct engine *engine, uint32_t node, const struct message *message);
 void lead_one_phase_result(struct engine *engine, struct rm *rm, const struct message *message);
 void lead_repeat(struct engine *engine, struct tx *tx);

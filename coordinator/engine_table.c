@@ -118,6 +118,9 @@ void tx_remove(struct engine *engine, struct tx *tx) {
     if (tx->stage == TX_FINISHED) {
         engine->n_finished--;
     }
+    if (engine->recovering == tx) {
+        engine->recovering = tx->next;
+    }
     drop_work(engine, tx);
     if (tx->key != NULL) {
         HASH_DELETE(by_key, engine->txs_by_key, tx);
@@ -237,44 +240,43 @@ void tx_branches_from_set(struct engine *engine, struct tx *tx, const struct pax
 /* ---- Timers: a binary heap, one timer a transaction
  * ---------------------------------------------- */
 
-static void heap_put(struct engine *engine, size_t slot, struct tx *tx) {
-    engine->heap[slot] = tx;
-    tx->timer_slot = slot;
+static void heap_put(struct engine *engine, size_t slot, struct timer timer) {
+    engine->heap[slot] = timer;
+    timer.tx->timer_slot = slot;
 }
 
 static void heap_up(struct engine *engine, size_t slot) {
-    struct tx *tx = engine->heap[slot];
-    for (; slot > 1 && engine->heap[slot / 2]->timer_ms > tx->timer_ms; slot /= 2) {
+    struct timer timer = engine->heap[slot];
+    for (; slot > 1 && engine->heap[slot / 2].at_ms > timer.at_ms; slot /= 2) {
         heap_put(engine, slot, engine->heap[slot / 2]);
     }
-    heap_put(engine, slot, tx);
+    heap_put(engine, slot, timer);
 }
 
 static void heap_down(struct engine *engine, size_t slot) {
-    struct tx *tx = engine->heap[slot];
+    struct timer timer = engine->heap[slot];
     while (2 * slot <= engine->heap_n) {
         size_t child = 2 * slot;
-        if (child < engine->heap_n &&
-            engine->heap[child + 1]->timer_ms < engine->heap[child]->timer_ms) {
+        if (child < engine->heap_n && engine->heap[child + 1].at_ms < engine->heap[child].at_ms) {
             child++;
         }
-        if (engine->heap[child]->timer_ms >= tx->timer_ms) {
+        if (engine->heap[child].at_ms >= timer.at_ms) {
             break;
         }
         heap_put(engine, slot, engine->heap[child]);
         slot = child;
     }
-    heap_put(engine, slot, tx);
+    heap_put(engine, slot, timer);
 }
 
 static void heap_remove(struct engine *engine, struct tx *tx) {
     size_t slot = tx->timer_slot;
-    struct tx *moved = engine->heap[engine->heap_n--];
+    struct timer moved = engine->heap[engine->heap_n--];
     tx->timer_slot = 0;
-    if (moved != tx) {
+    if (moved.tx != tx) {
         heap_put(engine, slot, moved);
         heap_up(engine, slot);
-        heap_down(engine, moved->timer_slot);
+        heap_down(engine, moved.tx->timer_slot);
     }
 }
 
@@ -288,7 +290,7 @@ void tx_timer(struct engine *engine, struct tx *tx, int64_t at_ms) {
     }
     if (engine->heap_n + 1 >= engine->heap_capacity) {
         size_t capacity = engine->heap_capacity == 0 ? 64 : 2 * engine->heap_capacity;
-        struct tx **heap = realloc(engine->heap, capacity * sizeof *heap);
+        struct timer *heap = realloc(engine->heap, capacity * sizeof *heap);
         if (heap == NULL) {
             engine_fail(engine, TROTH_ERR_NO_MEMORY);
             return;
@@ -296,13 +298,13 @@ void tx_timer(struct engine *engine, struct tx *tx, int64_t at_ms) {
         engine->heap = heap;
         engine->heap_capacity = capacity;
     }
-    heap_put(engine, ++engine->heap_n, tx);
+    heap_put(engine, ++engine->heap_n, (struct timer){.at_ms = at_ms, .tx = tx});
     heap_up(engine, engine->heap_n);
 }
 
 struct tx *tx_due(struct engine *engine) {
-    if (engine->heap_n == 0 || engine->heap[1]->timer_ms > engine->now_ms) {
+    if (engine->heap_n == 0 || engine->heap[1].at_ms > engine->now_ms) {
         return NULL;
     }
-    return engine->heap[1];
+    return engine->heap[1].tx;
 }
