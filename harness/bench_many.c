@@ -117,7 +117,8 @@ int bench_many_open(const char *folder, uint64_t n, double *bytes, char why[BENC
 static int write_records(struct node_log *log, uint32_t incarnation, uint64_t n) {
     static const struct paxos_participant members[] = {{.name = "bench-1", .incarnation = 1},
                                                        {.name = "bench-2", .incarnation = 1}};
-    struct paxos_accepted accepted[2] = {{.vote = PAXOS_VOTE_PREPARED}};
+    struct paxos_accepted accepted[2] = {{.vote = PAXOS_VOTE_PREPARED},
+                                         {.vote = PAXOS_VOTE_PREPARED}};
     struct acceptor record = {.set = paxos_set_new(members, 2), .accepted = accepted};
     int err = record.set == NULL ? TROTH_ERR_NO_MEMORY : node_log_set_admitted(log);
     for (uint64_t i = 1; err == 0 && i <= n; i++) {
@@ -130,7 +131,8 @@ static int write_records(struct node_log *log, uint32_t incarnation, uint64_t n)
     return err;
 }
 
-/* As a node in its first life would have left it, had it died before the second votes came. */
+/* As a node in its first life would have left it, had it died with every last vote stored, which is
+ * when a record is first written, and no acknowledgement come. */
 static int write_log(const char *folder, uint64_t n, char why[BENCH_WHY_BYTES]) {
     char path[BENCH_PATH_BYTES + 128];
     struct node_log *log = NULL;
