@@ -216,6 +216,34 @@ START_TEST(a_message_over_its_limits_ends_the_stream) {
 }
 END_TEST
 
+/* A number stands for a set that came before on the same stream; one that came on another is none.
+ */
+START_TEST(S1_a_set_number_of_another_stream_ends_the_stream) {
+    struct paxos_participant member;
+    struct wire_sets sets = {0};
+    struct wire_buffer buffer = {0};
+    struct message vote = {.type = MESSAGE_VOTE,
+                           .txid = {.hi = 0x0000000100000001, .lo = 1},
+                           .vote = PAXOS_VOTE_PREPARED};
+    ck_assert_int_eq(paxos_participant_make(&member, "numbered", 1), 0);
+    vote.set = paxos_set_new(&member, 1);
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &vote, &sets, &buffer), 0);
+    size_t defines = buffer.n;
+    ck_assert_int_eq(wire_encode(WIRE_PARTICIPANT_TO_NODE, &vote, &sets, &buffer), 0);
+    struct raw_stream *first = attach("numbered");
+    raw_send(first, buffer.bytes, defines);
+    struct raw_stream *second = attach("renumbered");
+    raw_send(second, buffer.bytes + defines, buffer.n - defines);
+    ends_with(second, RPC_INVALID_ARGUMENT, (const char *[]){"can't be read", NULL});
+    raw_send(first, buffer.bytes + defines, buffer.n - defines);
+    raw_hang_up(first);
+    scene_serves();
+    message_release(&vote);
+    wire_sets_clear(&sets);
+    wire_buffer_release(&buffer);
+}
+END_TEST
+
 static int keep_message(void *arg, struct message *message) {
     struct message *kept = arg;
     if (message->type == MESSAGE_ENLISTED) {
@@ -454,6 +482,7 @@ int main(void) {
         an_older_incarnation_of_a_participant_is_refused,
         garbage_behind_a_hello_ends_that_stream_only,
         a_message_over_its_limits_ends_the_stream,
+        S1_a_set_number_of_another_stream_ends_the_stream,
         an_enlistment_of_an_unknown_txid_is_answered_and_the_stream_stays,
         unknown_fields_and_messages_are_skipped,
         a_node_that_does_not_belong_here_is_refused,
