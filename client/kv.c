@@ -105,10 +105,29 @@ static void free_tx(struct troth_kv_tx *tx) {
     free(tx);
 }
 
-void troth_kv_leave(struct troth_kv_tx *tx) {
+/* Who ends it now may not name the branches, which were joined for the sake of that promise. */
+static int enlist_all(struct troth_kv_tx *tx) {
+    struct troth_result result;
+    int err = 0;
+    for (size_t i = 0; tx->ends_here && err == 0 && i < tx->n_branches; i++) {
+        err = troth_enlist(tx->kv->troth, tx->txid, &tx->branches[i], &result);
+    }
+    if (err != 0 || (tx->ends_here && tx->lost[0] != '\0')) {
+        /* It must not commit without them. */
+        int err_abort =
+            troth_abort_branches(tx->kv->troth, tx->txid, tx->branches, tx->n_branches, 0, &result);
+        err = err != 0 ? err : err_abort != 0 ? err_abort : TROTH_ERR_ABORTED;
+    }
+    return err;
+}
+
+int troth_kv_leave(struct troth_kv_tx *tx) {
+    int err = 0;
     if (tx != NULL) {
+        err = enlist_all(tx);
         free_tx(tx);
     }
+    return err;
 }
 
 static int abort_tx(struct troth_kv_tx *tx, uint32_t timeout_ms, struct troth_result *result) {
