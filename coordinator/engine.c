@@ -253,6 +253,7 @@ static void participant_message(struct engine *engine, uint64_t session, struct 
 static void tick(struct engine *engine) {
     struct tx *tx;
     recover(engine);
+    sessions_resend(engine);
     for (unsigned i = 0; i < DUE_MAX && (tx = tx_due(engine)) != NULL; i++) {
         tx_timer(engine, tx, INT64_MAX);
         if (tx->stage == TX_KEPT) {
@@ -342,7 +343,7 @@ int64_t engine_deadline_ms(const struct engine *engine) {
     if (!engine->started) {
         return INT64_MAX;
     }
-    if (engine->recovering != NULL) {
+    if (engine->recovering != NULL || engine->resends) {
         return engine->now_ms;
     }
     int64_t timer_ms = engine->heap_n > 0 ? engine->heap[1].at_ms : INT64_MAX;

@@ -6,6 +6,10 @@
 #include "base/troth_err.h"
 #include "coordinator/engine_state.h"
 
+/* How many branches one step sends to participants that come back, so that one for which a million
+ * wait neither holds up the others nor has them all in memory as messages. */
+#define RESEND_MAX 512
+
 bool sessions_has_room(struct engine *engine, const char *name) {
     struct rm *rm;
     HASH_FIND(by_name, engine->rms_by_name, name, strlen(name), rm);
@@ -62,6 +66,7 @@ static void refuse(struct engine *engine, uint64_t session, int error, const cha
 static void end_session(struct engine *engine, struct rm *rm) {
     HASH_DELETE(by_session, engine->rms_by_session, rm);
     rm->session = 0;
+    rm->resending = NULL;
 }
 
 /* An incarnation's upper half tells disks apart, its lower half counts starts (types.proto). */
@@ -83,6 +88,35 @@ static int check_incarnation(const struct rm *rm, uint64_t incarnation, const ch
 }
 
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
+/* Sends what waits for it; all of it, unless it was away for long. */
+static void resend(struct engine *engine, struct rm *rm, uint32_t max) {
+    for (uint32_t i = 0; i < max && rm->resending != NULL; i++) {
+        struct branch *branch = rm->resending;
+        rm->resending = branch->next;
+        coordinate_send_branch(engine, branch->tx, branch);
+    }
+    engine->resends = engine->resends || rm->resending != NULL;
+}
+
+void sessions_resend(struct engine *engine) {
+    struct rm *rm;
+    struct rm *next;
+    uint32_t waiting = 0;
+    if (!engine->resends) {
+        return;
+    }
+    HASH_ITER(by_session, engine->rms_by_session, rm, next) {
+        waiting += rm->resending != NULL;
+    }
+    engine->resends = false;
+    if (waiting == 0) {
+        return;
+    }
+    HASH_ITER(by_session, engine->rms_by_session, rm, next) {
+        resend(engine, rm, RESEND_MAX / waiting + 1);
+    }
+}
+
 void sessions_attached(struct engine *engine, const struct engine_event *event) {
     if (!sessions_has_room(engine, event->participant.name)) {
         refuse(engine, event->session, TROTH_ERR_TOO_MANY,
@@ -111,10 +145,8 @@ void sessions_attached(struct engine *engine, const struct engine_event *event) 
     rm->participant.incarnation = event->participant.incarnation;
     HASH_ADD(by_session, engine->rms_by_session, session, sizeof rm->session, rm);
     marks_tell_session(engine, rm->session);
-    for (struct branch *branch = rm->pending, *next; branch != NULL; branch = next) {
-        next = branch->next;
-        coordinate_send_branch(engine, branch->tx, branch);
-    }
+    rm->resending = rm->pending;
+    resend(engine, rm, RESEND_MAX);
 }
 
 void sessions_detached(struct engine *engine, uint64_t session) {

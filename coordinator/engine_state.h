@@ -67,6 +67,7 @@ struct rm {
     struct paxos_participant participant; /* with the last incarnation that attached; 0: none yet */
     uint64_t session;                     /* 0: not attached */
     struct branch *pending;               /* branches that are not acked */
+    struct branch *resending; /* the next of them to be sent since it attached; NULL: all are */
     UT_hash_handle by_name;
     UT_hash_handle by_session;
 };
@@ -177,6 +178,7 @@ struct engine {
     size_t n_txs;
     size_t n_finished;
     struct tx *recovering; /* the next one to see to since the start; NULL: all are */
+    bool resends;          /* some participant's branches are not all sent since it attached */
     struct timer *heap;    /* heap[1] is due first */
     size_t heap_n;
     size_t heap_capacity;
@@ -399,6 +401,8 @@ struct rm *sessions_find(struct engine *engine, const char *name);
 struct rm *sessions_by_id(struct engine *engine, uint64_t session);
 void sessions_attached(struct engine *engine, const struct engine_event *event);
 void sessions_detached(struct engine *engine, uint64_t session);
+/* Goes on with what waited for participants that have come back. */
+void sessions_resend(struct engine *engine);
 void sessions_release(struct engine *engine);
 
 #endif

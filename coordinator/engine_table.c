@@ -165,6 +165,9 @@ int tx_branch_find(const struct tx *tx, const char *name) {
 }
 
 static void branch_unlink(struct branch *branch) {
+    if (branch->rm->resending == branch) {
+        branch->rm->resending = branch->next;
+    }
     *(branch->prev != NULL ? &branch->prev->next : &branch->rm->pending) = branch->next;
     if (branch->next != NULL) {
         branch->next->prev = branch->prev;

@@ -1,6 +1,6 @@
 /* engine: a node that starts on what an earlier life has left. Where one acceptor is a majority, a
  * record with all its votes is the decision and costs no ballot; and however many records there
- * are, none of them holds up what is new.
+ * are, neither they nor a participant that comes back to them hold up what is new.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -220,6 +220,98 @@ START_TEST(S1_one_record_of_three_is_no_majority_and_decides_nothing) {
 }
 END_TEST
 
+/* ---- A participant that comes back to many --------------------------------------------------- */
+
+enum { MANY = 2000 };
+
+static unsigned told[MANY + 1];
+
+static void attach(const char *name, uint64_t session) {
+    struct paxos_participant participant;
+    ck_assert_int_eq(paxos_participant_make(&participant, name, 1), 0);
+    step((struct engine_event){
+        .type = ENGINE_ATTACHED, .session = session, .participant = participant});
+}
+
+/* Counts the decisions of the last step for a session, by sequence. */
+static unsigned decisions(uint64_t session) {
+    unsigned n = 0;
+    for (size_t i = 0; i < effects.n; i++) {
+        const struct engine_effect *effect = &effects.items[i];
+        if (effect->type == ENGINE_SEND_PARTICIPANT && effect->session == session &&
+            effect->message.type == MESSAGE_DECISION) {
+            told[effect->message.txid.lo]++;
+            n++;
+        }
+    }
+    return n;
+}
+
+static void recover_all(void) {
+    open_engine(1, MANY, false);
+    step((struct engine_event){.type = ENGINE_START});
+    while (counters.in_doubt > 0) {
+        step((struct engine_event){.type = ENGINE_TICK});
+    }
+    step((struct engine_event){.type = ENGINE_TICK});
+}
+
+START_TEST(L2_a_participant_that_comes_back_to_many_is_told_of_each_once_in_slices) {
+    recover_all();
+    attach("b", 5);
+    unsigned n = decisions(5);
+    for (unsigned slices = 1; engine_deadline_ms(engine) <= 0; slices++) {
+        ck_assert_uint_lt(effects.n, MANY / 2);
+        ck_assert_uint_lt(slices, MANY);
+        step((struct engine_event){.type = ENGINE_TICK});
+        n += decisions(5);
+    }
+    ck_assert_uint_eq(n, MANY);
+    for (unsigned i = 1; i <= MANY; i++) {
+        ck_assert_uint_eq(told[i], 1);
+    }
+    close_engine();
+}
+END_TEST
+
+START_TEST(L3_one_that_comes_back_to_many_does_not_hold_up_the_next) {
+    recover_all();
+    attach("a", 4);
+    attach("b", 5);
+    step((struct engine_event){.type = ENGINE_TICK});
+    ck_assert_uint_gt(decisions(4), 0);
+    ck_assert_uint_gt(decisions(5), 0);
+    close_engine();
+}
+END_TEST
+
+START_TEST(L2_what_it_acknowledges_meanwhile_and_its_leaving_do_not_matter) {
+    recover_all();
+    attach("b", 5);
+    decisions(5);
+    for (uint32_t i = 1; i <= MANY; i += 2) {
+        struct message ack = {
+            .type = MESSAGE_ACK, .txid = txid_of(i), .outcome = PAXOS_OUTCOME_COMMITTED};
+        step((struct engine_event){
+            .type = ENGINE_PARTICIPANT_MESSAGE, .session = 5, .message = &ack});
+    }
+    step((struct engine_event){.type = ENGINE_TICK});
+    decisions(5);
+    step((struct engine_event){.type = ENGINE_DETACHED, .session = 5});
+    step((struct engine_event){.type = ENGINE_TICK});
+    ck_assert_uint_eq(effects.n, 0);
+    ck_assert_int_gt(engine_deadline_ms(engine), 0);
+    attach("b", 6);
+    unsigned n = decisions(6);
+    while (engine_deadline_ms(engine) <= 0) {
+        step((struct engine_event){.type = ENGINE_TICK});
+        n += decisions(6);
+    }
+    ck_assert_uint_eq(n, MANY / 2);
+    close_engine();
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "engine_recover",
@@ -230,5 +322,8 @@ int main(void) {
                           L3_who_asks_before_its_turn_does_not_wait_for_it,
                           S4_a_record_that_has_changed_since_it_was_read_decides_nothing_by_itself,
                           S3_a_record_that_lacks_a_vote_is_decided_by_a_ballot,
-                          S1_one_record_of_three_is_no_majority_and_decides_nothing, NULL});
+                          S1_one_record_of_three_is_no_majority_and_decides_nothing,
+                          L2_a_participant_that_comes_back_to_many_is_told_of_each_once_in_slices,
+                          L3_one_that_comes_back_to_many_does_not_hold_up_the_next,
+                          L2_what_it_acknowledges_meanwhile_and_its_leaving_do_not_matter, NULL});
 }
