@@ -37,6 +37,7 @@ int engine_new(struct engine **out, const struct engine_options *options) {
     engine->origin_hi =
         troth_txid_make(options->cell, (uint16_t)options->self, options->incarnation, 0).hi;
     engine->sequence_next = 1;
+    engine->mark_max = UINT64_MAX;
     engine->alarmed_ms = -10 * ENGINE_WAIT_ALARM_MS;
     *out = engine;
     return 0;
@@ -124,6 +125,11 @@ static void stop(struct engine *engine) {
     for (struct tx *tx = engine->open_first; tx != NULL; tx = next) {
         next = tx->open_next;
         if (tx->stage == TX_ACTIVE) {
+            /* Its client asks another node to commit it, which must be able to find out by a ballot
+             * that it is aborted, and not hear that it is forgotten. */
+            if (tx->txid.lo < engine->mark_max) {
+                engine->mark_max = tx->txid.lo;
+            }
             coordinate_abort_active(engine, tx, PAXOS_REASON_STOPPING,
                                     "its coordinator was stopped before Commit");
         } else if (tx->stage == TX_DECIDED && !tx->told) {

@@ -95,7 +95,9 @@ void marks_tell_node(struct engine *engine, uint32_t node) {
 }
 
 uint64_t marks_own(const struct engine *engine) {
-    return engine->open_first != NULL ? engine->open_first->txid.lo : engine->sequence_next;
+    uint64_t mark =
+        engine->open_first != NULL ? engine->open_first->txid.lo : engine->sequence_next;
+    return mark < engine->mark_max ? mark : engine->mark_max;
 }
 
 void marks_release(struct engine *engine) {

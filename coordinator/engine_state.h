@@ -168,6 +168,7 @@ struct engine {
     uint64_t random;
     uint64_t origin_hi; /* of this node and incarnation */
     uint64_t sequence_next;
+    uint64_t mark_max; /* set by STOP: its own mark goes no further */
     struct node_state nodes[PAXOS_NODES_MAX + 1];
     struct tx *txs; /* by txid */
     struct tx *txs_by_key;

@@ -447,6 +447,11 @@ START_TEST(stop_finishes_what_is_preparing_and_aborts_what_is_active) {
     world_advance(&w, 2000);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
     ck_assert(engine_is_idle(w.node[1].engine));
+    /* Its client may ask another node yet, which is not to call it forgotten. */
+    struct message heartbeat;
+    world_advance(&w, 5000);
+    engine_heartbeat(w.node[1].engine, &heartbeat);
+    ck_assert_uint_eq(heartbeat.mark, active.lo);
     world_release(&w);
 }
 END_TEST
