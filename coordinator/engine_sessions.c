@@ -117,6 +117,20 @@ void sessions_resend(struct engine *engine) {
     }
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
+static void begin_session(struct engine *engine, struct rm *rm, const struct engine_event *event) {
+    if (rm->session != 0) {
+        refuse(engine, rm->session, TROTH_ERR_CLOSED, "attached anew in another session");
+        end_session(engine, rm);
+    }
+    rm->session = event->session;
+    rm->participant.incarnation = event->participant.incarnation;
+    HASH_ADD(by_session, engine->rms_by_session, session, sizeof rm->session, rm);
+    marks_tell_session(engine, rm->session);
+    rm->resending = rm->pending;
+    resend(engine, rm, RESEND_MAX);
+}
+
 void sessions_attached(struct engine *engine, const struct engine_event *event) {
     if (!sessions_has_room(engine, event->participant.name)) {
         refuse(engine, event->session, TROTH_ERR_TOO_MANY,
@@ -137,16 +151,7 @@ void sessions_attached(struct engine *engine, const struct engine_event *event) 
         refuse(engine, event->session, error, why);
         return;
     }
-    if (rm->session != 0) {
-        refuse(engine, rm->session, TROTH_ERR_CLOSED, "attached anew in another session");
-        end_session(engine, rm);
-    }
-    rm->session = event->session;
-    rm->participant.incarnation = event->participant.incarnation;
-    HASH_ADD(by_session, engine->rms_by_session, session, sizeof rm->session, rm);
-    marks_tell_session(engine, rm->session);
-    rm->resending = rm->pending;
-    resend(engine, rm, RESEND_MAX);
+    begin_session(engine, rm, event);
 }
 
 void sessions_detached(struct engine *engine, uint64_t session) {
