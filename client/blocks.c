@@ -8,7 +8,9 @@
 
 #include "shell/clock.h"
 
-#define TIMEOUT_MAX_MS 3600000u /* the most that a node grants */
+/* Transactions that may stay open for longer are begun one by one: what is begun ahead and not used
+ * keeps its node from forgetting for as long. */
+#define BLOCKS_TIMEOUT_MAX_MS 60000u
 
 /* A begin that waits for a block that was asked for. */
 struct waiter {
@@ -104,7 +106,7 @@ static struct request_what ask_for(struct turn *turn, uint32_t timeout_ms, int64
     turn->asked_timeout_ms = timeout_ms;
     uint32_t known_ms = timeout_ms == 0 ? blocks->default_ms : timeout_ms;
     uint32_t count = turn->size;
-    if (known_ms == 0 || known_ms > TIMEOUT_MAX_MS - BLOCKS_AGE_MS || blocks->closed) {
+    if (known_ms == 0 || known_ms > BLOCKS_TIMEOUT_MAX_MS || blocks->closed) {
         count = 1;
     }
     return (struct request_what){.request = SESSION_BEGIN,

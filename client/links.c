@@ -45,7 +45,10 @@ static _Thread_local const struct links *working_off;
 static void send_frame(struct link *link, struct rpc_stream *stream,
                        const struct wire_buffer *frame, unsigned kinds) {
     (void)link;
-    (void)rpc_stream_send_bytes(stream, frame->bytes, frame->n);
+    int err = rpc_stream_send_bytes(stream, frame->bytes, frame->n);
+    if (err != 0 && err != TROTH_ERR_CLOSED) {
+        rpc_stream_finish(stream, RPC_RESOURCE_EXHAUSTED, troth_err_text(err)); /* all ask again */
+    }
 #ifdef TROTH_CRASH_POINTS
     for (unsigned kind = SESSION_BEGIN; kind <= SESSION_GET; kind++) {
         if ((kinds & 1u << kind) != 0) {

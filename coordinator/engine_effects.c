@@ -35,7 +35,8 @@ struct engine_effect *effect_add(struct engine *engine, enum engine_effect_type 
 }
 
 /* What rests on a record, this step's or an earlier one's of the batch (S4); to participants that
- * is ACCEPTED. Everything else speaks of what a majority has on disk already, or promises nothing.
+ * is ACCEPTED and MARK. Everything else speaks of what a majority has on disk already, or promises
+ * nothing.
  */
 static bool rests_on_record(enum message_type type) {
     return type == MESSAGE_PHASE1B || type == MESSAGE_PHASE2B;
@@ -65,7 +66,9 @@ struct message *effect_to_rm(struct engine *engine, uint64_t session, enum messa
                              struct troth_txid txid) {
     struct engine_effect *effect = effect_add(engine, ENGINE_SEND_PARTICIPANT);
     effect->session = session;
-    effect->after_store = type == MESSAGE_ACCEPTED;
+    /* Who hears a mark drops what is below it, and must not be asked for it again because this node
+     * has forgotten that it was finished. */
+    effect->after_store = type == MESSAGE_ACCEPTED || type == MESSAGE_MARK;
     effect->message.type = type;
     effect->message.txid = txid;
     return &effect->message;

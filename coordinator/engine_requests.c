@@ -35,6 +35,13 @@ static int locate(struct engine *engine, struct troth_txid txid, struct tx **tx)
 
 static void enlist_own(struct engine *engine, struct tx *tx, const struct waiter *waiter,
                        const struct paxos_participant *participant) {
+    int index = tx_branch_find(tx, participant->name);
+    if (waiter->session != 0 && tx->stage == TX_LEADING && index >= 0 &&
+        tx->branches[index].incarnation == participant->incarnation) {
+        /* By the Commit that named it: what was joined will be asked to prepare. */
+        waiter_answer(engine, waiter, tx->txid, (struct answer){.already = true});
+        return;
+    }
     bool already = false;
     int error = coordinate_enlist(engine, tx, participant, &already);
     if (error == TROTH_ERR_ABORTED || error == TROTH_ERR_STATE) {

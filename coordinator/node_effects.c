@@ -199,6 +199,9 @@ static void carry_out(struct node *node, struct engine_effect *effect) {
                   : peers_send(node->peers, effect->node, &effect->message, effect->after_store);
         break;
     case ENGINE_SEND_PARTICIPANT:
+        if (effect->message.type == MESSAGE_MARK) {
+            peers_hurry(node->peers); /* the nodes know first what it says is finished */
+        }
         err = sessions_send(node->sessions, effect->session, &effect->message, effect->after_store);
         break;
     case ENGINE_REFUSE_SESSION:

@@ -128,6 +128,8 @@ int peers_start(struct peers *peers);
 void peers_free(struct peers *peers);
 int peers_send(struct peers *peers, uint32_t node, const struct message *message, bool hold);
 void peers_flush(struct peers *peers, bool stored);
+/* What waits for company leaves with this batch. */
+void peers_hurry(struct peers *peers);
 /* Every heartbeat interval: sends heartbeats, looks at the levels, tells the engine. `late_ms`:
  * we were not listening for so long. */
 void peers_beat(struct peers *peers);

@@ -226,6 +226,12 @@ int peers_send(struct peers *peers, uint32_t node, const struct message *message
     return outbox_add(&peer->outbox, WIRE_NODE_TO_NODE, message, hold);
 }
 
+void peers_hurry(struct peers *peers) {
+    for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
+        peers->items[id].is_awaited = true;
+    }
+}
+
 void peers_flush(struct peers *peers, bool stored) {
     for (uint32_t id = 1; id <= peers->node->membership.nodes; id++) {
         struct peer *peer = &peers->items[id];

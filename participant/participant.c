@@ -287,6 +287,10 @@ int troth_participant_after_batch(struct troth_participant *p, void (*fn)(void *
     return functions_add(&p->after_batch, fn, arg);
 }
 
+void troth_participant_sync(struct troth_participant *p) {
+    participant_hurry(p);
+}
+
 int troth_participant_after_ms(struct troth_participant *p, uint32_t delay_ms,
                                void (*fn)(void *arg), void *arg) {
     return timers_add(&p->timers, clock_monotonic_ms() + delay_ms, fn, arg);

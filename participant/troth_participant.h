@@ -142,6 +142,10 @@ int troth_participant_run(struct troth_participant *participant, void (*fn)(void
  * waits for: they are decided, and a crash can't undo them. On the loop only. */
 int troth_participant_after_batch(struct troth_participant *participant, void (*fn)(void *arg),
                                   void *arg);
+/* The batch under way holds what somebody waits for: it is stored at its end, and functions that
+ * wait for it run after that. Needed only for what a commit or abort callback, or an enlistment's
+ * `done`, writes for another's sake; all else is found out. On the loop only. */
+void troth_participant_sync(struct troth_participant *participant);
 /* Calls fn on the loop at the first chance after `delay_ms`. On the loop only. */
 int troth_participant_after_ms(struct troth_participant *participant, uint32_t delay_ms,
                                void (*fn)(void *arg), void *arg);

@@ -131,7 +131,10 @@ void rpc_let_go(struct rpc *rpc) {
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (rpc->threads_n == 0) {
-        (void)start_threads(rpc, 1); /* rpc_free polls itself where there is none */
+        if (start_threads(rpc, 1) != 0) { /* who waits for callbacks would wait for ever */
+            fprintf(stderr, "no thread could be started to end gRPC's calls\n");
+            abort();
+        }
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -72,6 +72,8 @@ static void answer_after_batch(struct shard *shard, struct op *op) {
     leave_lists(shard, op);
     if (op_writes(op) && op->status == RPC_OK) {
         CRASH_POINT_STORE(CRASH_SHARD, "single");
+        /* It may have got its lock from a commit, for which nothing is synced. */
+        troth_participant_sync(shard->participant);
     }
     if (troth_participant_after_batch(shard->participant, answer_now, op) != 0) {
         op_clear(op);

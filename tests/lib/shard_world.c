@@ -43,6 +43,7 @@ static struct {
     size_t timers_n;
     struct enlistment enlistments[WAITERS_MAX];
     size_t enlistments_n;
+    unsigned syncs; /* that the shard has asked for */
     bool enlist_later;
     int enlist_gives;
     struct troth_txid given_up[WAITERS_MAX];
@@ -106,6 +107,11 @@ int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid
 int troth_participant_join(struct troth_participant *p, struct troth_txid txid,
                            troth_enlisted_fn *done, void *arg) {
     return troth_participant_enlist(p, txid, done, arg);
+}
+
+void troth_participant_sync(struct troth_participant *p) {
+    (void)p;
+    world.syncs++;
 }
 
 void troth_participant_give_up(struct troth_participant *p, struct troth_txid txid,
@@ -369,4 +375,8 @@ const char *world_on_disk(const char *key) {
 int world_intents_on_disk(void) {
     ck_assert(query("SELECT count(*) FROM intent_text", NULL));
     return atoi(world.value);
+}
+
+unsigned world_syncs(void) {
+    return world.syncs;
 }

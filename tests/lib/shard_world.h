@@ -56,6 +56,8 @@ void world_enlist_gives(int err);
 /* Enlistments wait until world_enlist_now. */
 void world_enlist_later(void);
 void world_enlist_now(void);
+/* How often the shard has asked for the batch to be stored. */
+unsigned world_syncs(void);
 bool world_gave_up(struct troth_txid txid);
 /* The shard's object, to stop it. */
 struct shard *world_shard(void);

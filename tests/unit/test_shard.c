@@ -35,6 +35,24 @@ START_TEST(S4_a_single_write_is_answered_when_it_is_on_disk_and_not_before) {
 }
 END_TEST
 
+START_TEST(S4_a_single_write_that_got_its_lock_from_a_commit_asks_for_a_sync) {
+    world_open();
+    expect_ok(world_put(world_tx(1), "a", "1"));
+    ck_assert_int_eq(world_prepare(world_tx(1)), TROTH_VOTE_PREPARED);
+    struct call *put = world_put(NO_TX, "a", "2");
+    struct call *get = world_get(NO_TX, "b");
+    world_end_batch();
+    expect_ok(get);
+    ck_assert(!put->answered);
+    ck_assert_uint_eq(world_syncs(), 0);
+    ck_assert_int_eq(world_commit(world_tx(1), false), 0); /* which nobody waits for */
+    ck_assert_uint_eq(world_syncs(), 1);
+    world_end_batch();
+    expect_ok(put);
+    world_close();
+}
+END_TEST
+
 START_TEST(a_transaction_reads_its_own_writes_and_nobody_else_does) {
     world_open();
     world_put(NO_TX, "a", "old");
@@ -286,6 +304,7 @@ int main(void) {
         "shard",
         (const TTest *[]){
             S4_a_single_write_is_answered_when_it_is_on_disk_and_not_before,
+            S4_a_single_write_that_got_its_lock_from_a_commit_asks_for_a_sync,
             a_transaction_reads_its_own_writes_and_nobody_else_does,
             a_read_outside_of_transactions_waits_for_a_prepared_branch,
             an_older_transaction_wounds_a_younger_one_and_goes_on,
