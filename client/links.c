@@ -201,6 +201,14 @@ int links_ask(struct links *links, uint32_t node, const ProtobufCMessage *questi
     return err;
 }
 
+bool links_reach(struct links *links, uint32_t node) {
+    struct link *link = &links->items[node];
+    requests_lock(links->troth->requests);
+    bool reaches = link->state != LINK_DOWN || get_ready(link) == 0;
+    requests_unlock(links->troth->requests);
+    return reaches;
+}
+
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
 int links_new(struct links **out, struct troth *t) {

@@ -18,6 +18,7 @@
 #define CLIENT_LINKS_H
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 
 #include "client/request.h"
 
@@ -33,5 +34,8 @@ int links_ask(struct links *links, uint32_t node, const ProtobufCMessage *questi
 /* Sends what was put, unless this thread is working off a frame of answers, which ends with it.
  * Without the lock. */
 void links_flush(struct links *links);
+/* False: the link is down, and what is asked now goes to another node. It is dialled again, as by a
+ * question. For tests of what happens at a certain node. Without the lock. */
+bool links_reach(struct links *links, uint32_t node);
 
 #endif

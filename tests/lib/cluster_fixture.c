@@ -10,6 +10,8 @@
 #include <time.h>
 
 #include "base/troth_err.h"
+#include "client/internal.h"
+#include "client/links.h"
 #include "shell/clock.h"
 
 #define LOG_TAIL_BYTES 3000
@@ -141,6 +143,44 @@ static bool trust_all(struct fixture *f) {
     return true;
 }
 
+/* What the log says last of the address: "attached to" it, or "no session with" it. The node tells
+ * of a session a moment before the shard has heard that it has it. */
+static bool shard_is_attached(struct fixture *f, unsigned shard, unsigned node) {
+    FILE *file = fopen(cluster_log(f->cluster, CLUSTER_SHARD, shard), "re");
+    char address[80];
+    char *line = NULL;
+    size_t room = 0;
+    bool is_attached = false;
+    snprintf(address, sizeof address, " %s", cluster_address(f->cluster, CLUSTER_NODE, node));
+    while (file != NULL && getline(&line, &room, file) >= 0) {
+        if (strstr(line, address) != NULL) {
+            is_attached = strstr(line, ": attached to ") != NULL;
+        }
+    }
+    free(line);
+    if (file != NULL) {
+        fclose(file);
+    }
+    return is_attached;
+}
+
+/* Shards and clients have heard that the nodes are there. Else a shard refuses work, and a client
+ * asks another node than the one that the test is about. */
+static bool all_linked(struct fixture *f) {
+    bool linked = true;
+    for (unsigned node = 0; node < f->nodes; node++) {
+        if (!fixture_runs(f, CLUSTER_NODE, node)) {
+            continue;
+        }
+        bool at = links_reach(f->at[node]->links, 0);
+        linked = links_reach(f->troth->links, node) && at && linked; /* all are dialled */
+        for (unsigned shard = 0; linked && shard < f->shards; shard++) {
+            linked = !fixture_runs(f, CLUSTER_SHARD, shard) || shard_is_attached(f, shard, node);
+        }
+    }
+    return linked;
+}
+
 /* Ready, attached to each other, and trusted: else a transaction may be aborted for no fault of the
  * one that the test is about. */
 static void wait_for_all(struct fixture *f) {
@@ -148,6 +188,7 @@ static void wait_for_all(struct fixture *f) {
     int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
     fixture_must(f, err == 0, "%s", why);
     fixture_wait(f, trust_all(f), "the nodes do not trust each other");
+    fixture_wait(f, all_linked(f), "a shard or client has not heard of a node");
 }
 
 /* A client learns which of its nodes has which id when it begins there; then it asks a
@@ -228,6 +269,7 @@ static bool comes_up(struct fixture *f, enum cluster_role role, unsigned index) 
     int err = cluster_wait_ready(f->cluster, FIXTURE_PATIENCE_MS, why);
     fixture_must(f, err == 0 || fixture_crashed(f, role, index), "%s", why);
     fixture_wait(f, fixture_crashed(f, role, index) || trust_all(f), "no trust after a start");
+    fixture_wait(f, fixture_crashed(f, role, index) || all_linked(f), "no links after a start");
     return !fixture_crashed(f, role, index);
 }
 
