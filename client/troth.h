@@ -120,9 +120,9 @@ struct troth_txid troth_kv_txid(const struct troth_kv_tx *tx);
 /* For work in a transaction that another program began and will commit: nothing is asked of a
  * node. (The shards enlist by themselves.) */
 int troth_kv_join(struct troth_kv *kv, struct troth_txid txid, struct troth_kv_tx **out);
-/* Frees tx, and ends nothing. One of troth_kv_begin that is to be ended by troth_commit must be left
- * first: its branches are enlisted here, which troth_kv_commit would have named. Not 0, of such a
- * one: they can't be, or work was lost; it is aborted, or must not be committed. */
+/* Frees tx, and ends nothing. One of troth_kv_begin that is to be ended by troth_commit must be
+ * left first: its branches are enlisted here, which troth_kv_commit would have named. Not 0, of
+ * such a one: they can't be, or work was lost; it is aborted, or must not be committed. */
 int troth_kv_leave(struct troth_kv_tx *tx);
 /* Both end and free tx, whatever they return; as troth_commit and troth_abort. If a call in it
  * failed so that a shard may not have done the work (_UNAVAILABLE, _TIMEOUT, _CONFLICT), commit
