@@ -194,12 +194,12 @@ static void note_batch(struct troth_participant *p, const struct branches_effect
     bool writes = effect->type == BRANCHES_STORE || effect->type == BRANCHES_DELETE ||
                   effect->type == BRANCHES_STORE_NODE || effect->type == BRANCHES_STORE_MARK;
     bool calls = effect->type == BRANCHES_CALL;
+    /* It keeps its place behind what waits. */
+    bool queues = effect->type == BRANCHES_SEND && p->lazy_since_ms != 0;
     if (effect->lazy) {
         wait_lazily(p);
-    } else if (writes || calls || effect->after_store) {
+    } else if (writes || calls || effect->after_store || queues) {
         p->urgent = true;
-    } else if (effect->type == BRANCHES_SEND && p->lazy_since_ms != 0) {
-        p->urgent = true; /* it keeps its place behind what waits */
     }
 }
 

@@ -53,6 +53,7 @@ static void forget_all(struct set_table *table) {
     struct entry *entry, *next;
     HASH_CLEAR(by_set, table->by_set);
     HASH_ITER(by_id, table->by_id, entry, next) {
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the iteration holds the next one
         HASH_DELETE(by_id, table->by_id, entry);
         paxos_set_release(entry->set);
         free(entry);
@@ -85,6 +86,7 @@ static struct entry *find_set(const struct set_table *table, const struct paxos_
     return entry;
 }
 
+// NOLINTNEXTLINE(readability-function-size): uthash's macros, not ours
 static int remember(struct set_table *table, int64_t id, struct paxos_set *set) {
     struct entry *entry = calloc(1, sizeof *entry);
     if (entry == NULL) {

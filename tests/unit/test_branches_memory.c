@@ -6,19 +6,41 @@
 /* A life with everything in it. Each line is one event. */
 #define STEPS 23
 
+static const enum branches_event_type types[STEPS] = {
+    BRANCHES_LOAD_BRANCH, BRANCHES_START,   BRANCHES_NODE_UP,  BRANCHES_ENLIST,  BRANCHES_ENLIST,
+    BRANCHES_MESSAGE,     BRANCHES_MESSAGE, BRANCHES_RESULT,   BRANCHES_MESSAGE, BRANCHES_RESULT,
+    BRANCHES_MESSAGE,     BRANCHES_TICK,    BRANCHES_MESSAGE,  BRANCHES_ENLIST,  BRANCHES_ENLIST,
+    BRANCHES_MESSAGE,     BRANCHES_GIVE_UP, BRANCHES_RESULT,   BRANCHES_MESSAGE, BRANCHES_ENLIST,
+    BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_NODE_DOWN};
+
+static void describe_last(unsigned step, struct branches_event *event, struct message *message) {
+    switch (step) {
+    case 18: /* a hazard */
+        message->type = MESSAGE_DECISION;
+        message->txid = tx(4);
+        message->outcome = PAXOS_OUTCOME_COMMITTED;
+        break;
+    case 19: /* joined, and awaited by another, and refused */
+    case 20:
+        event->txid = tx(5);
+        event->joins = step == 19;
+        break;
+    case 21:
+        message->type = MESSAGE_ENLISTED;
+        message->txid = tx(5);
+        message_set_detail(message, "too late");
+        break;
+    default:
+        break;
+    }
+}
+
 static void describe(unsigned step, struct branches_event *event, struct message *message) {
     static const uint8_t disk[BRANCHES_DISK_BYTES] = {1};
     *message = (struct message){0};
     *event = (struct branches_event){.now_ms = 1000, .session = 1, .message = message};
     struct troth_txid txid = tx(step < 12 ? 1 : 2);
     message->txid = event->txid = txid;
-    static const enum branches_event_type types[STEPS] = {
-        BRANCHES_LOAD_BRANCH, BRANCHES_START,   BRANCHES_NODE_UP,  BRANCHES_ENLIST,
-        BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_MESSAGE,  BRANCHES_RESULT,
-        BRANCHES_MESSAGE,     BRANCHES_RESULT,  BRANCHES_MESSAGE,  BRANCHES_TICK,
-        BRANCHES_MESSAGE,     BRANCHES_ENLIST,  BRANCHES_ENLIST,   BRANCHES_MESSAGE,
-        BRANCHES_GIVE_UP,     BRANCHES_RESULT,  BRANCHES_MESSAGE,  BRANCHES_ENLIST,
-        BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_NODE_DOWN};
     event->type = types[step];
     switch (step) {
     case 0:
@@ -65,23 +87,8 @@ static void describe(unsigned step, struct branches_event *event, struct message
         event->reason = PAXOS_REASON_CONFLICT;
         event->detail = "a lock";
         break;
-    case 18: /* a hazard */
-        message->type = MESSAGE_DECISION;
-        message->txid = tx(4);
-        message->outcome = PAXOS_OUTCOME_COMMITTED;
-        break;
-    case 19: /* joined, and awaited by another, and refused */
-    case 20:
-        event->txid = tx(5);
-        event->joins = step == 19;
-        break;
-    case 21:
-        message->type = MESSAGE_ENLISTED;
-        message->txid = tx(5);
-        message_set_detail(message, "too late");
-        break;
     default:
-        break;
+        describe_last(step, event, message);
     }
     if (step > 11) {
         event->now_ms = 100000;
