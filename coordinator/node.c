@@ -302,7 +302,7 @@ static void go_on_stopping(struct node *node) {
         node->leaving = true;
         node->stop_until_ms = node->now_ms + LEAVE_MS;
         calls_end(node->calls);
-        if (node_log_has_batch(node->log)) {
+        if (node->holds && node_log_has_batch(node->log)) {
             node_commit(node); /* what is held for it leaves with the goodbye (S4) */
         }
         peers_leave(node->peers);
