@@ -35,15 +35,26 @@ START_TEST(a_wait_ends_when_it_is_woken_before_or_meanwhile) {
 END_TEST
 
 struct desk {
+    struct gate gate;
     pthread_t served_by;
     unsigned served;
 };
 
+/* Whether the calling thread has served the last call, of so many. */
+static bool have_served(struct desk *desk, unsigned calls) {
+    gate_lock(&desk->gate);
+    bool have = desk->served == calls && pthread_equal(desk->served_by, pthread_self());
+    gate_unlock(&desk->gate);
+    return have;
+}
+
 static void on_say(void *arg, struct rpc_call *call, const uint8_t *bytes, size_t n) {
     struct desk *desk = arg;
     Troth__Test__Item *item = troth__test__item__unpack(NULL, n, bytes);
+    gate_lock(&desk->gate);
     desk->served_by = pthread_self();
     desk->served++;
+    gate_unlock(&desk->gate);
     rpc_call_reply(call, &item->base);
     troth__test__item__free_unpacked(item, NULL);
 }
@@ -58,7 +69,7 @@ static void on_answer(void *arg, int status, const char *text, const uint8_t *by
 START_TEST(a_server_serves_where_it_is_polled_and_on_a_thread_once_let_go) {
     struct rpc *rpc = driven_new();
     struct rpc_server *server;
-    struct desk desk = {.served = 0};
+    struct desk desk = {.gate = GATE_INIT};
     ck_assert_int_eq(rpc_server_new(&server, rpc, "127.0.0.1:0"), 0);
     ck_assert_int_eq(rpc_server_unary(server, SAY, on_say, &desk), 0);
     ck_assert_int_eq(rpc_server_start(server), 0);
@@ -77,8 +88,7 @@ START_TEST(a_server_serves_where_it_is_polled_and_on_a_thread_once_let_go) {
             rpc_poll(rpc, clock_monotonic_ms() + 5);
         }
         ck_assert_int_eq(atomic_load(&status), RPC_OK);
-        ck_assert_uint_eq(desk.served, i);
-        ck_assert(pthread_equal(desk.served_by, pthread_self()));
+        ck_assert(have_served(&desk, i));
     }
     rpc_let_go(rpc);
     rpc_let_go(rpc);
@@ -88,7 +98,7 @@ START_TEST(a_server_serves_where_it_is_polled_and_on_a_thread_once_let_go) {
                                    true, &reply, text),
                      RPC_OK);
     protobuf_c_message_free_unpacked(reply, NULL);
-    ck_assert(!pthread_equal(desk.served_by, pthread_self()));
+    ck_assert(!have_served(&desk, 4));
     rpc_channel_free(channel);
     rpc_free(callers);
     rpc_server_stop(server, 0);
