@@ -9,8 +9,9 @@
  *   service_*.c      what the calls' requests and replies are
  *
  * All of `struct node` belongs to the loop's thread, except `inbox`, `config`, and the id
- * counters. gRPC's threads only decode, and post items to the inbox; an item's function runs on
- * the loop.
+ * counters. "gRPC's threads" are those that poll the network: with rpc_threads 0 the loop's own, in
+ * rpc_poll, before it takes its inbox. They only decode, and post items to the inbox; an item's
+ * function runs on the loop.
  */
 #ifndef COORDINATOR_NODE_INTERNAL_H
 #define COORDINATOR_NODE_INTERNAL_H

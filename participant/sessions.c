@@ -1,5 +1,5 @@
-/* The sessions with the nodes: one link each, that is dialled again for ever. gRPC's threads greet,
- * decode and queue; the loop sends. */
+/* The sessions with the nodes: one link each, that is dialled again for ever. gRPC's threads (the
+ * loop's own where it is driven, in sessions_poll) greet, decode and queue; the loop sends. */
 #include "participant/sessions.h"
 
 #include <stdatomic.h>

@@ -28,7 +28,8 @@ void inbox_set_wake(struct inbox *inbox, void (*wake)(void *arg), void *arg);
 int inbox_put(struct inbox *inbox, const void *item);
 int inbox_try_put(struct inbox *inbox, const void *item);
 /* As inbox_put, for what may wait a moment: it does not wake a taker that expects more, but is
- * taken with what comes next, or after INBOX_PATIENCE_MS. A wake costs more than most items do. */
+ * taken with what comes next, or after INBOX_PATIENCE_MS. A wake costs more than most items do. Not
+ * with inbox_set_wake, whose taker would not be woken at all. */
 int inbox_put_patient(struct inbox *inbox, const void *item);
 /* Waits until something is there, `until_ms` (clock_monotonic_ms; INT64_MAX: for ever) is reached,
  * or the inbox is closed. Swaps the waiting items for those of the call before: *items points to
