@@ -304,8 +304,9 @@ class Cluster:
             member.process.wait()
             raise Error(f"{member.name} did not stop in {STOP_S} s; its log ends with:\n"
                         f"{member.end_of_log()}") from None
-        # One that is armed may die of its point now.
-        if status not in (0, -signal.SIGKILL):
+        # One that is armed may die of its point now. Of SIGTERM dies who was started a moment ago
+        # and has done nothing yet: from its first line on it waits for that signal.
+        if status not in (0, -signal.SIGKILL, -signal.SIGTERM):
             raise Error(f"{member.name} did not stop in order: status {status}; its log ends with:"
                         f"\n{member.end_of_log()}")
 

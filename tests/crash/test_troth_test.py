@@ -1,6 +1,7 @@
 """troth_test.py: what users' tests call."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,14 @@ class ClusterTest(unittest.TestCase):
             with unittest.mock.patch.object(troth_test._Member, "start", start_and_kill_another):
                 with self.assertRaisesRegex(troth_test.Error, "node-3 has ended with -9"):
                     cluster.restart("node-1")
+
+    def test_one_that_is_stopped_before_it_waits_for_signals_has_stopped(self):
+        with troth_test.Cluster(nodes=1) as cluster:
+            node = cluster._members["node-1"]
+            cluster._stop_one(node)
+            node.process = subprocess.Popen(["sleep", "60"])  # SIGTERM ends it, as it ends an exec
+            cluster.stop()
+            self.assertEqual(node.process.returncode, -signal.SIGTERM)
 
     def test_a_test_that_forgets_to_stop_leaves_nothing(self):
         script = "import troth_test; print(troth_test.Cluster(nodes=1).data)"
