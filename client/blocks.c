@@ -80,8 +80,9 @@ static struct troth_txid take(struct block *block) {
     return (struct troth_txid){.hi = block->next.hi, .lo = block->next.lo++};
 }
 
-static bool is_fresh(const struct block *block, int64_t now_ms) {
-    return block->left > 0 && now_ms - block->asked_ms < BLOCKS_AGE_MS;
+static bool is_fresh(const struct turn *turn, int64_t now_ms) {
+    const struct block *block = &turn->block;
+    return block->left > 0 && now_ms - block->asked_ms < turn->blocks->troth->block_age_ms;
 }
 
 /* How long it took until a new block is needed says how large that should be. */
@@ -92,7 +93,7 @@ static void fit_size(struct turn *turn, int64_t now_ms) {
     }
     if (took_ms < BLOCKS_FAST_MS && turn->size < BLOCKS_SIZE_MAX) {
         turn->size *= 2;
-    } else if (took_ms >= BLOCKS_AGE_MS && turn->size > 1) {
+    } else if (took_ms >= turn->blocks->troth->block_age_ms && turn->size > 1) {
         turn->size /= 2;
     }
 }
@@ -109,11 +110,11 @@ static struct request_what ask_for(struct turn *turn, uint32_t timeout_ms, int64
     if (known_ms == 0 || known_ms > BLOCKS_TIMEOUT_MAX_MS || blocks->closed) {
         count = 1;
     }
-    return (struct request_what){.request = SESSION_BEGIN,
-                                 .first = (uint32_t)(turn - blocks->turns),
-                                 .begin_timeout_ms =
-                                     count == 1 ? timeout_ms : known_ms + BLOCKS_AGE_MS,
-                                 .count = count};
+    return (struct request_what){
+        .request = SESSION_BEGIN,
+        .first = (uint32_t)(turn - blocks->turns),
+        .begin_timeout_ms = count == 1 ? timeout_ms : known_ms + blocks->troth->block_age_ms,
+        .count = count};
 }
 
 static bool add_waiter(struct turn *turn, const struct request_end *end) {
@@ -147,6 +148,23 @@ static struct waiter *take_waiters(struct turn *turn, uint32_t n) {
     return waiters;
 }
 
+/* ---- What is not used ------------------------------------------------------------------------ */
+
+/* Of one transaction of the block. */
+static void start_abort(struct blocks *blocks, struct block *block, const struct request_end *end) {
+    struct request_what what = {.request = SESSION_ABORT,
+                                .first = block->node,
+                                .timeout_ms = BLOCKS_CLOSE_MS,
+                                .txid = take(block)};
+    request_start(blocks->troth, &what, end);
+}
+
+/* One that was not aborted ends at its timeout. */
+static void on_old_aborted(const struct request_end *end, struct request_answer *answer) {
+    (void)end;
+    (void)answer;
+}
+
 /* ---- A block comes --------------------------------------------------------------------------- */
 
 static void on_block(const struct request_end *end, struct request_answer *answer);
@@ -155,9 +173,11 @@ static void start(struct turn *turn, const struct request_what *what) {
     request_start(turn->blocks->troth, what, &(struct request_end){.fn = on_block, .arg = turn});
 }
 
-/* Takes the block in and gives it to those who wait; *again: there are more of them. */
+/* Takes the block in and gives it to those who wait; *old: what nobody used of the one before;
+ * *again: more wait. */
 static struct waiter *accept(struct turn *turn, const struct request_answer *answer,
-                             struct block *given, struct request_what *more, bool *again) {
+                             struct block *given, struct block *old, struct request_what *more,
+                             bool *again) {
     struct blocks *blocks = turn->blocks;
     uint32_t count = answer->count == 0 ? 1 : answer->count; /* 0: a node that knows no blocks */
     *given = (struct block){.next = answer->txid,
@@ -169,6 +189,7 @@ static struct waiter *accept(struct turn *turn, const struct request_answer *ans
         blocks->default_ms = answer->timeout_ms;
     }
     struct waiter *waiters = take_waiters(turn, count);
+    *old = turn->block;
     turn->block = *given;
     for (const struct waiter *w = waiters; w != NULL; w = w->next) {
         take(&turn->block);
@@ -186,12 +207,13 @@ static void on_block(const struct request_end *end, struct request_answer *answe
     struct blocks *blocks = turn->blocks;
     struct request_what more;
     struct block given = {.left = 0};
+    struct block old = {.left = 0};
     bool again = false;
     struct waiter *waiters;
     pthread_mutex_lock(&blocks->mutex);
     if (answer->err == 0) {
         atomic_store(&blocks->troth->nodes[answer->node].id, answer->node_id);
-        waiters = accept(turn, answer, &given, &more, &again);
+        waiters = accept(turn, answer, &given, &old, &more, &again);
     } else {
         turn->asking = false;
         waiters = take_waiters(turn, UINT32_MAX);
@@ -199,6 +221,9 @@ static void on_block(const struct request_end *end, struct request_answer *answe
     pthread_mutex_unlock(&blocks->mutex);
     if (again) {
         start(turn, &more);
+    }
+    while (old.left > 0) {
+        start_abort(blocks, &old, &(struct request_end){.fn = on_old_aborted});
     }
     for (struct waiter *next, *waiter = waiters; waiter != NULL; waiter = next) {
         next = waiter->next;
@@ -220,7 +245,7 @@ void blocks_begin(struct blocks *blocks, uint32_t timeout_ms, const struct reque
     struct turn *turn = &blocks->turns[blocks->turn++ % blocks->troth->n_nodes];
     int64_t now_ms = clock_monotonic_ms();
     what.first = (uint32_t)(turn - blocks->turns);
-    bool is_fresh_block = is_fresh(&turn->block, now_ms);
+    bool is_fresh_block = is_fresh(turn, now_ms);
     if (is_fresh_block && turn->block.timeout_ms == timeout_ms) {
         answer.txid = take(&turn->block);
         pthread_mutex_unlock(&blocks->mutex);
@@ -269,17 +294,12 @@ static void on_aborted(const struct request_end *end, struct request_answer *ans
     pthread_mutex_unlock(&aborts->mutex);
 }
 
-static void abort_rest(struct blocks *blocks, uint32_t first, struct block *block,
-                       struct aborts *aborts) {
+static void abort_rest(struct blocks *blocks, struct block *block, struct aborts *aborts) {
     while (block->left > 0) {
-        struct request_what what = {.request = SESSION_ABORT,
-                                    .first = first,
-                                    .timeout_ms = BLOCKS_CLOSE_MS,
-                                    .txid = take(block)};
         pthread_mutex_lock(&aborts->mutex);
         aborts->under_way++;
         pthread_mutex_unlock(&aborts->mutex);
-        request_start(blocks->troth, &what, &(struct request_end){.fn = on_aborted, .arg = aborts});
+        start_abort(blocks, block, &(struct request_end){.fn = on_aborted, .arg = aborts});
     }
 }
 
@@ -292,7 +312,7 @@ void blocks_close(struct blocks *blocks) {
         struct block rest = blocks->turns[i].block;
         blocks->turns[i].block.left = 0;
         pthread_mutex_unlock(&blocks->mutex);
-        abort_rest(blocks, rest.node, &rest, &aborts);
+        abort_rest(blocks, &rest, &aborts);
     }
     pthread_mutex_lock(&aborts.mutex);
     while (aborts.under_way > 0) {

@@ -10,10 +10,11 @@
  * than BLOCKS_AGE_MS, and the node is asked for that much more time than the caller wants: it has
  * the caller's time at least.
  *
- * A block is dropped when its node can't be reached: its transactions would be another's to abort.
- * What is dropped or grows old ends at its timeout; until then it holds the low-water mark of its
- * node, as each transaction does that a client begins and leaves. blocks_close aborts what is left,
- * since a program that ends in order should leave nothing open, and these answers come at once.
+ * What is begun and not used holds the low-water mark of its node, as each transaction does that a
+ * client begins and leaves. So what has grown old is aborted when the next block comes, and what is
+ * left by blocks_close, since a program that ends in order should leave nothing open. A block is
+ * dropped when its node can't be reached: its transactions would be another's to abort. Those, and
+ * a block after which no begin comes, end at their timeout.
  *
  * Any thread; the lock is not held while a begin's end runs. Lock order: requests, then blocks.
  */

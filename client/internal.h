@@ -32,6 +32,7 @@ struct troth {
     struct troth_node nodes[SESSION_NODES_MAX];
     uint32_t attempt_ms;
     uint32_t timeout_ms;
+    uint32_t block_age_ms; /* BLOCKS_AGE_MS */
 };
 
 /* As troth_get. *bound: has the transaction a branch at this participant? Where one node knows the

@@ -36,6 +36,7 @@ int troth_open(struct troth **out, const struct troth_options *options) {
         err = err == TROTH_ERR_TOO_MANY ? TROTH_ERR_INVALID : err;
         goto fail;
     }
+    t->block_age_ms = BLOCKS_AGE_MS;
     t->attempt_ms = options->attempt_ms == 0 ? TROTH_ATTEMPT_MS : options->attempt_ms;
     t->timeout_ms = options->timeout_ms == 0 ? TROTH_TIMEOUT_MS : options->timeout_ms;
     err = rpc_new(&t->rpc, &(struct rpc_options){.threads = 1});

@@ -170,6 +170,23 @@ START_TEST(close_aborts_what_was_begun_and_not_used) {
 }
 END_TEST
 
+START_TEST(what_has_grown_old_is_aborted_when_the_next_block_comes) {
+    struct troth *t = set_up_granting();
+    t->block_age_ms = 0;
+    for (int i = 0; i < 4 * NODES; i++) {
+        begin(t, 7000); /* of 1, 2, 4 and 8 transactions the first is used */
+    }
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(nodes[i].say = SAY_ABORTED);
+    }
+    troth_close(t);
+    for (uint32_t i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_eq(nodes[i].asked, 1 + 3 + 7));
+    }
+    stop_nodes();
+}
+END_TEST
+
 START_TEST(a_node_that_knows_of_no_blocks_gives_one) {
     attempt_ms = PATIENT;
     struct troth *t = set_up();
@@ -191,5 +208,6 @@ int main(void) {
                           a_block_of_a_node_that_is_gone_is_not_used,
                           a_block_of_a_node_that_is_silent_is_not_used,
                           close_aborts_what_was_begun_and_not_used,
+                          what_has_grown_old_is_aborted_when_the_next_block_comes,
                           a_node_that_knows_of_no_blocks_gives_one, NULL});
 }
