@@ -11,6 +11,7 @@
 #include "base/troth_err.h"
 #include "bench_work.pb-c.h"
 #include "harness/bench_watch.h"
+#include "participant/participant_on.h"
 #include "participant/troth_participant.h"
 #include "rpc/rpc.h"
 #include "shell/clock.h"
@@ -236,8 +237,9 @@ static const struct rpc_stream_handler echo_handler = {on_opened, on_echo, on_cl
 
 /* ---- The process ----------------------------------------------------------------------------- */
 
+/* The first one's loop polls the rpc, for the server too. */
 static int open_worker(struct worker *worker, const struct asked *asked, unsigned i,
-                       struct rpc_server *server) {
+                       struct rpc *rpc, struct rpc_server *server) {
     char name[32], log[4096], why[WHY_BYTES] = "";
     snprintf(name, sizeof name, "bench-%u", asked->first + i);
     snprintf(log, sizeof log, "%s/%s.db", asked->data, name);
@@ -245,13 +247,13 @@ static int open_worker(struct worker *worker, const struct asked *asked, unsigne
     if (err != 0) {
         return err;
     }
-    err = troth_participant_open(&worker->participant,
-                                 &(struct troth_participant_options){.name = name,
-                                                                     .nodes = asked->nodes,
-                                                                     .log_path = log,
-                                                                     .callbacks = &callbacks,
-                                                                     .arg = worker},
-                                 why, sizeof why);
+    err = participant_open_on(&worker->participant,
+                              &(struct troth_participant_options){.name = name,
+                                                                  .nodes = asked->nodes,
+                                                                  .log_path = log,
+                                                                  .callbacks = &callbacks,
+                                                                  .arg = worker},
+                              i == 0 ? rpc : NULL, why, sizeof why);
     if (err != 0) {
         fprintf(stderr, "%s: %s\n", name, why);
         return err;
@@ -280,7 +282,7 @@ static int serve(const struct asked *asked, struct worker *workers, struct rpc *
         return err;
     }
     for (unsigned i = 0; err == 0 && i < asked->count; i++) {
-        err = open_worker(&workers[i], asked, i, server);
+        err = open_worker(&workers[i], asked, i, rpc, server);
     }
     struct house house = {.workers = workers, .n = asked->count};
     if (err == 0) {
@@ -294,8 +296,11 @@ static int serve(const struct asked *asked, struct worker *workers, struct rpc *
     } else {
         int got = 0;
         sigwait(ends, &got);
-        rpc_server_stop(server, 0);
     }
+    if (workers[0].participant != NULL) {
+        participant_stop(workers[0].participant);
+    }
+    rpc_server_stop(server, 0);
     for (unsigned i = 0; i < asked->count; i++) {
         troth_participant_close(workers[i].participant);
     }
@@ -358,8 +363,8 @@ int bench_worker_main(int argc, char *argv[]) {
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     struct worker *workers = calloc(asked.count, sizeof *workers);
     struct rpc *rpc = NULL;
-    int err =
-        workers == NULL ? TROTH_ERR_NO_MEMORY : rpc_new(&rpc, &(struct rpc_options){.threads = 1});
+    int err = workers == NULL ? TROTH_ERR_NO_MEMORY
+                              : rpc_new(&rpc, &(struct rpc_options){.driven = true});
     if (err == 0) {
         err = serve(&asked, workers, rpc, &ends);
         rpc_free(rpc);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "participant/participant_internal.h"
+#include "participant/participant_on.h"
 #include "shell/clock.h"
 #include "shell/crash_point.h"
 
@@ -85,7 +86,8 @@ static int session_messages(void *arg, uint64_t session, struct message_batch *b
                      &(struct item){.kind = ITEM_MESSAGES, .session = session, .batch = batch});
 }
 
-static int start(struct troth_participant *p, const char *nodes, char *why, size_t why_bytes) {
+static int start(struct troth_participant *p, const char *nodes, struct rpc *rpc, char *why,
+                 size_t why_bytes) {
     int err = sessions_open(&p->sessions,
                             &(struct sessions_options){.cluster = p->cluster,
                                                        .name = p->name,
@@ -93,6 +95,7 @@ static int start(struct troth_participant *p, const char *nodes, char *why, size
                                                        .nodes = nodes,
                                                        .incarnation = p->incarnation,
                                                        .driven = true,
+                                                       .rpc = rpc,
                                                        .arg = p,
                                                        .up = session_up,
                                                        .down = session_down,
@@ -105,13 +108,19 @@ static int start(struct troth_participant *p, const char *nodes, char *why, size
         snprintf(why, why_bytes, "no thread could be started");
         return TROTH_ERR_SYSTEM;
     }
-    p->thread_started = true;
+    p->has_run = p->runs = true;
     return 0;
 }
 
 int troth_participant_open(struct troth_participant **out,
                            const struct troth_participant_options *options, char *why,
                            size_t why_bytes) {
+    return participant_open_on(out, options, NULL, why, why_bytes);
+}
+
+int participant_open_on(struct troth_participant **out,
+                        const struct troth_participant_options *options, struct rpc *rpc, char *why,
+                        size_t why_bytes) {
     if (why_bytes > 0) {
         why[0] = '\0';
     }
@@ -145,7 +154,7 @@ int troth_participant_open(struct troth_participant **out,
         err = open_log(p, options, why, why_bytes);
     }
     if (err == 0) {
-        err = start(p, options->nodes, why, why_bytes);
+        err = start(p, options->nodes, rpc, why, why_bytes);
     }
     if (err != 0) {
         if (why_bytes > 0 && why[0] == '\0') {
@@ -158,34 +167,46 @@ int troth_participant_open(struct troth_participant **out,
     return 0;
 }
 
+/* From a callback, before open failed. */
+static void refuse_waiting(struct troth_participant *p) {
+    void *items = NULL;
+    size_t n = 0;
+    if (inbox_take(p->inbox, 0, &items, &n) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct item *item = &((struct item *)items)[i];
+        if (item->request != NULL) {
+            item->request->done(item->request->arg, item->request->txid, TROTH_ERR_CLOSED,
+                                "the participant could not be opened");
+            free(item->request);
+        }
+        if (item->up.stream != NULL) {
+            rpc_stream_release(item->up.stream);
+        }
+        item_release(item);
+    }
+}
+
+void participant_stop(struct troth_participant *p) {
+    if (p->inbox != NULL) {
+        inbox_close(p->inbox);
+    }
+    if (p->runs) {
+        pthread_join(p->thread, NULL);
+        p->runs = false;
+    }
+}
+
 /* The loop first, since it uses everything: nothing can be put any more, and what was is done. */
 void troth_participant_close(struct troth_participant *p) {
     if (p == NULL) {
         return;
     }
-    if (p->inbox != NULL) {
-        inbox_close(p->inbox);
-    }
-    if (p->thread_started) {
-        pthread_join(p->thread, NULL);
-    } else if (p->inbox != NULL) {
-        void *items = NULL;
-        size_t n = 0;
+    participant_stop(p);
+    if (!p->has_run && p->inbox != NULL) {
         sessions_drop_all(p->sessions);
-        if (inbox_take(p->inbox, 0, &items, &n) == 0) {
-            for (size_t i = 0; i < n; i++) {
-                struct item *item = &((struct item *)items)[i];
-                if (item->request != NULL) { /* from a callback, before open failed */
-                    item->request->done(item->request->arg, item->request->txid, TROTH_ERR_CLOSED,
-                                        "the participant could not be opened");
-                    free(item->request);
-                }
-                if (item->up.stream != NULL) {
-                    rpc_stream_release(item->up.stream);
-                }
-                item_release(item);
-            }
-        }
+        refuse_waiting(p);
     }
     sessions_close(p->sessions);
     inbox_free(p->inbox);

@@ -85,7 +85,8 @@ struct troth_participant {
     uint64_t incarnation;
     struct inbox *inbox;
     pthread_t thread;
-    bool thread_started;
+    bool has_run; /* the loop has been started */
+    bool runs;    /* and not been ended */
     struct sessions *sessions;
 
     /* The loop's only. */

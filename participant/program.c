@@ -56,7 +56,7 @@ int program_set_up(const char *name, const char *participant, const char *log_le
 }
 
 int program_listen(struct program *p, const char *listen) {
-    int err = rpc_new(&p->rpc, &(struct rpc_options){.threads = 1});
+    int err = rpc_new(&p->rpc, &(struct rpc_options){.threads = 1, .driven = p->driven});
     if (err == 0) {
         err = rpc_server_new(&p->server, p->rpc, listen);
     }

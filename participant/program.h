@@ -1,12 +1,13 @@
 /* program: what the programs that serve one participant (troth-shard, troth-agent) do alike: the
  * flags that only print, the log, signals, the server and its end.
  *
- *     struct program p = {.name = "troth-shard", .participant = config->name};
+ *     struct program p = {.name = "troth-shard", .participant = config->name, .driven = true};
  *     int err = program_listen(&p, config->listen);
- *     ...                                        opens the participant at p.endpoint, adds services
+ *     ...                                        opens the participant at p.endpoint, on p.rpc if
+ *                                                that is driven, and adds services
  *     err = err != 0 ? err : program_serve(&p);
  *     program_run(&p, err);                      until a signal, or says p.why
- *     ...                                        tells those that wait in the participant
+ *     ...                                        ends the participant's loop
  *     program_stop(&p);
  *     ...                                        closes the participant
  *     program_release(&p);
@@ -14,6 +15,7 @@
 #ifndef PARTICIPANT_PROGRAM_H
 #define PARTICIPANT_PROGRAM_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "rpc/rpc.h"
@@ -25,6 +27,7 @@
 struct program {
     const char *name;        /* "troth-shard" */
     const char *participant; /* "shard-1" */
+    bool driven;             /* the participant's loop polls rpc; else a thread of its own does */
     struct rpc *rpc;
     struct rpc_server *server;
     char endpoint[SETTINGS_TEXT_BYTES + 16]; /* what it listens on, with the port it got */
@@ -46,7 +49,8 @@ int program_serve(struct program *p);
  * logs p->why. Returns the exit status. */
 int program_run(const struct program *p, int err);
 
-/* Takes no new calls, and lets those under way end. */
+/* Takes no new calls, and lets those under way end. If it is driven, its loop has ended or was
+ * never begun. */
 void program_stop(struct program *p);
 void program_release(struct program *p);
 

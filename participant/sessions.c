@@ -229,7 +229,10 @@ int sessions_open(struct sessions **out, const struct sessions_options *options,
     }
     sessions->options = *options;
     *out = sessions; /* also on an error: close frees it */
-    int err = rpc_new(&sessions->rpc, &(struct rpc_options){.driven = options->driven});
+    sessions->rpc = options->rpc;
+    int err = options->rpc != NULL
+                  ? 0
+                  : rpc_new(&sessions->rpc, &(struct rpc_options){.driven = options->driven});
     return err != 0 ? err : add_links(sessions, options->nodes, why, why_bytes);
 }
 
@@ -240,7 +243,9 @@ void sessions_close(struct sessions *sessions) {
     for (uint32_t i = 0; i < sessions->n_links; i++) {
         rpc_link_free(sessions->links[i].link);
     }
-    rpc_free(sessions->rpc);
+    if (sessions->options.rpc == NULL) {
+        rpc_free(sessions->rpc);
+    }
     for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
         wire_buffer_release(&sessions->live[node].free.buffer);
         wire_buffer_release(&sessions->live[node].held.buffer);

@@ -31,6 +31,9 @@ struct sessions_options {
     const char *nodes; /* "host:port,host:port,..."; read at opening only */
     uint64_t incarnation;
     bool driven; /* the loop polls the network, by sessions_poll */
+    /* A driven one to use in place of its own, for all that the loop's program has to do with the
+     * network; it outlives the sessions. May be NULL. */
+    struct rpc *rpc;
     void *arg;
     /* On gRPC's threads (or the loop's, when driven); they may wait, which holds back the sender.
      * Not 0: not taken. */

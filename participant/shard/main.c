@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "participant/participant_on.h"
 #include "participant/program.h"
 #include "participant/shard/config.h"
 #include "participant/shard/service.h"
@@ -30,7 +31,7 @@ static int open_shard(struct program *p, const struct shard_config *config, stru
                                                           .nodes = config->nodes,
                                                           .endpoint = p->endpoint,
                                                           .log_path = log_path},
-                      p->why, PROGRAM_WHY_BYTES);
+                      p->rpc, p->why, PROGRAM_WHY_BYTES);
 }
 
 /* *service lives as long as the server. */
@@ -48,7 +49,7 @@ static int add_services(struct program *p, struct shard *shard, struct service *
 }
 
 static int run(const struct shard_config *config) {
-    struct program p = {.name = NAME, .participant = config->name};
+    struct program p = {.name = NAME, .participant = config->name, .driven = true};
     struct shard *shard = NULL;
     struct service service;
     int err = make_folder(&p, config->data);
@@ -67,6 +68,7 @@ static int run(const struct shard_config *config) {
     int status = program_run(&p, err);
     if (shard != NULL) {
         shard_stop(shard); /* or the server would wait for those that wait for a lock */
+        participant_stop(shard_participant(shard));
     }
     program_stop(&p);
     shard_close(shard);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "participant/participant_on.h"
 #include "participant/shard/shard_state.h"
 #include "participant/shard/work.h"
 #include "shell/clock.h"
@@ -316,8 +317,8 @@ static void make_tables(void *arg) {
     sem_post(&shard->tables_made);
 }
 
-int shard_open(struct shard **out, const struct troth_participant_options *options, char *why,
-               size_t why_bytes) {
+int shard_open(struct shard **out, const struct troth_participant_options *options, struct rpc *rpc,
+               char *why, size_t why_bytes) {
     struct shard *shard = calloc(1, sizeof *shard);
     if (shard == NULL || lock_table_new(&shard->locks) != 0) {
         free(shard);
@@ -329,7 +330,7 @@ int shard_open(struct shard **out, const struct troth_participant_options *optio
     struct troth_participant_options own = *options;
     own.callbacks = &shard_callbacks;
     own.arg = shard;
-    int err = troth_participant_open(&shard->participant, &own, why, why_bytes);
+    int err = participant_open_on(&shard->participant, &own, rpc, why, why_bytes);
     if (err == 0) {
         err = troth_participant_run(shard->participant, make_tables, shard);
         while (err == 0 && sem_wait(&shard->tables_made) != 0) {

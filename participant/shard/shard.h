@@ -36,10 +36,11 @@
 #define SHARD_WAITING_MAX 100000u
 
 struct shard;
-/* Opens the participant (of `options`, callbacks and arg are set here) and the tables; prepared
- * branches are back with their locks when it returns. Errors: as troth_participant_open. */
-int shard_open(struct shard **out, const struct troth_participant_options *options, char *why,
-               size_t why_bytes);
+/* Opens the participant (of `options`, callbacks and arg are set here; `rpc`: as for
+ * participant_open_on) and the tables; prepared branches are back with their locks when it returns.
+ * Errors: as troth_participant_open. */
+int shard_open(struct shard **out, const struct troth_participant_options *options, struct rpc *rpc,
+               char *why, size_t why_bytes);
 /* Hands over an operation; any thread. 0: it will be answered and released, on the loop. On an
  * error (TROTH_ERR_FULL, _CLOSED, _NO_MEMORY) it is still the caller's. */
 int shard_submit(struct shard *shard, struct op *op);

@@ -96,7 +96,7 @@ int world_open_participant(struct world *world, struct troth_participant_options
     options.callbacks = &callbacks;
     options.arg = world;
     options.endpoint = "127.0.0.1:9999";
-    return troth_participant_open(&world->participant, &options, why, 256);
+    return participant_open_on(&world->participant, &options, world->rpc, why, 256);
 }
 
 void world_reopen(struct world *world) {

@@ -13,13 +13,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "participant/troth_participant.h"
+#include "participant/participant_on.h"
 #include "tests/lib/fake_node.h"
 
 struct world {
     char folder[64];
     char path[96];
     struct fake_node node;
+    struct rpc *rpc; /* NULL or: on which the participant is opened (participant_on.h) */
     struct troth_participant *participant;
     pthread_mutex_t mutex;
     pthread_cond_t changed;

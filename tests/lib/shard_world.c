@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "participant/participant_on.h"
 #include "shell/clock.h"
 
 #define WAITERS_MAX 256
@@ -70,9 +71,10 @@ static void need_batch(void) {
     }
 }
 
-int troth_participant_open(struct troth_participant **out,
-                           const struct troth_participant_options *options, char *why,
-                           size_t why_bytes) {
+int participant_open_on(struct troth_participant **out,
+                        const struct troth_participant_options *options, struct rpc *rpc, char *why,
+                        size_t why_bytes) {
+    (void)rpc;
     (void)why;
     (void)why_bytes;
     struct troth_participant *p = &world.participant;
@@ -165,7 +167,7 @@ static void open_shard(void) {
     ck_assert_int_eq(shard_open(&world.shard,
                                 &(struct troth_participant_options){
                                     .name = "shard-1", .nodes = "", .log_path = world.path},
-                                why, sizeof why),
+                                NULL, why, sizeof why),
                      0);
     world_end_batch();
 }
