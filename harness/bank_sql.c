@@ -31,7 +31,6 @@ static const char tables[] =
 
 struct sql_store {
     struct bank_store store;
-    struct rpc *rpc;
     size_t n;
     struct place {
         enum database_kind kind;
@@ -281,7 +280,6 @@ static void sql_store_free(struct bank_store *base) {
         rpc_channel_free(store->places[i].agent);
         free(store->places[i].dsn);
     }
-    rpc_free(store->rpc);
     troth_close(store->store.troth);
     free(store);
 }
@@ -315,8 +313,9 @@ static int add_place(struct sql_store *store, const struct bank_sql_database *da
     struct place *place = &store->places[store->n++];
     place->kind = database->kind;
     place->dsn = strdup(database->dsn);
-    int err = place->dsn == NULL ? TROTH_ERR_NO_MEMORY
-                                 : rpc_channel_new(&place->agent, store->rpc, database->agent);
+    int err = place->dsn == NULL
+                  ? TROTH_ERR_NO_MEMORY
+                  : rpc_channel_new(&place->agent, store->store.troth->rpc, database->agent);
     if (err != 0) {
         snprintf(why, BANK_WHY_BYTES, "cannot use the agent at %s: %s", database->agent,
                  troth_err_text(err));
@@ -337,9 +336,6 @@ int bank_sql_new(struct bank_store **out, const char *nodes,
     }
     store->store.ops = &sql_ops;
     int err = troth_open(&store->store.troth, &(struct troth_options){.nodes = nodes});
-    if (err == 0) {
-        err = rpc_new(&store->rpc, &(struct rpc_options){.threads = 1});
-    }
     if (err != 0) {
         snprintf(why, BANK_WHY_BYTES, "cannot use the nodes %s: %s", nodes, troth_err_text(err));
     }

@@ -9,6 +9,7 @@
 
 #include "base/troth_err.h"
 #include "bench_work.pb-c.h"
+#include "client/internal.h"
 #include "client/troth.h"
 #include "harness/bench_rate.h"
 #include "harness/demo_screen.h"
@@ -38,7 +39,6 @@ struct link {
 
 struct bench_generator {
     struct troth *troth;
-    struct rpc *rpc;
     unsigned n_targets;
     struct bench_target *targets;
     struct link *links;
@@ -403,16 +403,14 @@ static int make(struct bench_generator *generator, const struct bench_generator_
     return 0;
 }
 
+/* All on the client's rpc, so that one thread polls. */
 static int dial(struct bench_generator *generator, const char *nodes) {
-    int err = rpc_new(&generator->rpc, &(struct rpc_options){.threads = 1});
-    if (err == 0) {
-        err = troth_open(&generator->troth, &(struct troth_options){.nodes = nodes});
-    }
+    int err = troth_open(&generator->troth, &(struct troth_options){.nodes = nodes});
     for (unsigned i = 0; err == 0 && i < generator->n_targets; i++) {
         char method[BENCH_WORK_METHOD_BYTES];
         snprintf(method, sizeof method, BENCH_WORK_METHOD, generator->targets[i].index);
-        err = rpc_link_new(&generator->links[i].link, generator->rpc, generator->targets[i].address,
-                           method, &handler, &generator->links[i]);
+        err = rpc_link_new(&generator->links[i].link, generator->troth->rpc,
+                           generator->targets[i].address, method, &handler, &generator->links[i]);
     }
     return err;
 }
@@ -475,7 +473,6 @@ void bench_generator_close(struct bench_generator *generator) {
         }
     }
     troth_close(generator->troth);
-    rpc_free(generator->rpc);
     pthread_cond_destroy(&generator->changed);
     pthread_mutex_destroy(&generator->mutex);
     free(generator->targets);

@@ -30,7 +30,6 @@ struct worker {
     struct process process;
     struct port port;
     struct bench_syncs syncs;
-    struct rpc_channel *channel;
     char address[64];
     unsigned first, count; /* its participants, from 0 */
 };
@@ -41,7 +40,6 @@ struct bench_stage {
     struct worker workers[BENCH_WORKERS_MAX];
     unsigned n_workers;
     struct bench_target targets[BENCH_PARTICIPANTS_MAX];
-    struct rpc *rpc; /* to ask participants */
     struct bench_generator *generator;
     struct bench_cost began, ended;
 };
@@ -133,19 +131,13 @@ static int start_worker(struct bench_stage *stage, unsigned number, char why[BEN
     if (err == 0) {
         err = process_start(&worker->process);
     }
-    if (err == 0) {
-        err = rpc_channel_new(&worker->channel, stage->rpc, worker->address);
-    }
     return err == 0 ? 0 : fail(why, err, "start a participant");
 }
 
 static int start_workers(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
     unsigned n = stage->options.participants;
     stage->n_workers = n < BENCH_WORKERS_MAX ? n : BENCH_WORKERS_MAX;
-    int err = rpc_new(&stage->rpc, &(struct rpc_options){.threads = 1});
-    if (err != 0) {
-        return fail(why, err, "start gRPC");
-    }
+    int err = 0;
     for (unsigned i = 0, first = 0; err == 0 && i < stage->n_workers; i++) {
         struct worker *worker = &stage->workers[i];
         worker->first = first;
@@ -172,18 +164,29 @@ static struct worker *worker_of(struct bench_stage *stage, unsigned participant)
     return worker;
 }
 
-/* A reply of `type`; NULL, with `why`: it does not answer. */
+/* A reply of `type`; NULL, with `why`: it does not answer. No rpc is kept for it: its thread would
+ * take part in waiting for the generator's events (participant_on.h), and be measured. */
 static ProtobufCMessage *ask(struct worker *worker, const char *method,
                              const ProtobufCMessage *request,
                              const ProtobufCMessageDescriptor *type, char why[BENCH_WHY_BYTES]) {
     char text[RPC_STATUS_TEXT_MAX] = "it has ended";
     ProtobufCMessage *reply = NULL;
+    struct rpc *rpc = NULL;
+    struct rpc_channel *channel = NULL;
     int64_t until_ms = clock_monotonic_ms() + READY_MS;
-    while (process_running(&worker->process, NULL) && clock_monotonic_ms() < until_ms) {
-        if (rpc_call_sync(worker->channel, method, request, type, CALL_MS, true, &reply, text) ==
-            RPC_OK) {
-            return reply;
-        }
+    int err = rpc_new(&rpc, &(struct rpc_options){.threads = 1});
+    err = err != 0 ? err : rpc_channel_new(&channel, rpc, worker->address);
+    if (err != 0) {
+        fail(why, err, "start gRPC");
+    }
+    while (err == 0 && reply == NULL && process_running(&worker->process, NULL) &&
+           clock_monotonic_ms() < until_ms) {
+        (void)rpc_call_sync(channel, method, request, type, CALL_MS, true, &reply, text);
+    }
+    rpc_channel_free(channel);
+    rpc_free(rpc);
+    if (reply != NULL || err != 0) {
+        return reply;
     }
     snprintf(why, BENCH_WHY_BYTES, "%s does not answer: %s; its log is %s", worker->address, text,
              worker->process.log);
@@ -326,7 +329,6 @@ static int ended_well(const char *name, int status, const char *log, char why[BE
 }
 
 static int close_worker(struct worker *worker, char why[BENCH_WHY_BYTES]) {
-    rpc_channel_free(worker->channel);
     int status = process_stop(&worker->process, END_MS);
     int err = ended_well("a participant's process", status, worker->process.log, why);
     process_release(&worker->process);
@@ -360,7 +362,6 @@ int bench_stage_close(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
         int ended = close_worker(&stage->workers[i], why);
         err = err == 0 ? ended : err;
     }
-    rpc_free(stage->rpc);
     int ended = close_nodes(stage, why);
     free(stage);
     return err == 0 ? ended : err;

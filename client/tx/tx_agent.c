@@ -12,18 +12,16 @@
 
 struct tx_agent {
     const struct tx_resource *resource;
-    struct rpc *rpc;
     struct rpc_channel *channel;
 };
 
-int tx_agent_open(struct tx_agent **out, const struct tx_resource *resource) {
+int tx_agent_open(struct tx_agent **out, struct rpc *rpc, const struct tx_resource *resource) {
     struct tx_agent *agent = calloc(1, sizeof *agent);
     if (agent == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
     agent->resource = resource;
-    int err = rpc_new(&agent->rpc, &(struct rpc_options){.threads = 1});
-    err = err != 0 ? err : rpc_channel_new(&agent->channel, agent->rpc, resource->agent);
+    int err = rpc_channel_new(&agent->channel, rpc, resource->agent);
     if (err != 0) {
         tx_agent_close(agent);
         return err;
@@ -35,7 +33,6 @@ int tx_agent_open(struct tx_agent **out, const struct tx_resource *resource) {
 void tx_agent_close(struct tx_agent *agent) {
     if (agent != NULL) {
         rpc_channel_free(agent->channel);
-        rpc_free(agent->rpc);
         free(agent);
     }
 }

@@ -7,9 +7,11 @@
 #include "client/tx/tx_config.h"
 #include "participant/adapters/troth_database.h"
 
+struct rpc;
 struct tx_agent;
-/* Does not connect yet. TROTH_ERR_NO_MEMORY, _SYSTEM. */
-int tx_agent_open(struct tx_agent **out, const struct tx_resource *resource);
+/* Does not connect yet. `rpc` outlives it: the client's, so that one thread polls.
+ * TROTH_ERR_NO_MEMORY, _SYSTEM. */
+int tx_agent_open(struct tx_agent **out, struct rpc *rpc, const struct tx_resource *resource);
 void tx_agent_close(struct tx_agent *agent);
 
 /* Is the one that it is configured to be there, and does it do its work? 0; TROTH_ERR_MISMATCH:

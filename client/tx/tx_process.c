@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "client/internal.h"
 #include "client/tx/tx.h"
 #include "client/tx/tx_process_internal.h"
 #include "participant/adapters/resource.h"
@@ -86,7 +87,7 @@ static int open_database(struct tx_process *process, size_t i, char why[TX_WHY_B
 static int open_agent(struct tx_process *process, size_t i, char why[TX_WHY_BYTES]) {
     const struct tx_resource *resource = &process->config.resources[i];
     char detail[TX_WHY_BYTES] = "";
-    int err = tx_agent_open(&process->agents[i], resource);
+    int err = tx_agent_open(&process->agents[i], process->troth->rpc, resource);
     if (err == 0) {
         err = tx_agent_check(process->agents[i], process->config.cluster, detail);
     }

@@ -91,7 +91,7 @@ static void open_all(void) {
     ck_assert_int_eq(rpc_server_start(server), 0);
     resource = (struct tx_resource){.name = "stock", .kind = TX_KIND_MARIADB};
     snprintf(resource.agent, sizeof resource.agent, "127.0.0.1:%d", rpc_server_port(server));
-    ck_assert_int_eq(tx_agent_open(&agent, &resource), 0);
+    ck_assert_int_eq(tx_agent_open(&agent, rpc, &resource), 0);
 }
 
 static void close_all(void) {
