@@ -21,6 +21,7 @@
 #include "coordinator/detector.h"
 #include "coordinator/engine.h"
 #include "coordinator/membership.h"
+#include "participant/batch.h"
 #include "participant/branches.h"
 #include "participant/shard/lock_table.h"
 #include "tests/sim/world.h"
@@ -306,8 +307,7 @@ struct sim_rm {
     bool separate_storage;
     struct rm_listing *listing; /* of a participant without a log; else NULL */
     int64_t now_ms;
-    bool urgent;           /* the batch is to be synced */
-    int64_t lazy_since_ms; /* 0: nothing lazy waits for it */
+    struct batch batch;
     struct lock_table *locks;
     struct rm_branch of[WORLD_TXS_MAX];
     struct rm_op ops[RM_OPS_MAX];
