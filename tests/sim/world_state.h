@@ -214,7 +214,7 @@ struct sim_node {
     bool stop_asked, stopping; /* in order */
     int64_t stop_until_ms;
     bool damaged; /* one record can't be read at the next start */
-    int64_t now_ms, last_beat_ms, next_beat_ms;
+    int64_t now_ms, last_beat_ms, next_beat_ms, next_look_ms;
     /* The batch. */
     bool urgent, holds;
     int64_t lazy_since_ms;
@@ -490,6 +490,7 @@ void node_on_welcome(struct sim_node *node, struct packet *packet);
 void node_on_closed(struct sim_node *node, struct packet *packet);
 void node_on_message(struct sim_node *node, struct packet *packet);
 void node_beat(struct sim_node *node);
+void node_watch(struct sim_node *node);
 void node_leave(struct sim_node *node);
 void node_excuse(struct sim_node *node, int64_t late_ms);
 
