@@ -386,6 +386,9 @@ static void end_batch(struct node *node) {
     CRASH_POINT_HERE(CRASH_AFTER_SEND);
     node_effects_stored(node);
     node->holds = false;
+    if (node_log_make_room(node->log) != 0) {
+        node_die(NODE_EXIT_STORAGE, "cannot sync %s", node_log_path(node->log));
+    }
 }
 
 static void wake(void *arg) {

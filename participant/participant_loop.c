@@ -390,6 +390,7 @@ static void run_batch(struct troth_participant *p, struct item *items, size_t n)
     if (p->n_held_calls > 0 || batch_is_due(&p->batch, p->now_ms)) {
         check(p, "the batch can't be stored", store_batch(p));
         let_out(p);
+        check(p, "the branch log can't be synced", db_make_room(p->db));
     } else {
         run_after_batch(p); /* they don't wait for what is lazy */
     }
