@@ -24,6 +24,7 @@ struct links;
 struct requests;
 struct troth {
     struct rpc *rpc;
+    bool has_own_rpc;
     struct requests *requests; /* that are under way */
     struct blocks *blocks;     /* of txids */
     struct links *links;       /* to the nodes */
@@ -35,6 +36,8 @@ struct troth {
     uint32_t block_age_ms; /* BLOCKS_AGE_MS */
 };
 
+/* troth_open, on an rpc that others use too and that outlives it; NULL: one of its own. */
+int client_open_on(struct troth **out, const struct troth_options *options, struct rpc *rpc);
 /* As troth_get. *bound: has the transaction a branch at this participant? Where one node knows the
  * outcome and not the branches, the others are asked, too. */
 int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,

@@ -20,6 +20,10 @@ const char *client_setting(const char *value, const char *variable, const char *
 }
 
 int troth_open(struct troth **out, const struct troth_options *options) {
+    return client_open_on(out, options, NULL);
+}
+
+int client_open_on(struct troth **out, const struct troth_options *options, struct rpc *rpc) {
     char crash_why[CRASH_POINT_WHY_BYTES];
     if (crash_point_arm(crash_why) != 0) {
         logline(LOGLINE_ERROR, "%s", crash_why);
@@ -39,7 +43,9 @@ int troth_open(struct troth **out, const struct troth_options *options) {
     t->block_age_ms = BLOCKS_AGE_MS;
     t->attempt_ms = options->attempt_ms == 0 ? TROTH_ATTEMPT_MS : options->attempt_ms;
     t->timeout_ms = options->timeout_ms == 0 ? TROTH_TIMEOUT_MS : options->timeout_ms;
-    err = rpc_new(&t->rpc, &(struct rpc_options){.threads = 1});
+    t->has_own_rpc = rpc == NULL;
+    t->rpc = rpc;
+    err = rpc != NULL ? 0 : rpc_new(&t->rpc, &(struct rpc_options){.threads = 1});
     if (err != 0) {
         goto fail;
     }
@@ -79,7 +85,9 @@ void troth_close(struct troth *t) {
     }
     requests_free(t->requests);
     blocks_free(t->blocks);
-    rpc_free(t->rpc);
+    if (t->has_own_rpc) {
+        rpc_free(t->rpc);
+    }
     addresses_release(&t->addresses);
     free(t);
 }

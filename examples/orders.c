@@ -241,14 +241,16 @@ static bool open_shop(struct shop *shop, const char *nodes, const char *orders_d
     }
     snprintf(why, TROTH_TEXT_BYTES, "the list of nodes: write host:port,host:port");
     return troth_open(&shop->troth, &(struct troth_options){.nodes = nodes}) == 0 &&
-           troth_postgres_open(&shop->orders,
-                               &(struct troth_database_options){
-                                   .name = "orders", .nodes = nodes, .dsn = orders_dsn},
-                               why, TROTH_TEXT_BYTES) == 0 &&
-           troth_mariadb_open(&shop->stock,
-                              &(struct troth_database_options){
-                                  .name = "stock", .nodes = nodes, .dsn = shop->stock_dsn},
-                              why, TROTH_TEXT_BYTES) == 0;
+           troth_postgres_open(
+               &shop->orders,
+               &(struct troth_database_options){
+                   .name = "orders", .nodes = nodes, .dsn = orders_dsn, .troth = shop->troth},
+               why, TROTH_TEXT_BYTES) == 0 &&
+           troth_mariadb_open(
+               &shop->stock,
+               &(struct troth_database_options){
+                   .name = "stock", .nodes = nodes, .dsn = shop->stock_dsn, .troth = shop->troth},
+               why, TROTH_TEXT_BYTES) == 0;
 }
 
 static int count(void *arg, struct troth_txid txid, const char *state, uint64_t since_ms,

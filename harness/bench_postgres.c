@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/troth_err.h"
+#include "harness/admin.h"
 #include "harness/bench_round.h"
 #include "harness/bench_servers.h"
 #include "harness/cluster.h"
@@ -42,7 +43,11 @@ static int start_nodes(struct stage *stage, const char *folder, unsigned nodes,
     if (err == 0) {
         err = cluster_start_all(stage->cluster, why);
     }
-    return err == 0 ? cluster_wait_ready(stage->cluster, READY_MS, why) : err;
+    if (err == 0) {
+        err = cluster_wait_ready(stage->cluster, READY_MS, why);
+        admin_rest(cluster_admin(stage->cluster));
+    }
+    return err;
 }
 
 /* Until every node knows it. */
@@ -67,11 +72,12 @@ static int open_troth(struct stage *stage, unsigned nodes, char why[BENCH_WHY_BY
     for (int i = 0; err == 0 && i < BENCH_SERVERS; i++) {
         char name[32];
         snprintf(name, sizeof name, "postgres-%d", i + 1);
-        err =
-            troth_postgres_open(&stage->world.databases[i],
-                                &(struct troth_database_options){
-                                    .name = name, .nodes = addresses, .dsn = stage->world.dsns[i]},
-                                why, BENCH_WHY_BYTES);
+        err = troth_postgres_open(&stage->world.databases[i],
+                                  &(struct troth_database_options){.name = name,
+                                                                   .nodes = addresses,
+                                                                   .dsn = stage->world.dsns[i],
+                                                                   .troth = stage->world.troth},
+                                  why, BENCH_WHY_BYTES);
     }
     for (int i = 0; err == 0 && i < BENCH_SERVERS; i++) {
         err = wait_attached(stage->world.databases[i], nodes, why);

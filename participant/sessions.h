@@ -31,8 +31,8 @@ struct sessions_options {
     const char *nodes; /* "host:port,host:port,..."; read at opening only */
     uint64_t incarnation;
     bool driven; /* the loop polls the network, by sessions_poll */
-    /* A driven one to use in place of its own, for all that the loop's program has to do with the
-     * network; it outlives the sessions. May be NULL. */
+    /* One to use in place of its own, for all that the program has to do with the network: a driven
+     * one if the sessions are. It outlives them. May be NULL. */
     struct rpc *rpc;
     void *arg;
     /* On gRPC's threads (or the loop's, when driven); they may wait, which holds back the sender.

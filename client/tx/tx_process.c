@@ -74,7 +74,8 @@ static int open_database(struct tx_process *process, size_t i, char why[TX_WHY_B
                                              .name = resource->name,
                                              .nodes = process->config.nodes,
                                              .dsn = resource->dsn,
-                                             .patience_ms = process->config.patience_ms},
+                                             .patience_ms = process->config.patience_ms,
+                                             .troth = process->troth},
             detail, sizeof detail);
     }
     if (err != 0) {

@@ -1,6 +1,7 @@
 /* troth-agent: stands for a database as a process. See `troth-agent --help`. */
 #include <stdio.h>
 
+#include "client/internal.h"
 #include "participant/adapters/agent_config.h"
 #include "participant/adapters/agent_service.h"
 #include "participant/program.h"
@@ -11,7 +12,8 @@ static const char *or_null(const char *text) {
     return text[0] == '\0' ? NULL : text;
 }
 
-static int open_database(struct program *p, const struct agent_config *config,
+/* The client is for its thread, which reads the network for server and participant alike. */
+static int open_database(struct program *p, const struct agent_config *config, struct troth *troth,
                          struct troth_database **database) {
     struct troth_database_options options = {.cluster = config->cluster,
                                              .name = config->name,
@@ -20,7 +22,8 @@ static int open_database(struct program *p, const struct agent_config *config,
                                              .dsn = or_null(config->dsn),
                                              .connections = config->n_connections,
                                              .scan_ms = config->n_scan_ms,
-                                             .patience_ms = config->n_patience_ms};
+                                             .patience_ms = config->n_patience_ms,
+                                             .troth = troth};
     switch (config->kind) {
     case AGENT_POSTGRES:
         return troth_postgres_open(database, &options, p->why, PROGRAM_WHY_BYTES);
@@ -44,10 +47,13 @@ static int add_service(struct program *p, struct troth_database *database) {
 
 static int run(const struct agent_config *config) {
     struct program p = {.name = NAME, .participant = config->name};
+    struct troth *troth = NULL;
     struct troth_database *database = NULL;
     int err = program_listen(&p, config->listen);
     if (err == 0) {
-        err = open_database(&p, config, &database);
+        /* What is wrong with the nodes, the database says. */
+        (void)client_open_on(&troth, &(struct troth_options){.nodes = config->nodes}, p.rpc);
+        err = open_database(&p, config, troth, &database);
     }
     if (err == 0) {
         err = add_service(&p, database);
@@ -61,6 +67,7 @@ static int run(const struct agent_config *config) {
     }
     program_stop(&p);
     troth_database_close(database);
+    troth_close(troth);
     program_release(&p);
     return status;
 }

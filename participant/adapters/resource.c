@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <utlist.h>
+
 #include "base/troth_err.h"
 #include "participant/adapters/resource_internal.h"
 #include "shell/clock.h"
@@ -58,19 +60,18 @@ static int start(struct troth_database *db, const struct troth_database_options 
     clock_random(&core.seed, sizeof core.seed);
     int err = listed_new(&db->listed, &core);
     if (err == 0) {
-        err = troth_open(
-            &db->troth, &(struct troth_options){.nodes = db->nodes, .timeout_ms = RESOURCE_ASK_MS});
+        err = client_open_on(
+            &db->troth, &(struct troth_options){.nodes = db->nodes, .timeout_ms = RESOURCE_ASK_MS},
+            options->troth != NULL ? options->troth->rpc : NULL);
         if (err != 0) {
             snprintf(why, why_bytes, "\"%s\" are no addresses of nodes: host:port,... is needed",
                      db->nodes);
         }
     }
-    err = err != 0 ? err : inbox_new(&db->inbox, sizeof(struct resource_item), RESOURCE_ITEMS_MAX);
-    err = err != 0 ? err : resource_threads_start(db, why, why_bytes);
-    if (err == 0 && pthread_create(&db->loop, NULL, resource_loop, db) != 0) {
-        err = TROTH_ERR_SYSTEM;
+    if (err == 0) {
+        db->rpc = db->troth->rpc;
+        err = resource_threads_start(db, why, why_bytes);
     }
-    db->has_loop = err == 0;
     return err;
 }
 
@@ -90,8 +91,11 @@ int resource_open(struct troth_database **out, struct driver *driver,
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&db->stopped, &monotonic);
+    pthread_cond_init(&db->alarm_changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&db->turn, NULL);
     pthread_mutex_init(&db->mutex, NULL);
+    db->alarm_ms = INT64_MAX;
     db->driver = driver;
     err = take_options(db, options);
     err = err != 0 ? err : start(db, options, why, why_bytes);
@@ -107,17 +111,10 @@ int resource_open(struct troth_database **out, struct driver *driver,
 }
 
 void resource_stop(struct troth_database *db) {
-    if (db->inbox != NULL) {
-        inbox_close(db->inbox);
-    }
-    if (db->has_loop) {
-        pthread_join(db->loop, NULL);
-        db->has_loop = false;
-    }
+    resource_turns_end(db);
 }
 
-/* The loop first: nothing can be put any more, and what was is done; then those that it gave work.
- */
+/* The turns first: nothing is given to the threads any more. */
 void troth_database_close(struct troth_database *db) {
     if (db == NULL) {
         return;
@@ -125,20 +122,14 @@ void troth_database_close(struct troth_database *db) {
     resource_stop(db);
     resource_threads_stop(db);
     sessions_close(db->sessions);
-    void *items;
-    size_t n;
-    while (db->inbox != NULL && inbox_take(db->inbox, 0, &items, &n) == 0) {
-        for (size_t i = 0; i < n; i++) {
-            resource_item_release(&((struct resource_item *)items)[i]);
-        }
-    }
-    inbox_free(db->inbox);
     listed_free(db->listed);
     listed_effects_release(&db->effects);
     troth_close(db->troth);
     db->driver->ops->free(db->driver);
+    pthread_cond_destroy(&db->alarm_changed);
     pthread_cond_destroy(&db->stopped);
     pthread_mutex_destroy(&db->mutex);
+    pthread_mutex_destroy(&db->turn);
     free(db->nodes);
     free(db);
 }
@@ -173,42 +164,44 @@ void troth_database_branch(struct troth_database *db, struct troth_txid txid,
     db->driver->ops->statements(db->driver, txid, branch->begin_sql, branch->prepare_sql);
 }
 
-static int put_request(struct troth_database *db, struct resource_item *item,
-                       resource_done_fn *done, void *arg) {
+static int take_request(struct troth_database *db, struct listed_event *event,
+                        resource_done_fn *done, void *arg) {
     struct resource_request *request = calloc(1, sizeof *request);
     if (request == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    *request = (struct resource_request){.done = done, .arg = arg, .txid = item->txid};
-    item->request = request;
-    int err = inbox_put(db->inbox, item);
-    if (err != 0) {
+    if (!resource_turn(db)) {
         free(request);
+        return TROTH_ERR_CLOSED;
     }
-    return err;
+    *request = (struct resource_request){.done = done, .arg = arg, .txid = event->txid};
+    DL_APPEND(db->requests, request);
+    event->request = (uintptr_t)request;
+    resource_step(db, event);
+    resource_turn_end(db);
+    return 0;
 }
 
 int resource_enlist(struct troth_database *db, struct troth_txid txid, resource_done_fn *done,
                     void *arg) {
-    return put_request(db, &(struct resource_item){.kind = RESOURCE_ENLIST, .txid = txid}, done,
-                       arg);
+    return take_request(db, &(struct listed_event){.type = LISTED_ENLIST, .txid = txid}, done, arg);
 }
 
 int resource_resolve(struct troth_database *db, struct troth_txid txid, bool commit,
                      const char *who, resource_done_fn *done, void *arg) {
-    struct resource_item item = {.kind = RESOURCE_RESOLVE, .txid = txid, .commit = commit};
-    item.text = strdup(who == NULL ? "" : who);
-    int err = item.text == NULL ? TROTH_ERR_NO_MEMORY : put_request(db, &item, done, arg);
-    if (err != 0) {
-        free(item.text);
-    }
-    return err;
+    return take_request(
+        db,
+        &(struct listed_event){.type = LISTED_RESOLVE,
+                               .txid = txid,
+                               .outcome = commit ? PAXOS_OUTCOME_COMMITTED : PAXOS_OUTCOME_ABORTED,
+                               .detail = who == NULL ? "" : who},
+        done, arg);
 }
 
 int troth_database_prepared(struct troth_database *db, struct troth_txid txid) {
-    /* It is there before the node's Prepare is, which wakes the loop. */
-    return inbox_put_patient(db->inbox,
-                             &(struct resource_item){.kind = RESOURCE_HINT, .txid = txid});
+    /* It is there before the node's Prepare is, whose turn takes it first. */
+    resource_put_late(db, &(struct resource_late){.txid = txid});
+    return 0;
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
@@ -319,48 +312,78 @@ int troth_database_resolve(struct troth_database *db, struct troth_txid txid, bo
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 void troth_database_counters(struct troth_database *db, struct troth_database_counters *counters) {
+    struct listed_counters now = {0};
+    pthread_mutex_lock(&db->turn);
+    listed_counters(db->listed, &now);
+    pthread_mutex_unlock(&db->turn);
     pthread_mutex_lock(&db->mutex);
-    *counters = db->counters;
-    counters->reachable = db->reachable;
+    *counters = (struct troth_database_counters){.nodes_attached = now.nodes_attached,
+                                                 .in_doubt = now.in_doubt,
+                                                 .orphans = now.found,
+                                                 .committed = now.committed,
+                                                 .aborted = now.aborted,
+                                                 .heuristics = now.heuristics,
+                                                 .reachable = db->reachable};
     pthread_mutex_unlock(&db->mutex);
-}
-
-/* Asks the loop and waits. */
-static int look_into(struct troth_database *db, struct resource_look *look) {
-    pthread_mutex_init(&look->mutex, NULL);
-    pthread_cond_init(&look->changed, NULL);
-    int err = inbox_put(db->inbox, &(struct resource_item){.kind = RESOURCE_LOOK, .look = look});
-    if (err == 0) {
-        pthread_mutex_lock(&look->mutex);
-        while (!look->done) {
-            pthread_cond_wait(&look->changed, &look->mutex);
-        }
-        err = look->err;
-        pthread_mutex_unlock(&look->mutex);
-    }
-    pthread_cond_destroy(&look->changed);
-    pthread_mutex_destroy(&look->mutex);
-    return err;
 }
 
 int resource_state(struct troth_database *db, struct troth_txid txid, enum listed_state *state,
                    enum message_heuristic *heuristic) {
-    struct resource_look look = {.txid = txid};
-    int err = look_into(db, &look);
-    *state = look.state;
-    *heuristic = look.heuristic;
-    return err;
+    if (!resource_turn(db)) {
+        return TROTH_ERR_CLOSED;
+    }
+    *state = listed_state(db->listed, txid);
+    *heuristic = listed_heuristic(db->listed, txid);
+    resource_turn_end(db);
+    return 0;
+}
+
+/* A copy of what listed_each shows, since what looks at it may take its time. */
+struct view {
+    struct troth_txid txid;
+    const char *state; /* static */
+    uint64_t since_ms;
+    char detail[MESSAGE_DETAIL_BYTES];
+};
+struct views {
+    struct view *items;
+    size_t n, capacity;
+    int64_t now_ms;
+    int err;
+};
+
+static void add_view(void *arg, const struct listed_branch_view *branch) {
+    struct views *views = arg;
+    if (views->n == views->capacity) {
+        size_t capacity = views->capacity == 0 ? 64 : 2 * views->capacity;
+        struct view *items = realloc(views->items, capacity * sizeof *items);
+        if (items == NULL) {
+            views->err = TROTH_ERR_NO_MEMORY;
+            return;
+        }
+        views->items = items;
+        views->capacity = capacity;
+    }
+    struct view *view = &views->items[views->n++];
+    *view = (struct view){.txid = branch->txid,
+                          .state = listed_state_name(branch->state),
+                          .since_ms = (uint64_t)(views->now_ms - branch->since_ms)};
+    snprintf(view->detail, sizeof view->detail, "%s", branch->detail);
 }
 
 int troth_database_branches(struct troth_database *db, troth_database_each_fn *each, void *arg) {
-    struct resource_look look = {0};
-    int err = look_into(db, &look);
-    for (size_t i = 0; err == 0 && i < look.n; i++) {
-        const struct resource_view *view = &look.views[i];
+    if (!resource_turn(db)) {
+        return TROTH_ERR_CLOSED;
+    }
+    struct views views = {.now_ms = db->now_ms};
+    listed_each(db->listed, add_view, &views);
+    resource_turn_end(db);
+    for (size_t i = 0; views.err == 0 && i < views.n; i++) {
+        const struct view *view = &views.items[i];
         if (each(arg, view->txid, view->state, view->since_ms, view->detail) != 0) {
             break;
         }
     }
-    free(look.views);
-    return err;
+    free(views.items);
+    return views.err;
 }

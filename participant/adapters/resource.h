@@ -1,12 +1,14 @@
 /* resource: the shell around listed.h for one database: sessions with the nodes, and threads that
  * work in the database through its driver. troth_database.h is what of it a program sees.
  *
- *     loop      takes what waits, steps the core, carries out the effects
+ *     turns     whoever brings something steps the core and carries out the effects, one at a time
+ *     clock     takes a turn when a timer is due
  *     workers   each has a connection: votes and ends
  *     lister    has one too: reads the list of what is prepared, every scan_ms
  *     askers    ask nodes for the outcomes of what nobody asks about
  *
- * The loop waits for no database and no node; whoever is stuck delays its own branch only (L3).
+ * A turn waits for no database and no node; whoever is stuck delays its own branch only (L3). It
+ * may run on the thread that reads the network for the program's client as well.
  */
 #ifndef ADAPTERS_RESOURCE_H
 #define ADAPTERS_RESOURCE_H
@@ -32,8 +34,9 @@ uint64_t resource_incarnation(const struct troth_database *db);
 int resource_state(struct troth_database *db, struct troth_txid txid, enum listed_state *state,
                    enum message_heuristic *heuristic);
 
-/* As troth_database_enlist and _resolve, without waiting: `done` is called once, on the loop, if 0
- * is returned. TROTH_ERR_CLOSED, _NO_MEMORY. */
+/* As troth_database_enlist and _resolve, without waiting: if 0 is returned, `done` is or was called
+ * once, in a turn: it must call nothing of this database but troth_database_branch.
+ * TROTH_ERR_CLOSED, _NO_MEMORY. */
 typedef void resource_done_fn(void *arg, struct troth_txid txid, int err, const char *detail);
 int resource_enlist(struct troth_database *db, struct troth_txid txid, resource_done_fn *done,
                     void *arg);

@@ -9,17 +9,17 @@
 #include "participant/adapters/listed.h"
 #include "participant/adapters/resource.h"
 #include "participant/sessions.h"
-#include "shell/inbox.h"
 
-#define RESOURCE_ITEMS_MAX 131072u
-#define RESOURCE_ASK_MS    3000u /* closing waits for a question that is under way */
+#define RESOURCE_LATE_MAX 256u
+#define RESOURCE_LATE_MS  20    /* that what waits for the next turn waits at most */
+#define RESOURCE_ASK_MS   3000u /* closing waits for a question that is under way */
 
 /* Somebody waits for an enlistment or an end by hand. */
 struct resource_request {
     resource_done_fn *done;
     void *arg;
     struct troth_txid txid;
-    struct resource_request *next, *prev; /* in the loop's list */
+    struct resource_request *next, *prev; /* in the core's list */
 };
 
 /* One row of the database's list. */
@@ -29,54 +29,12 @@ struct resource_row {
     uint64_t age_ms;
 };
 
-/* Somebody wants to see the branches, or one. */
-struct resource_look {
-    struct troth_txid txid; /* zero: all that are not over */
-    enum listed_state state;
-    enum message_heuristic heuristic;
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    bool done;
-    int err;
-    struct resource_view *views; /* malloc'd */
-    size_t n, capacity;
-};
-struct resource_view {
+/* What nobody waits for, so that it goes with the next turn: that a branch is prepared, or was
+ * ended as it was to be. */
+struct resource_late {
     struct troth_txid txid;
-    const char *state; /* static */
-    uint64_t since_ms;
-    char detail[MESSAGE_DETAIL_BYTES];
-};
-
-enum resource_item_kind {
-    RESOURCE_NODE_UP,   /* up */
-    RESOURCE_NODE_DOWN, /* session */
-    RESOURCE_MESSAGES,  /* session, batch */
-    RESOURCE_ENLIST,    /* request */
-    RESOURCE_RESOLVE,   /* request, commit, text (who) */
-    RESOURCE_HINT,      /* txid */
-    RESOURCE_RESULT,    /* txid, result, receipt, text */
-    RESOURCE_ANSWER,    /* txid, result, outcome, bound, text */
-    RESOURCE_LIST,      /* rows, n_rows, began_ms */
-    RESOURCE_LOOK,      /* look */
-};
-struct resource_item {
-    enum resource_item_kind kind;
-    int result;
-    struct troth_txid txid;
-    uint64_t session;
     uint64_t receipt;
-    int64_t began_ms;
-    enum paxos_outcome outcome;
-    bool commit;
-    enum bound bound;
-    struct session_up up;
-    struct message_batch *batch; /* the item's */
-    struct resource_request *request;
-    struct resource_row *rows; /* the item's, malloc'd */
-    size_t n_rows;
-    struct resource_look *look;
-    char *text; /* the item's, malloc'd; may be NULL */
+    bool has_ended;
 };
 
 struct troth_database {
@@ -88,10 +46,7 @@ struct troth_database {
     uint64_t incarnation;
     uint32_t connections;
     uint32_t scan_ms;
-    struct inbox *inbox;
-    pthread_t loop;
-    bool has_loop;
-    struct troth *troth;
+    struct troth *troth; /* for questions; on the polling thread that the sessions share */
     struct jobs *workers;
     struct jobs *askers;
     struct driver_connection **worker_connections;
@@ -101,32 +56,54 @@ struct troth_database {
     bool has_lister;
     struct driver_connection *lister_connection;
 
-    /* The loop's only. */
+    pthread_mutex_t turn; /* over what follows, up to the next mutex; held for a turn */
+    bool is_closed;
     struct listed *listed;
     struct listed_effects effects;
+    struct rpc *rpc;           /* the sessions' */
     struct sessions *sessions; /* NULL until the list was read once */
     struct resource_request *requests;
     int64_t now_ms;
+    struct resource_late taken[RESOURCE_LATE_MAX];
 
-    pthread_mutex_t mutex; /* over what follows */
+    pthread_mutex_t mutex; /* over what follows; may be taken in a turn */
     pthread_cond_t stopped;
     bool stops;
     bool reachable;
-    struct troth_database_counters counters;
+    struct resource_late late[RESOURCE_LATE_MAX];
+    size_t n_late;
+    pthread_t clock;
+    bool has_clock;
+    pthread_cond_t alarm_changed;
+    int64_t alarm_ms; /* when the clock takes a turn */
 };
 
-/* ---- resource_loop.c ------------------------------------------------------------------------- */
+/* ---- resource_turns.c ------------------------------------------------------------------------ */
 
-void *resource_loop(void *database);
+/* Begins a turn: waits for the one under way, and steps what waits. False: it is closed, and there
+ * is no turn. */
+bool resource_turn(struct troth_database *db);
+/* In a turn: one event, and its effects. */
+void resource_step(struct troth_database *db, struct listed_event *event);
+/* Ends the turn: what is to be sent is sent. */
+void resource_turn_end(struct troth_database *db);
+/* Goes with the next turn; what has ended, RESOURCE_LATE_MS later at the latest. */
+void resource_put_late(struct troth_database *db, const struct resource_late *late);
+/* From now on there are no turns. Who waits is told so. */
+void resource_turns_end(struct troth_database *db);
+
+/* In a turn: the list as it was read. */
+void resource_take_list(struct troth_database *db, int64_t began_ms,
+                        const struct resource_row *rows, size_t n);
+/* The thread that takes a turn when a timer is due. */
+void *resource_clock(void *database);
 /* Ends the process if it is an error: what a branch waits for would be lost. */
 void resource_check(const struct troth_database *db, int err);
-/* Frees what an item owns that nobody will handle; whoever waits is told CLOSED. */
-void resource_item_release(struct resource_item *item);
 
 /* ---- resource_threads.c ------------------------------------------------------------------------
  */
 
-/* Starts workers, askers and the lister. TROTH_ERR_NO_MEMORY, _SYSTEM. */
+/* Starts workers, askers, the lister and the clock. TROTH_ERR_NO_MEMORY, _SYSTEM. */
 int resource_threads_start(struct troth_database *db, char *why, size_t why_bytes);
 void resource_threads_stop(struct troth_database *db);
 /* Queues it for a worker, or for an asker. TROTH_ERR_NO_MEMORY. */

@@ -1,4 +1,4 @@
-/* The threads that wait for the database and for nodes, so that the loop needn't. */
+/* The threads that wait for the database and for nodes, so that no turn needs to. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,26 +41,21 @@ static void drop_job(struct job *job) {
     free(job);
 }
 
-/* Without it a branch would wait for ever. */
-static void put(struct troth_database *db, struct resource_item *item, bool is_patient) {
-    int err = is_patient ? inbox_put_patient(db->inbox, item) : inbox_put(db->inbox, item);
-    if (err != 0) {
-        resource_item_release(item);
-        resource_check(db, err == TROTH_ERR_CLOSED ? 0 : err);
-    }
-}
-
-/* What has ended waits for nobody but its acknowledgement, which leaves with the next messages. */
 static void put_result(struct troth_database *db, const struct driver_branch *branch,
                        bool has_ended) {
-    struct resource_item item = {.kind = RESOURCE_RESULT,
-                                 .txid = branch->txid,
-                                 .result = branch->result,
-                                 .receipt = branch->receipt};
-    if (branch->detail[0] != '\0') {
-        item.text = strdup(branch->detail);
+    if (has_ended) { /* nobody waits but for its acknowledgement */
+        resource_put_late(db, &(struct resource_late){.txid = branch->txid,
+                                                      .receipt = branch->receipt,
+                                                      .has_ended = true});
+    } else if (resource_turn(db)) {
+        resource_step(db, &(struct listed_event){
+                              .type = LISTED_RESULT,
+                              .txid = branch->txid,
+                              .result = branch->result,
+                              .receipt = branch->receipt,
+                              .detail = branch->detail[0] != '\0' ? branch->detail : NULL});
+        resource_turn_end(db);
     }
-    put(db, &item, has_ended);
 }
 
 static void work(void *arg, uint32_t thread, struct job *list, size_t n) {
@@ -120,16 +115,19 @@ static void ask(void *arg, uint32_t thread, struct job *list, size_t n) {
     struct troth_database *db = arg;
     struct question *question = (struct question *)list;
     struct troth_result result = {0};
-    struct resource_item item = {.kind = RESOURCE_ANSWER, .txid = question->txid};
+    struct listed_event answer = {.type = LISTED_ANSWER, .txid = question->txid};
     (void)thread;
     (void)n; /* one at a time */
-    item.result = client_get_bound(db->troth, question->txid, db->name, &result, &item.bound);
+    answer.result = client_get_bound(db->troth, question->txid, db->name, &result, &answer.bound);
     if (question->proposes_abort && result.outcome == TROTH_OUTCOME_NONE) {
-        item.result = troth_abort(db->troth, question->txid, RESOURCE_ASK_MS, &result);
+        answer.result = troth_abort(db->troth, question->txid, RESOURCE_ASK_MS, &result);
     }
-    item.outcome = item.result == 0 ? (enum paxos_outcome)result.outcome : PAXOS_OUTCOME_NONE;
-    item.text = strdup(result.detail);
-    put(db, &item, false);
+    answer.outcome = answer.result == 0 ? (enum paxos_outcome)result.outcome : PAXOS_OUTCOME_NONE;
+    answer.detail = result.detail;
+    if (resource_turn(db)) {
+        resource_step(db, &answer);
+        resource_turn_end(db);
+    }
     free(question);
 }
 
@@ -185,11 +183,11 @@ static bool list_once(struct troth_database *db, char why[DRIVER_WHY_BYTES]) {
     struct rows rows = {0};
     int64_t began_ms = clock_monotonic_ms();
     int err = db->driver->ops->list(db->lister_connection, add_row, &rows, why);
-    struct resource_item item = {
-        .kind = RESOURCE_LIST, .began_ms = began_ms, .rows = rows.items, .n_rows = rows.n};
-    if (err != 0 || inbox_put(db->inbox, &item) != 0) {
-        free(rows.items);
+    if (err == 0 && resource_turn(db)) {
+        resource_take_list(db, began_ms, rows.items, rows.n);
+        resource_turn_end(db);
     }
+    free(rows.items);
     return err == 0;
 }
 
@@ -256,6 +254,10 @@ int resource_threads_start(struct troth_database *db, char *why, size_t why_byte
         err = TROTH_ERR_SYSTEM;
     }
     db->has_lister = err == 0;
+    if (err == 0 && pthread_create(&db->clock, NULL, resource_clock, db) != 0) {
+        err = TROTH_ERR_SYSTEM;
+    }
+    db->has_clock = err == 0;
     return err;
 }
 
@@ -263,9 +265,13 @@ void resource_threads_stop(struct troth_database *db) {
     pthread_mutex_lock(&db->mutex);
     db->stops = true;
     pthread_cond_broadcast(&db->stopped);
+    pthread_cond_signal(&db->alarm_changed);
     pthread_mutex_unlock(&db->mutex);
     if (db->has_lister) {
         pthread_join(db->lister, NULL);
+    }
+    if (db->has_clock) {
+        pthread_join(db->clock, NULL);
     }
     jobs_free(db->workers, drop_job);
     jobs_free(db->askers, drop_job);

@@ -36,6 +36,7 @@
 
 #define TROTH_SQL_BYTES 512
 
+struct troth;
 struct troth_database_options {
     const char *cluster;  /* the cluster's name; NULL: "troth" */
     const char *name;     /* the participant's, unique in the cluster: 1-47 of A-Za-z0-9._- */
@@ -47,6 +48,10 @@ struct troth_database_options {
     /* A prepared branch that nobody asks about for so long is taken for an orphan: Troth is asked
      * to abort its transaction, and tells the outcome. 0: 60,000. */
     uint32_t patience_ms;
+    /* The program's client, if it has one (troth.h), which is closed after the database: then one
+     * thread reads the network for both, and for all databases that name it. It is not used for
+     * anything else. NULL: a thread of the database's own. */
+    struct troth *troth;
 };
 
 struct troth_database;

@@ -1,4 +1,4 @@
-/* A participant without a log, as participant/adapters/resource_loop.c: the core for databases that
+/* A participant without a log, as participant/adapters/resource_turns.c: the core for databases that
  * list what is prepared, over the same resource manager as the others. Its intents on disk are that
  * list; beside them it keeps, as PostgreSQL's driver does, evidence of what it has committed.
  *
