@@ -6,6 +6,8 @@
 
 /* A longer interval is an outage, not a rhythm: it would make the next one go unnoticed. */
 #define INTERVAL_MAX_MS 10000
+/* No threshold is so patient with anybody. */
+#define DUE_MAX_MS 3600000
 
 void detector_init(struct detector *detector, const struct detector_options *options) {
     memset(detector, 0, sizeof *detector);
@@ -94,6 +96,20 @@ double detector_phi(const struct detector *detector, int64_t now_ms) {
         return DETECTOR_PHI_MAX;
     }
     return phi > 0 ? phi : 0;
+}
+
+int64_t detector_due_ms(const struct detector *detector, double threshold, int64_t now_ms) {
+    int64_t before_ms = now_ms - 1;
+    int64_t due_ms = now_ms + DUE_MAX_MS;
+    if (detector_phi(detector, due_ms) < threshold) {
+        return INT64_MAX;
+    }
+    /* The level only grows with the silence. */
+    while (due_ms - before_ms > 1) {
+        int64_t middle_ms = before_ms + (due_ms - before_ms) / 2;
+        *(detector_phi(detector, middle_ms) < threshold ? &before_ms : &due_ms) = middle_ms;
+    }
+    return due_ms;
 }
 
 int64_t detector_age_ms(const struct detector *detector, int64_t now_ms) {

@@ -53,6 +53,9 @@ void detector_sign(struct detector *detector, int64_t at_ms);
 void detector_excuse(struct detector *detector, int64_t late_ms, int64_t now_ms);
 /* The level, 0 to DETECTOR_PHI_MAX; DETECTOR_PHI_MAX while nothing was heard. */
 double detector_phi(const struct detector *detector, int64_t now_ms);
+/* When the level reaches `threshold` if nothing comes until then, at the earliest `now_ms`;
+ * INT64_MAX: not within an hour. */
+int64_t detector_due_ms(const struct detector *detector, double threshold, int64_t now_ms);
 /* Milliseconds since the last heartbeat; -1 while nothing was heard. */
 int64_t detector_age_ms(const struct detector *detector, int64_t now_ms);
 

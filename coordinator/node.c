@@ -345,7 +345,7 @@ static int64_t next_wake_ms(const struct node *node) {
     if (node->self_free.n > 0) {
         return 0;
     }
-    int64_t wake = node->next_beat_ms;
+    int64_t wake = min_ms(node->next_beat_ms, node->next_look_ms);
     if (node->started) {
         wake = min_ms(wake, engine_deadline_ms(node->engine));
     }
@@ -358,6 +358,9 @@ static int64_t next_wake_ms(const struct node *node) {
 /* What is done every heartbeat interval. */
 static void beat(struct node *node) {
     if (node->now_ms < node->next_beat_ms) {
+        if (node->now_ms >= node->next_look_ms) {
+            peers_watch(node->peers);
+        }
         return;
     }
     node->last_beat_ms = node->now_ms;
@@ -383,6 +386,9 @@ static void end_batch(struct node *node) {
     CRASH_POINT_HERE(CRASH_AFTER_SEND);
     node_effects_stored(node);
     node->holds = false;
+    if (node_log_make_room(node->log) != 0) {
+        node_die(NODE_EXIT_STORAGE, "cannot sync %s", node_log_path(node->log));
+    }
 }
 
 static void wake(void *arg) {
@@ -415,10 +421,10 @@ static void run_once(struct node *node) {
         item[i].handle(node, &item[i]);
     }
     node_effects_run_self(node);
+    beat(node); /* what a suspected node led is due in the step behind it */
     if (node->started && engine_deadline_ms(node->engine) <= node->now_ms) {
         node_step(node, &(struct engine_event){.type = ENGINE_TICK});
     }
-    beat(node);
     if (!node->started && !node->stopping) {
         wait_to_take_part(node);
     }
@@ -436,6 +442,7 @@ int node_run(struct node *node) {
     node->now_ms = clock_monotonic_ms();
     node->last_beat_ms = node->now_ms;
     node->next_beat_ms = node->now_ms;
+    node->next_look_ms = INT64_MAX;
     node->told_waiting_ms = node->now_ms;
     int err = rpc_server_start(node->server);
     if (err == 0) {

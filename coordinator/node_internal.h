@@ -71,6 +71,7 @@ struct node {
     int64_t opened_ms;
     int64_t next_beat_ms; /* heartbeats, deadlines of calls, and what else is done now and then */
     int64_t last_beat_ms;
+    int64_t next_look_ms; /* a peer may become suspect before the next beat */
     int64_t told_waiting_ms;
     int64_t told_full_ms; /* that no more heuristics can be kept; 0: never */
     bool started;         /* admitted: the engine takes part */
@@ -131,9 +132,11 @@ int peers_send(struct peers *peers, uint32_t node, const struct message *message
 void peers_flush(struct peers *peers, bool stored);
 /* What waits for company leaves with this batch. */
 void peers_hurry(struct peers *peers);
-/* Every heartbeat interval: sends heartbeats, looks at the levels, tells the engine. `late_ms`:
- * we were not listening for so long. */
+/* Every heartbeat interval: sends heartbeats, looks at the levels, tells the engine. */
 void peers_beat(struct peers *peers);
+/* When node->next_look_ms is due: only looks. */
+void peers_watch(struct peers *peers);
+/* We were not listening for `late_ms`. */
 void peers_excuse(struct peers *peers, int64_t late_ms);
 /* Says goodbye and closes our streams; then whether all are closed. */
 void peers_leave(struct peers *peers);

@@ -320,6 +320,10 @@ int node_log_commit(struct node_log *log) {
     return db_commit(&log->db);
 }
 
+int node_log_make_room(struct node_log *log) {
+    return db_make_room(&log->db);
+}
+
 bool node_log_has_batch(const struct node_log *log) {
     return log->db.in_batch;
 }

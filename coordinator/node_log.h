@@ -49,6 +49,8 @@ int node_log_set_amnesia(struct node_log *log, const char *text);
 
 /* Puts the batch on disk; 0 without writing when nothing was written since the last time. */
 int node_log_commit(struct node_log *log);
+/* As db_make_room. */
+int node_log_make_room(struct node_log *log);
 bool node_log_has_batch(const struct node_log *log);
 /* How many batches were put on disk since it was opened. */
 uint64_t node_log_batches(const struct node_log *log);

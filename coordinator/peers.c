@@ -277,6 +277,24 @@ static void look(struct peer *peer) {
     }
 }
 
+/* The nodes beat each at its own time. Were they to look only then, they would suspect a dead one
+ * up to an interval apart; so a look is taken when the level is due to reach the threshold. */
+void peers_watch(struct peers *peers) {
+    struct node *node = peers->node;
+    node->next_look_ms = INT64_MAX;
+    for (uint32_t id = 1; node->started && id <= node->membership.nodes; id++) {
+        struct peer *peer = &peers->items[id];
+        if (id == node->membership.self) {
+            continue;
+        }
+        look(peer);
+        int64_t due_ms = peer->trusted ? detector_due_ms(&peer->detector,
+                                                         node->config->phi_threshold, node->now_ms)
+                                       : INT64_MAX;
+        node->next_look_ms = due_ms < node->next_look_ms ? due_ms : node->next_look_ms;
+    }
+}
+
 void peers_beat(struct peers *peers) {
     struct node *node = peers->node;
     if (!node->started) {
@@ -292,9 +310,9 @@ void peers_beat(struct peers *peers) {
         if (!node->leaving && peers_send(peers, id, &heartbeat, false) != 0) {
             node_die(NODE_EXIT_FAILED, "out of memory");
         }
-        look(&peers->items[id]);
     }
     message_release(&heartbeat);
+    peers_watch(peers);
 }
 
 void peers_excuse(struct peers *peers, int64_t late_ms) {

@@ -14,13 +14,9 @@
 #include "troth/v1/admin.pb-c.h"
 
 struct admin;
-/* `addresses`: "host:port" of each node; the texts outlive it. TROTH_ERR_NO_MEMORY. */
+/* `addresses`: "host:port" of each node. TROTH_ERR_NO_MEMORY, _SYSTEM, _INVALID. */
 int admin_new(struct admin **out, const char *const *addresses, unsigned n);
 void admin_release(struct admin *admin);
-/* Lets go of connections and thread until the next question, which must not be under way: the
- * thread would take part in waiting for what other parts of this process read from the network, and
- * be measured with them. */
-void admin_rest(struct admin *admin);
 
 /* NULL when the node does not answer in time. */
 Troth__V1__StatusReply *admin_status(struct admin *admin, unsigned node, int64_t timeout_ms);
@@ -28,7 +24,7 @@ Troth__V1__Transaction *admin_get(struct admin *admin, unsigned node, struct tro
                                   int64_t timeout_ms);
 /* With how many nodes the agent at `address` has a session, as it says itself; -1 when it does not
  * answer in time. */
-int64_t admin_agent_nodes(struct admin *admin, const char *address, int64_t timeout_ms);
+int64_t admin_agent_nodes(const char *address, int64_t timeout_ms);
 /* Either kind of message; NULL is let be. */
 void admin_free(void *message);
 

@@ -11,6 +11,7 @@
 
 #define NODES        3u
 #define IN_FLIGHT    64u
+#define PARTICIPANTS 2u
 #define WARM_MS      1000
 #define AFTER_MS     3000 /* the load goes on so long after the kill */
 #define DETECT_MS    20000
@@ -100,6 +101,32 @@ static int gather(struct bench_stage *stage, const struct blow *blow, double *ms
     return 0;
 }
 
+/* A participant that can't reach the restarted node yet would be asked to prepare when it can: what
+ * is begun there until then waits for that, and is no takeover's to end. */
+static int wait_attached(const struct blow *blow, char why[BENCH_WHY_BYTES]) {
+    for (int64_t until = clock_monotonic_ms() + READY_MS;;) {
+        size_t attached = 0;
+        Troth__V1__StatusReply *status =
+            admin_status(cluster_admin(blow->cluster), blow->victim, ASK_MS);
+        for (size_t i = 0; status != NULL && i < status->n_participants; i++) {
+            attached += status->participants[i]->attached ? 1 : 0;
+        }
+        admin_free(status);
+        if (attached == PARTICIPANTS) {
+            return 0;
+        }
+        if (clock_monotonic_ms() >= until) {
+            snprintf(why, BENCH_WHY_BYTES, "%zu participants of %u are attached to node %u again",
+                     attached, PARTICIPANTS, blow->victim + 1);
+            return TROTH_ERR_TIMEOUT;
+        }
+        if (!screen_wait_ms(LOOK_MS)) {
+            snprintf(why, BENCH_WHY_BYTES, "interrupted");
+            return TROTH_ERR_CLOSED;
+        }
+    }
+}
+
 static int kill_one(struct bench_stage *stage, struct blow *blow, double *ms, size_t *n,
                     char why[BENCH_WHY_BYTES]) {
     static struct bench_sample sample; /* large */
@@ -121,7 +148,10 @@ static int kill_one(struct bench_stage *stage, struct blow *blow, double *ms, si
     if (err == 0) {
         err = cluster_start(blow->cluster, CLUSTER_NODE, blow->victim, why);
     }
-    return err == 0 ? cluster_wait_ready(blow->cluster, READY_MS, why) : err;
+    if (err == 0) {
+        err = cluster_wait_ready(blow->cluster, READY_MS, why);
+    }
+    return err == 0 ? wait_attached(blow, why) : err;
 }
 
 /* Milliseconds, by round. */
@@ -176,7 +206,7 @@ int bench_all_takeover(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
         &stage,
         &(struct bench_stage_options){.folder = bench_all_folder(all, "takeover", folder),
                                       .nodes = NODES,
-                                      .participants = 2,
+                                      .participants = PARTICIPANTS,
                                       .watch = true},
         why);
     if (err == 0) {

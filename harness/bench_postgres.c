@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/troth_err.h"
-#include "harness/admin.h"
 #include "harness/bench_round.h"
 #include "harness/bench_servers.h"
 #include "harness/cluster.h"
@@ -43,11 +42,7 @@ static int start_nodes(struct stage *stage, const char *folder, unsigned nodes,
     if (err == 0) {
         err = cluster_start_all(stage->cluster, why);
     }
-    if (err == 0) {
-        err = cluster_wait_ready(stage->cluster, READY_MS, why);
-        admin_rest(cluster_admin(stage->cluster));
-    }
-    return err;
+    return err == 0 ? cluster_wait_ready(stage->cluster, READY_MS, why) : err;
 }
 
 /* Until every node knows it. */

@@ -10,7 +10,7 @@
 
 #include "base/troth_err.h"
 #include "bench_work.pb-c.h"
-#include "harness/admin.h"
+#include "harness/ask.h"
 #include "harness/bench_cpu.h"
 #include "harness/bench_syncs.h"
 #include "harness/cluster.h"
@@ -18,7 +18,6 @@
 #include "harness/folder.h"
 #include "harness/ports.h"
 #include "harness/process.h"
-#include "rpc/rpc.h"
 #include "shell/clock.h"
 
 #define READY_MS 60000
@@ -81,11 +80,7 @@ static int start_nodes(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
     if (err == 0) {
         err = cluster_start_all(stage->cluster, why);
     }
-    if (err == 0) {
-        err = cluster_wait_ready(stage->cluster, READY_MS, why);
-        admin_rest(cluster_admin(stage->cluster));
-    }
-    return err;
+    return err == 0 ? cluster_wait_ready(stage->cluster, READY_MS, why) : err;
 }
 
 static int give_args(struct bench_stage *stage, struct worker *worker) {
@@ -169,29 +164,17 @@ static struct worker *worker_of(struct bench_stage *stage, unsigned participant)
     return worker;
 }
 
-/* A reply of `type`; NULL, with `why`: it does not answer. No rpc is kept for it: its thread would
- * take part in waiting for the generator's events (participant_on.h), and be measured. */
+/* A reply of `type`; NULL, with `why`: it does not answer. */
 static ProtobufCMessage *ask(struct worker *worker, const char *method,
                              const ProtobufCMessage *request,
                              const ProtobufCMessageDescriptor *type, char why[BENCH_WHY_BYTES]) {
     char text[RPC_STATUS_TEXT_MAX] = "it has ended";
-    ProtobufCMessage *reply = NULL;
-    struct rpc *rpc = NULL;
-    struct rpc_channel *channel = NULL;
     int64_t until_ms = clock_monotonic_ms() + READY_MS;
-    int err = rpc_new(&rpc, &(struct rpc_options){.threads = 1});
-    err = err != 0 ? err : rpc_channel_new(&channel, rpc, worker->address);
-    if (err != 0) {
-        fail(why, err, "start gRPC");
-    }
-    while (err == 0 && reply == NULL && process_running(&worker->process, NULL) &&
-           clock_monotonic_ms() < until_ms) {
-        (void)rpc_call_sync(channel, method, request, type, CALL_MS, true, &reply, text);
-    }
-    rpc_channel_free(channel);
-    rpc_free(rpc);
-    if (reply != NULL || err != 0) {
-        return reply;
+    while (process_running(&worker->process, NULL) && clock_monotonic_ms() < until_ms) {
+        ProtobufCMessage *reply = ask_once(worker->address, method, request, type, CALL_MS, text);
+        if (reply != NULL) {
+            return reply;
+        }
     }
     snprintf(why, BENCH_WHY_BYTES, "%s does not answer: %s; its log is %s", worker->address, text,
              worker->process.log);

@@ -145,7 +145,7 @@ int participant_open_on(struct troth_participant **out,
     snprintf(p->endpoint, sizeof p->endpoint, "%s",
              options->endpoint == NULL ? "" : options->endpoint);
     p->callbacks = *options->callbacks;
-    p->eager_acks = options->eager_acks != 0;
+    p->batch.eager = options->eager_acks != 0;
     p->arg = options->arg;
     pthread_mutex_init(&p->mutex, NULL);
     *out = p; /* callbacks, recover first of all, run before this returns and may need it */
@@ -291,6 +291,24 @@ void troth_participant_counters(struct troth_participant *p,
 }
 
 /* ---- On the loop ----------------------------------------------------------------------------- */
+
+void participant_publish(struct troth_participant *p) {
+    struct branches_counters now;
+    struct foreign_counters foreign;
+    branches_counters(p->branches, &now);
+    foreign_counters(p->foreign, &foreign);
+    pthread_mutex_lock(&p->mutex);
+    p->counters = (struct troth_participant_counters){.nodes_attached = now.nodes_attached,
+                                                      .active = now.active,
+                                                      .in_doubt = now.in_doubt,
+                                                      .committed = now.committed,
+                                                      .aborted = now.aborted,
+                                                      .hazards = now.hazards,
+                                                      .foreign_active = foreign.active,
+                                                      .foreign_in_doubt = foreign.in_doubt,
+                                                      .foreign_heuristic = foreign.heuristic};
+    pthread_mutex_unlock(&p->mutex);
+}
 
 void troth_participant_give_up(struct troth_participant *p, struct troth_txid txid,
                                enum troth_branch_reason reason, const char *detail) {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "participant/batch.h"
 #include "participant/branch_log.h"
 #include "participant/branches.h"
 #include "participant/foreign.h"
@@ -81,7 +82,6 @@ struct troth_participant {
     char endpoint[128];
     struct troth_participant_callbacks callbacks;
     void *arg;
-    bool eager_acks;
     uint64_t incarnation;
     struct inbox *inbox;
     pthread_t thread;
@@ -95,9 +95,7 @@ struct troth_participant {
     struct branches *branches;
     struct branches_effects effects;
     int64_t now_ms;
-    /* The batch. */
-    bool urgent;           /* somebody waits for it to be on disk */
-    int64_t lazy_since_ms; /* the oldest lazy effect that is not on disk; 0: none */
+    struct batch batch;
     struct item *local; /* items from the loop to itself: a ring is not needed, it empties often */
     size_t local_at, n_local, local_capacity;
     struct functions after_batch;
@@ -128,6 +126,9 @@ int participant_put_local(struct troth_participant *p, const struct item *item);
 bool participant_on_loop(const struct troth_participant *p);
 /* The process can't go on: nothing of the batch may leave (ARCHITECTURE H9). */
 _Noreturn void participant_die(const struct troth_participant *p, const char *what, int err);
+
+/* What troth_participant_counters tells, from the cores (participant.c). */
+void participant_publish(struct troth_participant *p);
 
 /* The rest is for the loop, also for participant_foreign.c. */
 /* The batch gets a sync. */

@@ -178,33 +178,11 @@ void participant_alarm(const struct troth_participant *p, struct troth_txid txid
 }
 
 void participant_hurry(struct troth_participant *p) {
-    p->urgent = true;
-}
-
-static void wait_lazily(struct troth_participant *p) {
-    if (p->eager_acks) {
-        p->urgent = true;
-    } else if (p->lazy_since_ms == 0) {
-        p->lazy_since_ms = p->now_ms;
-    }
-}
-
-/* Which batch the effect needs. */
-static void note_batch(struct troth_participant *p, const struct branches_effect *effect) {
-    bool writes = effect->type == BRANCHES_STORE || effect->type == BRANCHES_DELETE ||
-                  effect->type == BRANCHES_STORE_NODE || effect->type == BRANCHES_STORE_MARK;
-    bool calls = effect->type == BRANCHES_CALL;
-    /* It keeps its place behind what waits. */
-    bool queues = effect->type == BRANCHES_SEND && p->lazy_since_ms != 0;
-    if (effect->lazy) {
-        wait_lazily(p);
-    } else if (writes || calls || effect->after_store || queues) {
-        p->urgent = true;
-    }
+    p->batch.urgent = true;
 }
 
 static void carry_out(struct troth_participant *p, const struct branches_effect *effect) {
-    note_batch(p, effect);
+    batch_note(&p->batch, effect, p->now_ms);
     switch (effect->type) {
     case BRANCHES_STORE:
     case BRANCHES_DELETE:
@@ -278,7 +256,7 @@ static void handle_foreign(struct troth_participant *p, const struct item *item)
 static void run(struct troth_participant *p, void (*fn)(void *arg), void *arg) {
     int64_t before = sqlite3_total_changes64(p->db->sqlite);
     fn(arg);
-    p->urgent = p->urgent || sqlite3_total_changes64(p->db->sqlite) != before;
+    p->batch.urgent = p->batch.urgent || sqlite3_total_changes64(p->db->sqlite) != before;
 }
 
 static void handle_local(struct troth_participant *p);
@@ -364,24 +342,6 @@ static void run_due(struct troth_participant *p) {
     }
 }
 
-static void publish_counters(struct troth_participant *p) {
-    struct branches_counters now;
-    struct foreign_counters foreign;
-    branches_counters(p->branches, &now);
-    foreign_counters(p->foreign, &foreign);
-    pthread_mutex_lock(&p->mutex);
-    p->counters = (struct troth_participant_counters){.nodes_attached = now.nodes_attached,
-                                                      .active = now.active,
-                                                      .in_doubt = now.in_doubt,
-                                                      .committed = now.committed,
-                                                      .aborted = now.aborted,
-                                                      .hazards = now.hazards,
-                                                      .foreign_active = foreign.active,
-                                                      .foreign_in_doubt = foreign.in_doubt,
-                                                      .foreign_heuristic = foreign.heuristic};
-    pthread_mutex_unlock(&p->mutex);
-}
-
 /* What these begin belongs to the next batch. */
 static void run_after_batch(struct troth_participant *p) {
     struct functions functions = p->after_batch;
@@ -408,18 +368,11 @@ static void let_out(struct troth_participant *p) {
 static int store_batch(struct troth_participant *p) {
     CRASH_POINT_HERE(CRASH_BEFORE_STORE);
     int err = db_commit(p->db); /* S4 */
-    p->urgent = false;
-    p->lazy_since_ms = 0;
+    batch_stored(&p->batch);
     if (err == 0) {
         CRASH_POINT_HERE(CRASH_AFTER_STORE);
     }
     return err;
-}
-
-/* Whether the batch is to be stored now, or may wait for one that somebody waits for. */
-static bool is_batch_due(const struct troth_participant *p) {
-    return p->urgent || p->n_held_calls > 0 || p->lazy_since_ms == 0 ||
-           p->now_ms >= p->lazy_since_ms + BRANCHES_LAZY_MS;
 }
 
 static void run_batch(struct troth_participant *p, struct item *items, size_t n) {
@@ -433,10 +386,11 @@ static void run_batch(struct troth_participant *p, struct item *items, size_t n)
     }
     run_due(p);
     sessions_flush(p->sessions, false);
-    publish_counters(p);
-    if (is_batch_due(p)) {
+    participant_publish(p);
+    if (p->n_held_calls > 0 || batch_is_due(&p->batch, p->now_ms)) {
         check(p, "the batch can't be stored", store_batch(p));
         let_out(p);
+        check(p, "the branch log can't be synced", db_make_room(p->db));
     } else {
         run_after_batch(p); /* they don't wait for what is lazy */
     }
@@ -448,7 +402,7 @@ static bool has_more(const struct troth_participant *p) {
 
 static void run_rest(struct troth_participant *p) {
     do {
-        p->urgent = true;
+        p->batch.urgent = true;
         run_batch(p, NULL, 0);
     } while (has_more(p));
 }
@@ -472,28 +426,33 @@ static void wake(void *arg) {
     sessions_wake(p->sessions);
 }
 
+static int64_t min_ms(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* When there is something to do though nothing comes. */
+static int64_t due_ms(const struct troth_participant *p) {
+    int64_t branches_ms = min_ms(branches_deadline_ms(p->branches), timers_due_ms(&p->timers));
+    int64_t others_ms = min_ms(foreign_deadline_ms(p->foreign), batch_due_ms(&p->batch));
+    return has_more(p) || p->batch.urgent ? 0 : min_ms(branches_ms, others_ms);
+}
+
 void *participant_loop(void *participant) {
     struct troth_participant *p = participant;
     loop_of = p;
     inbox_set_wake(p->inbox, wake, p);
     for (;;) {
-        int64_t until_ms = branches_deadline_ms(p->branches);
-        int64_t timer_ms = timers_due_ms(&p->timers);
-        int64_t foreign_ms = foreign_deadline_ms(p->foreign);
-        until_ms = timer_ms < until_ms ? timer_ms : until_ms;
-        until_ms = foreign_ms < until_ms ? foreign_ms : until_ms;
-        if (p->lazy_since_ms != 0 && p->lazy_since_ms + BRANCHES_LAZY_MS < until_ms) {
-            until_ms = p->lazy_since_ms + BRANCHES_LAZY_MS;
-        }
-        until_ms = has_more(p) ? 0 : until_ms;
         void *items;
         size_t n;
-        sessions_poll(p->sessions, inbox_has_items(p->inbox) ? 0 : until_ms);
+        sessions_poll(p->sessions, inbox_has_items(p->inbox) ? 0 : due_ms(p));
         if (inbox_take(p->inbox, 0, &items, &n) != 0) {
             end(p);
             return NULL;
         }
-        run_batch(p, items, n);
+        /* The network also comes back to say that it has sent: no batch for that. */
+        if (n > 0 || due_ms(p) <= clock_monotonic_ms()) {
+            run_batch(p, items, n);
+        }
     }
 }
 

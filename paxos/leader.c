@@ -2,7 +2,7 @@
  *
  * The states are drawn in leader.h; these functions move between them:
  *   on_take_over           -> PROMISING
- *   on_1b                  PROMISING -> PROPOSING
+ *   on_1b                  PROMISING -> PROPOSING, or DECIDED, ENTRUSTED
  *   learn_ballot_0         LEARNING -> DECIDED, ENTRUSTED
  *   learn_proposal         PROPOSING -> DECIDED, ENTRUSTED
  *   on_known               -> DECIDED, FORGOTTEN
@@ -27,6 +27,7 @@ static const bool may_move[PHASES][PHASES] = {
                          [LEADER_FORGOTTEN] = true},
     [LEADER_PROMISING] = {[LEADER_PROMISING] = true,
                           [LEADER_PROPOSING] = true,
+                          [LEADER_ENTRUSTED] = true,
                           [LEADER_DECIDED] = true,
                           [LEADER_FORGOTTEN] = true},
     [LEADER_PROPOSING] = {[LEADER_PROMISING] = true,
@@ -127,6 +128,7 @@ static int on_take_over(struct leader *leader, struct leader_effects *effects) {
     if (leader->set != NULL) {
         memset(leader->best, 0, leader->set->n * sizeof *leader->best);
     }
+    leader->whole_ballot = leader->whole_by = 0;
     effects->send = LEADER_SEND_1A;
     return 0;
 }
@@ -176,8 +178,34 @@ static bool promise_valid(const struct leader *leader, const struct leader_event
     return true;
 }
 
+/* Whether it has accepted a vote in each instance, all in one ballot. */
+static bool promise_is_whole(const struct leader_event *event) {
+    for (uint32_t i = 0; event->set != NULL && i < event->set->n; i++) {
+        if (event->accepted[i].vote == PAXOS_VOTE_NONE ||
+            event->accepted[i].ballot != event->accepted[0].ballot) {
+            return false;
+        }
+    }
+    return event->set != NULL;
+}
+
+static void count_whole(struct leader *leader, const struct leader_event *event) {
+    if (!promise_is_whole(event)) {
+        return;
+    }
+    uint32_t ballot = event->accepted[0].ballot;
+    if (leader->whole_by == 0 || ballot > leader->whole_ballot) {
+        leader->whole_ballot = ballot;
+        leader->whole_by = 0;
+    }
+    if (ballot == leader->whole_ballot) {
+        leader->whole_by |= bit(event->from);
+    }
+}
+
 static void merge_promise(struct leader *leader, const struct leader_event *event) {
     leader->replied |= bit(event->from);
+    count_whole(leader, event);
     if (event->void_ballot > leader->void_ballot) {
         leader->void_ballot = event->void_ballot;
     }
@@ -200,6 +228,26 @@ static enum paxos_vote safe_vote(const struct leader *leader, uint32_t i) {
         return PAXOS_VOTE_ABORTED;
     }
     return best.vote;
+}
+
+/* leader->votes are chosen, or void is. */
+static void settle(struct leader *leader, struct leader_effects *effects) {
+    bool committed = leader->set != NULL;
+    for (uint32_t i = 0; leader->set != NULL && i < leader->set->n; i++) {
+        switch (leader->votes[i]) {
+        case PAXOS_VOTE_PREPARED:
+        case PAXOS_VOTE_READ_ONLY:
+            break;
+        case PAXOS_VOTE_DELEGATED:
+            entrust(leader, effects);
+            return;
+        case PAXOS_VOTE_ABORTED:
+        case PAXOS_VOTE_NONE:
+            committed = false;
+            break;
+        }
+    }
+    decide(leader, committed ? PAXOS_OUTCOME_COMMITTED : PAXOS_OUTCOME_ABORTED, effects);
 }
 
 static int on_1b(struct leader *leader, const struct leader_event *event,
@@ -231,6 +279,12 @@ static int on_1b(struct leader *leader, const struct leader_event *event,
      * leader->set stays NULL, which proposes "aborted, whoever they are" (ARCHITECTURE H1). */
     for (uint32_t i = 0; leader->set != NULL && i < leader->set->n; i++) {
         leader->votes[i] = safe_vote(leader, i);
+    }
+    /* What a majority has accepted in one ballot is chosen, whoever learns it [GL 4.2]: to have it
+     * accepted once more would only tell so again. */
+    if (paxos_is_majority(leader->whole_by, leader->nodes)) {
+        settle(leader, effects);
+        return 0;
     }
     move(leader, LEADER_PROPOSING);
     leader->replied = 0;
@@ -296,25 +350,6 @@ static bool echoes_proposal(const struct leader *leader, const struct leader_eve
            memcmp(event->votes, leader->votes, event->n_votes * sizeof *event->votes) == 0;
 }
 
-static void settle_proposal(struct leader *leader, struct leader_effects *effects) {
-    bool committed = leader->set != NULL;
-    for (uint32_t i = 0; leader->set != NULL && i < leader->set->n; i++) {
-        switch (leader->votes[i]) {
-        case PAXOS_VOTE_PREPARED:
-        case PAXOS_VOTE_READ_ONLY:
-            break;
-        case PAXOS_VOTE_DELEGATED:
-            entrust(leader, effects);
-            return;
-        case PAXOS_VOTE_ABORTED:
-        case PAXOS_VOTE_NONE:
-            committed = false;
-            break;
-        }
-    }
-    decide(leader, committed ? PAXOS_OUTCOME_COMMITTED : PAXOS_OUTCOME_ABORTED, effects);
-}
-
 static int learn_proposal(struct leader *leader, const struct leader_event *event,
                           struct leader_effects *effects) {
     if (!echoes_proposal(leader, event)) {
@@ -322,7 +357,7 @@ static int learn_proposal(struct leader *leader, const struct leader_event *even
     }
     leader->replied |= bit(event->from);
     if (paxos_is_majority(leader->replied, leader->nodes)) {
-        settle_proposal(leader, effects);
+        settle(leader, effects);
     }
     return 0;
 }

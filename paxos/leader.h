@@ -5,7 +5,8 @@
  *        |   ^ (ballot 0)        |     ^                                |
  *        |   |                   |     +--- TAKE_OVER (higher ballot) --+
  *        |   |                   |                                      |
- *        +---+---- majority of 2b, or KNOWN from anyone -----------------+
+ *        +---+---- majority of 2b, or of 1b that tell the same,  -------+
+ *                  or KNOWN from anyone
  *                  |                      |                   |
  *               DECIDED               ENTRUSTED            FORGOTTEN
  *                  ^                      |
@@ -47,6 +48,8 @@ struct leader {
     enum paxos_outcome outcome;
     uint32_t replied;      /* mask (1 << node) of nodes whose 1b or 2b of this ballot came (> 0) */
     uint32_t void_ballot;  /* the highest in the 1b's */
+    uint32_t whole_ballot; /* the highest in which one of the 1b's has all votes */
+    uint32_t whole_by;     /* mask of those that have all votes in it */
     struct paxos_set *set; /* NULL: not known (yet) */
     struct paxos_accepted *best; /* set->n: the accepted vote of the highest ballot in the 1b's */
     enum paxos_vote *votes;      /* set->n: learned at ballot 0, or proposed in 2a */

@@ -10,6 +10,17 @@
 #include "base/troth_err.h"
 #include "shell/logline.h"
 
+/* SQLite's format of the write-ahead log. */
+#define WAL_HEADER_BYTES   32u
+#define FRAME_HEADER_BYTES 24u
+/* In frames: a log is begun anew at so many; of a shorter one than this nobody knows whether it
+ * will grow; room is made when only so much of it is left. */
+#define CHECKPOINT_FRAMES 4000u
+#define SHORT_FRAMES      64u
+#define LEFT_FRAMES       64u
+#define ROOM_BYTES        (1u << 20)
+#define ZEROS_BYTES       (1u << 16)
+
 static int lock_file(struct db *db, char why[DB_WHY_BYTES]) {
     char lock_path[sizeof db->path + 8];
     snprintf(lock_path, sizeof lock_path, "%s.lock", db->path);
@@ -104,10 +115,20 @@ static int check_owner(struct db *db, int32_t application_id, int32_t version, c
     return 0;
 }
 
+/* After each commit; in place of PRAGMA wal_autocheckpoint, which is a hook like this one. */
+static int on_frames(void *arg, sqlite3 *sqlite, const char *name, int frames) {
+    struct db *db = arg;
+    db->wal_frames = (uint32_t)frames;
+    if (db->wal_frames >= CHECKPOINT_FRAMES) {
+        /* One that a reader holds up is tried again with the next commit. */
+        (void)sqlite3_wal_checkpoint_v2(sqlite, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    }
+    return SQLITE_OK;
+}
+
 static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
     static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                                  "PRAGMA locking_mode=NORMAL; PRAGMA foreign_keys=OFF;"
-                                  "PRAGMA wal_autocheckpoint=4000;";
+                                  "PRAGMA locking_mode=NORMAL; PRAGMA foreign_keys=OFF;";
     int rc =
         sqlite3_open_v2(db->path, &db->sqlite,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL);
@@ -115,6 +136,7 @@ static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
         /* Readers with the sqlite3 shell are welcome; they may hold a checkpoint for a moment. */
         sqlite3_busy_timeout(db->sqlite, 5000);
         rc = sqlite3_exec(db->sqlite, pragmas, NULL, NULL, NULL);
+        sqlite3_wal_hook(db->sqlite, on_frames, db);
     }
     if (rc != SQLITE_OK) {
         snprintf(why, DB_WHY_BYTES, "cannot open %s: %s", db->path,
@@ -135,6 +157,10 @@ int db_open(struct db *db, const char *path, int32_t application_id, int32_t ver
     int err = lock_file(db, why);
     if (err == 0) {
         err = open_sqlite(db, why);
+    }
+    int64_t page_bytes = 0;
+    if (err == 0 && read_number(db, "PRAGMA page_size", &page_bytes) == 0) {
+        db->frame_bytes = (uint32_t)page_bytes + FRAME_HEADER_BYTES;
     }
     if (err == 0 && application_id == 0) {
         err = add_schema(db, schema, why);
@@ -213,4 +239,42 @@ int db_commit(struct db *db) {
     }
     db->in_batch = false;
     return run_kept(db, &db->commit, "COMMIT");
+}
+
+/* ---- Room ----------------------------------------------------------------------------------- */
+
+/* Zeros are no frame: SQLite reads them as the end, as it does what is left of a log before. The
+ * write lock is held, so nobody else appends meanwhile. */
+static int grow(struct db *db, sqlite3_file *wal) {
+    static const uint8_t zeros[ZEROS_BYTES];
+    sqlite3_int64 size;
+    if (wal->pMethods->xFileSize(wal, &size) != SQLITE_OK) {
+        return TROTH_ERR_STORAGE;
+    }
+    db->wal_bytes = size + ROOM_BYTES;
+    for (; size < db->wal_bytes; size += ZEROS_BYTES) {
+        if (wal->pMethods->xWrite(wal, zeros, ZEROS_BYTES, size) != SQLITE_OK) {
+            db->wal_bytes = INT64_MAX; /* no space, or no more than so much of a file */
+            break;
+        }
+    }
+    return wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) == SQLITE_OK
+               ? 0
+               : TROTH_ERR_STORAGE;
+}
+
+int db_make_room(struct db *db) {
+    int64_t frames = (int64_t)db->wal_frames + LEFT_FRAMES;
+    if (db->in_batch || db->wal_frames < SHORT_FRAMES ||
+        WAL_HEADER_BYTES + frames * db->frame_bytes <= db->wal_bytes) {
+        return 0;
+    }
+    sqlite3_file *wal = NULL;
+    int err = db_begin(db);
+    if (err == 0 &&
+        sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
+        wal != NULL && wal->pMethods != NULL) {
+        err = grow(db, wal);
+    }
+    return err != 0 ? err : db_commit(db);
 }

@@ -3,6 +3,10 @@
  * WAL mode with synchronous=FULL: when db_commit returns 0 the batch is on disk (S4). A commit or
  * sync that fails is never tried again (ARCHITECTURE H9): the caller must stop the process.
  * The file is locked for this process: a second one gets TROTH_ERR_EXISTS.
+ *
+ * A sync of a file that has grown also waits for its inode; one of a file that has its size does
+ * not. So the write-ahead log of a database that is written to gets its size ahead of need
+ * (db_make_room), up to where SQLite begins it anew.
  */
 #ifndef SHELL_DB_H
 #define SHELL_DB_H
@@ -20,6 +24,9 @@ struct db {
     sqlite3_stmt *commit;
     int lock_fd;
     bool in_batch;
+    uint32_t wal_frames; /* in use in the write-ahead log, when the last commit was done */
+    uint32_t frame_bytes;
+    int64_t wal_bytes; /* its size when room was last made; INT64_MAX: no more is made */
     char path[512];
 };
 
@@ -45,5 +52,10 @@ int db_run(struct db *db, sqlite3_stmt *stmt);
 /* A batch: begin is idempotent while one is open; commit without one is nothing. */
 int db_begin(struct db *db);
 int db_commit(struct db *db);
+
+/* Gives the write-ahead log some more room if it is needed soon; for a moment when nobody waits.
+ * Does nothing while a batch is open, and for a log that is still short. Where the disk has no room
+ * it goes without. TROTH_ERR_STORAGE: a sync has failed (H9). */
+int db_make_room(struct db *db);
 
 #endif

@@ -1,7 +1,7 @@
 /* leader: of one ballot above 0, at the node that owns it: paxos/leader.c behind engine_lead.c. */
 
 /* Scratch of propose, 0 outside of it. */
-byte quorum, top, k, x, vote, seen;
+byte quorum, top, k, x, vote, seen, whole;
 bool knows_set;
 WORD w;
 
@@ -27,7 +27,42 @@ WORD w;
     w = w | AS_VOTE(seen, i);
 #define ALL_ABORT(i)  w = w | AS_VOTE(ABORT, i);
 
-/* merge_promise, safe_vote: what to propose in ballot b, given the promises of a quorum. */
+#define W_IS_YES(i)        YES(VOTE(w, i))
+#define W_IS_DELEGATED(i)  (VOTE(w, i) == DELEGATED)
+#define HOLDS_VOTE(i)      (VOTE(voted[x], i) != NONE)
+
+/* count_whole: who of the quorum has accepted all of the highest ballot. */
+#ifdef BUG_WHOLE_AT_ONE
+#define CHOSEN  (whole != 0)
+#else
+#define CHOSEN  QUORUM(whole)
+#endif
+inline count_whole() {
+    whole = 0;
+    x = 0;
+    do
+    :: x < NODES && top == 0 && HAS(quorum, x) && EVERY(HOLDS_VOTE) -> whole = whole | BIT(x); x++
+    :: x < NODES && !(top == 0 && HAS(quorum, x) && EVERY(HOLDS_VOTE)) -> x++
+    :: else -> break
+    od;
+    if
+    :: top > 0 && proposal[top] != VOID -> whole = sent_2b[top] & quorum
+    :: else
+    fi
+}
+
+/* settle: w is chosen. */
+inline settle(n) {
+    printf("node %d finds chosen: votes %d\n", n + 1, w);
+    if
+    :: SOME(W_IS_DELEGATED) -> entrust(n)
+    :: !SOME(W_IS_DELEGATED) && EVERY(W_IS_YES) -> decide(n, COMMITTED)
+    :: !SOME(W_IS_DELEGATED) && !EVERY(W_IS_YES) -> decide(n, ABORTED)
+    fi
+}
+
+/* merge_promise, safe_vote: what to propose in ballot b, given the promises of a quorum; or what is
+ * chosen already. */
 inline propose(b, n, q) {
     quorum = q;
     top = 0;
@@ -57,16 +92,22 @@ inline propose(b, n, q) {
     :: knows_set && top > 0 && proposal[top] == VOID -> EACH_PARTICIPANT(ALL_ABORT)
     :: knows_set && top == 0 -> EACH_PARTICIPANT(FREE_VOTE)
     fi;
-    printf("node %d proposes in ballot %d, from promises of nodes %d: votes %d\n", n + 1, b, q, w);
+    count_whole();
     if
-    :: HAS(sent_2a, b) && proposal[b] != w -> /* never: leader.h */
-        printf("broken: S1, a ballot is led twice\n"); assert(false)
-    :: else
+    :: CHOSEN -> settle(n)
+    :: else ->
+        printf("node %d proposes in ballot %d, from promises of nodes %d: votes %d\n", n + 1, b, q,
+               w);
+        if
+        :: HAS(sent_2a, b) && proposal[b] != w -> /* never: leader.h */
+            printf("broken: S1, a ballot is led twice\n"); assert(false)
+        :: else
+        fi;
+        proposal[b] = w;
+        sent_2a = sent_2a | BIT(b);
+        phase[n] = PROPOSING
     fi;
-    proposal[b] = w;
-    sent_2a = sent_2a | BIT(b);
-    phase[n] = PROPOSING;
-    quorum = 0; top = 0; k = 0; x = 0; vote = 0; seen = 0; knows_set = false; w = 0
+    whole = 0; quorum = 0; top = 0; k = 0; x = 0; vote = 0; seen = 0; knows_set = false; w = 0
 }
 
 /* promise_valid: two votes of one instance in one ballot can't be. Only a second vote of a
@@ -165,7 +206,7 @@ end:
     :: d_step { leads[me] < b && promised[me] < b && MAY_LEAD(me) -> take_over(b, me) }
 #endif
     EACH_QUORUM(ON_1B)
-    /* learn_proposal, settle_proposal: a majority of 2b [GL 4.2] */
+    /* learn_proposal, settle: a majority of 2b [GL 4.2] */
     :: d_step { leads[me] == b && phase[me] == PROPOSING && UP(me) && QUORUM(FROM_UP(sent_2b[b])) ->
            if
            :: SOME(IS_DELEGATED) -> entrust(me)

@@ -250,6 +250,9 @@ static void handle(struct sim_node *node, struct packet *packet) {
 
 static void beat(struct sim_node *node) {
     if (node->now_ms < node->next_beat_ms) {
+        if (node->now_ms >= node->next_look_ms) {
+            node_watch(node);
+        }
         return;
     }
     node->last_beat_ms = node->now_ms;
@@ -291,7 +294,8 @@ static void take_part(struct sim_node *node) {
 }
 
 static void wake_later(struct sim_node *node) {
-    int64_t wake_ms = node->next_beat_ms;
+    int64_t wake_ms =
+        node->next_look_ms < node->next_beat_ms ? node->next_look_ms : node->next_beat_ms;
     if (node->started && engine_deadline_ms(node->engine) < wake_ms) {
         wake_ms = engine_deadline_ms(node->engine);
     }
@@ -356,10 +360,10 @@ void sim_node_run(struct sim_node *node) {
         return;
     }
     run_self(node);
+    beat(node);
     if (node->started && engine_deadline_ms(node->engine) <= node->now_ms) {
         sim_node_step(node, (struct engine_event){.type = ENGINE_TICK});
     }
-    beat(node);
     if (!node->started && membership_is_ready(&node->membership)) {
         take_part(node);
     }
@@ -378,6 +382,7 @@ void sim_node_start(struct sim_node *node) {
         return;
     }
     node->now_ms = node->last_beat_ms = node->next_beat_ms = host_now_ms(&node->host);
+    node->next_look_ms = INT64_MAX;
     for (uint32_t peer = 1; peer <= plan->nodes; peer++) {
         node->peers[peer] = (struct sim_peer){0};
         detector_init(&node->peers[peer].detector,

@@ -54,6 +54,21 @@ static void look_at(struct sim_node *node, uint32_t id) {
     }
 }
 
+void node_watch(struct sim_node *node) {
+    node->next_look_ms = INT64_MAX;
+    for (uint32_t id = 1; node->started && id <= node->host.world->plan->nodes; id++) {
+        struct sim_peer *peer = &node->peers[id];
+        if (id == node->host.self.index) {
+            continue;
+        }
+        look_at(node, id);
+        int64_t due_ms = peer->trusted
+                             ? detector_due_ms(&peer->detector, PHI_THRESHOLD, node->now_ms)
+                             : INT64_MAX;
+        node->next_look_ms = due_ms < node->next_look_ms ? due_ms : node->next_look_ms;
+    }
+}
+
 void node_beat(struct sim_node *node) {
     struct world *world = node->host.world;
     if (!node->started) {
@@ -71,8 +86,8 @@ void node_beat(struct sim_node *node) {
             packet->message.type = MESSAGE_HEARTBEAT;
             host_send(&node->host, packet, false);
         }
-        look_at(node, id);
     }
+    node_watch(node);
 }
 
 void node_leave(struct sim_node *node) {

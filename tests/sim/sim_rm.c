@@ -74,20 +74,8 @@ void rm_hold_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call 
     rm->calls[rm->n_calls++] = (struct held_call){.txid = txid, .call = call, .slow = slow};
 }
 
-/* Which batch the effect needs, as participant_loop.c. */
-static void note_batch(struct sim_rm *rm, const struct branches_effect *effect) {
-    bool writes = effect->type == BRANCHES_STORE || effect->type == BRANCHES_DELETE ||
-                  effect->type == BRANCHES_STORE_NODE || effect->type == BRANCHES_STORE_MARK;
-    if (effect->lazy) {
-        rm->lazy_since_ms = rm->lazy_since_ms == 0 ? rm->now_ms : rm->lazy_since_ms;
-    } else if (writes || effect->type == BRANCHES_CALL || effect->after_store ||
-               (effect->type == BRANCHES_SEND && rm->lazy_since_ms != 0)) {
-        rm->urgent = true;
-    }
-}
-
 static void carry_out(struct sim_rm *rm, struct branches_effect *effect) {
-    note_batch(rm, effect);
+    batch_note(&rm->batch, effect, rm->now_ms);
     struct sight alarm = {.kind = SIGHT_ALARM, .who = rm->host.self, .text = effect->detail};
     switch (effect->type) {
     case BRANCHES_STORE:
@@ -239,14 +227,8 @@ static int64_t deadline_ms(const struct sim_rm *rm) {
     return rm->listing != NULL ? rm_listing_deadline_ms(rm) : branches_deadline_ms(rm->branches);
 }
 
-static bool is_batch_due(const struct sim_rm *rm) {
-    return rm->urgent || rm->n_calls > 0 || rm->lazy_since_ms == 0 ||
-           rm->now_ms >= rm->lazy_since_ms + BRANCHES_LAZY_MS;
-}
-
 static void batch_is_over(struct sim_rm *rm) {
-    rm->urgent = false;
-    rm->lazy_since_ms = 0;
+    batch_stored(&rm->batch);
     host_send_held(&rm->host);
     uint32_t n = rm->n_calls;
     rm->n_calls = 0;
@@ -273,8 +255,8 @@ void sim_rm_run(struct sim_rm *rm) {
         step(rm, (struct branches_event){.type = BRANCHES_TICK});
         run_local(rm);
     }
-    if (!is_batch_due(rm)) {
-        int64_t lazy_ms = rm->lazy_since_ms + BRANCHES_LAZY_MS;
+    if (rm->n_calls == 0 && !batch_is_due(&rm->batch, rm->now_ms)) {
+        int64_t lazy_ms = batch_due_ms(&rm->batch);
         host_wake(host, deadline_ms(rm) < lazy_ms ? deadline_ms(rm) : lazy_ms);
     } else if (rm->n_changes > 0) {
         host_sync(host);
@@ -351,8 +333,7 @@ void sim_rm_crash(struct sim_rm *rm) {
     rm->locks = NULL;
     host_drop_held(&rm->host);
     rm->n_local = rm->local_at = rm->n_calls = 0;
-    rm->urgent = false;
-    rm->lazy_since_ms = 0;
+    batch_stored(&rm->batch);
 }
 
 void sim_rm_release(struct sim_rm *rm) {

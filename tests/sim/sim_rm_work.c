@@ -36,7 +36,7 @@ static void answer(struct sim_rm *rm, struct rm_op *op, int error, int64_t resul
     *op = (struct rm_op){.state = OP_FREE};
     /* What it read may not be on disk yet. Of a commit that is lazy the votes are, at a majority.
      */
-    host_send(&rm->host, packet, rm->urgent || rm->listing != NULL);
+    host_send(&rm->host, packet, rm->batch.urgent || rm->listing != NULL);
 }
 
 static void refuse(struct sim_rm *rm, struct rm_op *op, int error) {

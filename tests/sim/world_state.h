@@ -21,6 +21,7 @@
 #include "coordinator/detector.h"
 #include "coordinator/engine.h"
 #include "coordinator/membership.h"
+#include "participant/batch.h"
 #include "participant/branches.h"
 #include "participant/shard/lock_table.h"
 #include "tests/sim/world.h"
@@ -213,7 +214,7 @@ struct sim_node {
     bool stop_asked, stopping; /* in order */
     int64_t stop_until_ms;
     bool damaged; /* one record can't be read at the next start */
-    int64_t now_ms, last_beat_ms, next_beat_ms;
+    int64_t now_ms, last_beat_ms, next_beat_ms, next_look_ms;
     /* The batch. */
     bool urgent, holds;
     int64_t lazy_since_ms;
@@ -306,8 +307,7 @@ struct sim_rm {
     bool separate_storage;
     struct rm_listing *listing; /* of a participant without a log; else NULL */
     int64_t now_ms;
-    bool urgent;           /* the batch is to be synced */
-    int64_t lazy_since_ms; /* 0: nothing lazy waits for it */
+    struct batch batch;
     struct lock_table *locks;
     struct rm_branch of[WORLD_TXS_MAX];
     struct rm_op ops[RM_OPS_MAX];
@@ -490,6 +490,7 @@ void node_on_welcome(struct sim_node *node, struct packet *packet);
 void node_on_closed(struct sim_node *node, struct packet *packet);
 void node_on_message(struct sim_node *node, struct packet *packet);
 void node_beat(struct sim_node *node);
+void node_watch(struct sim_node *node);
 void node_leave(struct sim_node *node);
 void node_excuse(struct sim_node *node, int64_t late_ms);
 

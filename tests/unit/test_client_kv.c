@@ -32,7 +32,9 @@ struct node {
     struct rpc_server *server;
     unsigned commits;
     unsigned aborts;
-    char branches[256]; /* of the last commit */
+    unsigned enlistments;
+    bool refuses;       /* to enlist */
+    char branches[256]; /* of the last commit; what was enlisted */
 };
 static struct node node;
 static struct rpc *rpc;
@@ -47,15 +49,31 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct troth *troth;
 static struct troth_kv *kv;
 
-static void on_commit(const Troth__V1__SessionRequest *request) {
-    pthread_mutex_lock(&mutex);
-    node.commits++;
-    node.branches[0] = '\0';
+/* With the mutex. */
+static void add_branches(const Troth__V1__SessionRequest *request) {
     for (size_t i = 0; i < request->n_branches; i++) {
         size_t used = strlen(node.branches);
         snprintf(node.branches + used, sizeof node.branches - used, "%s:%llu ",
                  request->branches[i]->participant,
                  (unsigned long long)request->branches[i]->incarnation);
+    }
+}
+
+static void on_commit(const Troth__V1__SessionRequest *request) {
+    pthread_mutex_lock(&mutex);
+    node.commits++;
+    node.branches[0] = '\0';
+    add_branches(request);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void on_enlist(const Troth__V1__SessionRequest *request, Troth__V1__SessionReply *reply) {
+    pthread_mutex_lock(&mutex);
+    if (node.refuses) {
+        reply->status = RPC_FAILED_PRECONDITION;
+    } else {
+        node.enlistments++;
+        add_branches(request);
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -78,6 +96,8 @@ static void on_request(struct rpc_stream *stream, const Troth__V1__SessionReques
     } else if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT) {
         on_commit(request);
         reply.outcome = TROTH__V1__OUTCOME__OUTCOME_COMMITTED;
+    } else if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST) {
+        on_enlist(request, &reply);
     } else {
         LOCKED(node.aborts++);
         reply.outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
@@ -250,6 +270,33 @@ START_TEST(each_key_goes_to_its_shard_and_each_branch_to_commit_once) {
 }
 END_TEST
 
+/* The shards were promised that Commit names their branches; who ends it now has promised nothing.
+ */
+START_TEST(S5_a_transaction_that_is_left_has_its_branches_enlisted) {
+    set_up();
+    struct troth_kv_tx *tx = begin();
+    ck_assert_int_eq(put(tx, "alice"), 0);
+    ck_assert_int_eq(put(tx, "bob"), 0);
+    LOCKED(ck_assert_uint_eq(node.enlistments, 0));
+    ck_assert_int_eq(troth_kv_leave(tx), 0);
+    LOCKED(ck_assert_uint_eq(node.enlistments, 2));
+    LOCKED(ck_assert_str_eq(node.branches, "a:41 b:42 "));
+    LOCKED(ck_assert_uint_eq(node.aborts, 0));
+    tear_down();
+}
+END_TEST
+
+START_TEST(S5_a_transaction_that_is_left_and_can_not_have_its_branches_is_aborted) {
+    set_up();
+    struct troth_kv_tx *tx = begin();
+    ck_assert_int_eq(put(tx, "alice"), 0);
+    LOCKED(node.refuses = true);
+    ck_assert_int_ne(troth_kv_leave(tx), 0);
+    LOCKED(ck_assert_uint_eq(node.aborts, 1));
+    tear_down();
+}
+END_TEST
+
 START_TEST(without_a_transaction_no_node_is_asked) {
     set_up();
     ck_assert_int_eq(put(NULL, "alice"), 0);
@@ -403,6 +450,8 @@ int main(void) {
     return suite_run(
         "client_kv",
         (const TTest *[]){each_key_goes_to_its_shard_and_each_branch_to_commit_once,
+                          S5_a_transaction_that_is_left_has_its_branches_enlisted,
+                          S5_a_transaction_that_is_left_and_can_not_have_its_branches_is_aborted,
                           without_a_transaction_no_node_is_asked, get_gives_the_value_or_not_found,
                           S5_a_transaction_that_may_lack_work_is_not_committed,
                           S5_a_shard_that_restarted_in_between_has_lost_work,

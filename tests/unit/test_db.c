@@ -1,8 +1,11 @@
 /* db: what was committed is there; a file that is not ours is refused and not touched. */
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
@@ -94,9 +97,159 @@ START_TEST(a_folder_that_is_not_there_is_named) {
 }
 END_TEST
 
+/* ---- Room ----------------------------------------------------------------------------------- */
+
+#define FRAME_BYTES (4096 + 24)
+
+static int64_t wal_bytes(void) {
+    char wal[80];
+    struct stat found;
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    ck_assert_int_eq(stat(wal, &found), 0);
+    return found.st_size;
+}
+
+/* So many rows of a page each, in one batch. */
+static void fill(struct db *db, int rows) {
+    char sql[160];
+    snprintf(sql, sizeof sql,
+             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+             " INSERT INTO t SELECT zeroblob(4000) FROM n",
+             rows);
+    ck_assert_int_eq(db_begin(db), 0);
+    ck_assert_int_eq(db_exec(db, sql), 0);
+    ck_assert_int_eq(db_commit(db), 0);
+}
+
+static void open_ours(struct db *db) {
+    char why[DB_WHY_BYTES];
+    ck_assert_msg(db_open(db, path, OURS, 1, "CREATE TABLE t(x)", why) == 0, "%s", why);
+}
+
+/* What the next start finds when the process dies now. */
+static int64_t count_after_crash(void) {
+    char command[256];
+    struct db db;
+    snprintf(command, sizeof command, "cd %s && mkdir b && cp a.db a.db-wal b/", folder);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(path, sizeof path, "%s/b/a.db", folder);
+    open_ours(&db);
+    int64_t n = count(&db);
+    db_close(&db);
+    snprintf(path, sizeof path, "%s/a.db", folder);
+    return n;
+}
+
+START_TEST(a_log_that_is_used_gets_its_size_ahead_of_need) {
+    make_folder();
+    struct db db;
+    open_ours(&db);
+    fill(&db, 10);
+    int64_t before = wal_bytes();
+    ck_assert_int_eq(db_make_room(&db), 0);
+    ck_assert_int_eq(wal_bytes(), before); /* a short one does not */
+    fill(&db, 80);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    int64_t size = wal_bytes();
+    ck_assert_int_ge(size, (db.wal_frames + 128) * (int64_t)FRAME_BYTES);
+    fill(&db, 80);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    ck_assert_int_eq(wal_bytes(), size); /* there is enough */
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(S4_what_was_committed_before_and_after_room_was_made_is_there_after_a_crash) {
+    make_folder();
+    struct db db;
+    open_ours(&db);
+    fill(&db, 80);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    fill(&db, 20);
+    ck_assert_int_eq(count_after_crash(), 100);
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(an_open_batch_is_left_alone) {
+    make_folder();
+    struct db db;
+    open_ours(&db);
+    fill(&db, 80);
+    int64_t size = wal_bytes();
+    ck_assert_int_eq(db_begin(&db), 0);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    ck_assert_int_eq(wal_bytes(), size);
+    ck_assert(db.in_batch);
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
+/* The branch log may be in a database that its program writes, too. */
+START_TEST(room_is_made_behind_what_others_have_written) {
+    make_folder();
+    struct db db;
+    sqlite3 *other;
+    open_ours(&db);
+    fill(&db, 80);
+    ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(other, "INSERT INTO t VALUES(1)", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    ck_assert_int_eq(sqlite3_exec(other, "INSERT INTO t VALUES(2)", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(count_after_crash(), 82);
+    sqlite3_close(other);
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_long_log_is_begun_anew) {
+    make_folder();
+    struct db db;
+    open_ours(&db);
+    fill(&db, 4100);
+    ck_assert_uint_ge(db.wal_frames, 4000);
+    int64_t size = wal_bytes();
+    fill(&db, 1);
+    ck_assert_uint_lt(db.wal_frames, 100);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    ck_assert_int_eq(wal_bytes(), size);
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(without_space_it_goes_without_room) {
+    make_folder();
+    struct db db;
+    struct rlimit before, limit;
+    open_ours(&db);
+    fill(&db, 80);
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = (rlim_t)wal_bytes() + 3 * FRAME_BYTES;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    fill(&db, 1); /* what is left is for what is needed */
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert_int_eq(count_after_crash(), 81);
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
 int main(void) {
-    return suite_run("db", (const TTest *[]){S4_a_committed_batch_is_there_and_an_open_one_is_not,
-                                             a_database_in_use_is_refused,
-                                             a_foreign_newer_or_damaged_database_is_refused,
-                                             a_folder_that_is_not_there_is_named, NULL});
+    return suite_run(
+        "db",
+        (const TTest *[]){
+            S4_a_committed_batch_is_there_and_an_open_one_is_not, a_database_in_use_is_refused,
+            a_foreign_newer_or_damaged_database_is_refused, a_folder_that_is_not_there_is_named,
+            a_log_that_is_used_gets_its_size_ahead_of_need,
+            S4_what_was_committed_before_and_after_room_was_made_is_there_after_a_crash,
+            an_open_batch_is_left_alone, room_is_made_behind_what_others_have_written,
+            a_long_log_is_begun_anew, without_space_it_goes_without_room, NULL});
 }

@@ -160,6 +160,25 @@ START_TEST(the_window_forgets_an_old_rhythm) {
 }
 END_TEST
 
+START_TEST(the_time_of_suspicion_is_told_to_the_millisecond) {
+    struct detector d = fresh();
+    int64_t last = beat(&d, 1000, 200, 100);
+    int64_t due = detector_due_ms(&d, THRESHOLD, last);
+    ck_assert_int_eq(due, last + suspected_after(&d, last));
+    ck_assert_int_eq(detector_due_ms(&d, THRESHOLD, due - 1), due);
+    ck_assert_int_eq(detector_due_ms(&d, THRESHOLD, due + 5), due + 5);
+    detector_sign(&d, last + 50);
+    ck_assert_int_eq(detector_due_ms(&d, THRESHOLD, last + 60), due + 50);
+}
+END_TEST
+
+START_TEST(a_level_that_is_never_reached_is_never_due) {
+    struct detector d = fresh();
+    beat(&d, 1000, 200, 100);
+    ck_assert_int_eq(detector_due_ms(&d, 2 * DETECTOR_PHI_MAX, 30000), INT64_MAX);
+}
+END_TEST
+
 START_TEST(a_reset_forgets_all) {
     struct detector d = fresh();
     beat(&d, 1000, 50, 100);
@@ -184,6 +203,8 @@ int main(void) {
         an_outage_does_not_make_the_next_one_go_unnoticed,
         heartbeats_out_of_order_do_no_harm,
         the_window_forgets_an_old_rhythm,
+        the_time_of_suspicion_is_told_to_the_millisecond,
+        a_level_that_is_never_reached_is_never_due,
         a_reset_forgets_all,
         NULL,
     };

@@ -291,16 +291,65 @@ START_TEST(S5_who_was_seen_to_vote_read_only_is_never_told) {
 }
 END_TEST
 
+static const char *enlisted; /* what the last ENLISTED said */
+
+static bool hears_enlisted(struct world *world, const struct world_message *message) {
+    (void)world;
+    if (message->message.type == MESSAGE_ENLISTED) {
+        enlisted = message->message.error != 0 ? "refused"
+                   : message->message.already  ? "already"
+                                               : "new";
+    }
+    return message->message.type == MESSAGE_PREPARE; /* they vote later */
+}
+
+static void enlist_by_itself(uint32_t participant, struct troth_txid txid) {
+    enlisted = "nothing";
+    struct message message = {.type = MESSAGE_ENLIST, .txid = txid};
+    world_step(&w, 1,
+               (struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,
+                                     .session = w.participant[participant].session[1],
+                                     .message = &message});
+}
+
+/* A joined branch that is not committed within a second enlists after all; were it told that it is
+ * too late it would give up work that Commit has named. */
+START_TEST(a_joined_branch_that_enlists_while_its_commit_is_under_way_is_bound_already) {
+    world_init(&w, 3, 3);
+    w.lose = hears_enlisted;
+    struct troth_txid txid = world_begin(&w, 1);
+    struct paxos_participant named[] = {w.participant[1].id, w.participant[2].id};
+    struct paxos_set *set = paxos_set_new(named, 2);
+    world_step(
+        &w, 1,
+        (struct engine_event){
+            .type = ENGINE_COMMIT, .request = ++w.request_next, .txid = txid, .branches = set});
+    world_run(&w);
+    enlist_by_itself(2, txid);
+    ck_assert_str_eq(enlisted, "already");
+    enlist_by_itself(3, txid); /* nobody has named this one */
+    ck_assert_str_eq(enlisted, "refused");
+    world_participant_crash(&w, 2);
+    world_participant_restart(&w, 2); /* its work is lost */
+    enlist_by_itself(2, txid);
+    ck_assert_str_eq(enlisted, "refused");
+    paxos_set_release(set);
+    world_release(&w);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "engine_found",
-        (const TTest *[]){L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know,
-                          S6_a_record_goes_only_with_a_stored_mark,
-                          L3_locks_go_when_another_node_aborts_for_a_paused_coordinator,
-                          a_thrifty_outcome_is_kept_by_nodes_that_got_no_vote,
-                          L1_thrifty_votes_that_get_lost_go_to_all_and_need_no_ballot,
-                          a_vote_with_another_set_does_no_harm,
-                          L3_an_acknowledgement_of_what_is_not_known_yet_leads_to_the_outcome_soon,
-                          S5_who_was_seen_to_vote_read_only_is_never_told,
-                          S6_a_question_does_not_bring_the_forgotten_back, NULL});
+        (const TTest *[]){
+            L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know,
+            S6_a_record_goes_only_with_a_stored_mark,
+            L3_locks_go_when_another_node_aborts_for_a_paused_coordinator,
+            a_thrifty_outcome_is_kept_by_nodes_that_got_no_vote,
+            L1_thrifty_votes_that_get_lost_go_to_all_and_need_no_ballot,
+            a_vote_with_another_set_does_no_harm,
+            L3_an_acknowledgement_of_what_is_not_known_yet_leads_to_the_outcome_soon,
+            S5_who_was_seen_to_vote_read_only_is_never_told,
+            S6_a_question_does_not_bring_the_forgotten_back,
+            a_joined_branch_that_enlists_while_its_commit_is_under_way_is_bound_already, NULL});
 }

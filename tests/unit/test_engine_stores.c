@@ -337,6 +337,33 @@ END_TEST
 
 /* ---- Abort ----------------------------------------------------------------------------------- */
 
+/* Who hears a mark drops what is below it, and can't tell it any more to a node that has forgotten
+ * that it is finished. */
+START_TEST(S6_participants_hear_of_a_mark_once_it_is_on_disk) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = branches(2);
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    struct engine_effects effects = {0};
+    struct engine_event tick = {.type = ENGINE_TICK, .now_ms = w.now_ms += 2000};
+    ck_assert_int_eq(engine_step(w.node[1].engine, &tick, &effects), 0);
+    bool stored = false;
+    unsigned told = 0;
+    for (size_t i = 0; i < effects.n; i++) {
+        const struct engine_effect *effect = &effects.items[i];
+        stored = stored || effect->type == ENGINE_STORE_MARK;
+        if (effect->type == ENGINE_SEND_PARTICIPANT && effect->message.type == MESSAGE_MARK) {
+            ck_assert(stored && effect->after_store);
+            ck_assert_uint_eq(effect->message.txid.lo, txid.lo + 1);
+            told++;
+        }
+    }
+    ck_assert_uint_eq(told, 2);
+    engine_effects_release(&effects);
+    world_release(&w);
+}
+END_TEST
+
 static uint64_t abort_naming(uint32_t node, struct troth_txid txid, struct paxos_set *set) {
     uint64_t request = ++w.request_next;
     world_step(&w, node,
@@ -406,5 +433,5 @@ int main(void) {
                           branches_that_abort_names_hear_of_it,
                           an_abort_that_names_a_lost_branch_is_answered_once,
                           an_abort_that_names_branches_comes_too_late_for_a_committed_transaction,
-                          NULL});
+                          S6_participants_hear_of_a_mark_once_it_is_on_disk, NULL});
 }

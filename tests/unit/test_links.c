@@ -1,0 +1,167 @@
+/* links: what becomes of questions whose frame can't be sent. The streams are this test's own. */
+#include "client/links.h"
+
+#include <check.h>
+#include <string.h>
+
+#include "base/troth_err.h"
+#include "client/ask.h"
+#include "proto/wire_items.h"
+#include "tests/lib/suite.h"
+#include "troth/v1/transactions.pb-c.h"
+
+static struct troth troth = {.n_nodes = 1};
+static struct links *links;
+static const struct rpc_stream_handler *handler;
+static void *handler_arg;
+
+/* ---- The stream -------------------------------------------------------------------------------
+ */
+
+struct rpc_stream {
+    int err; /* of the next frame */
+    unsigned frames;
+    unsigned held;
+    int finished; /* with this status; -1: not */
+};
+static struct rpc_stream stream;
+
+int rpc_link_new(struct rpc_link **out, struct rpc *rpc, const char *target, const char *method,
+                 const struct rpc_stream_handler *events, void *arg) {
+    (void)rpc;
+    (void)target;
+    (void)method;
+    handler = events;
+    handler_arg = arg;
+    *out = NULL;
+    return 0;
+}
+
+void rpc_link_hurry(struct rpc_link *link) {
+    (void)link;
+}
+
+void rpc_link_free(struct rpc_link *link) {
+    (void)link;
+}
+
+int rpc_stream_send_bytes(struct rpc_stream *to, const uint8_t *bytes, size_t n) {
+    (void)bytes;
+    ck_assert_uint_gt(n, 0);
+    int err = to->err;
+    to->err = 0;
+    to->frames += err == 0;
+    return err;
+}
+
+void rpc_stream_finish(struct rpc_stream *of, int status, const char *text) {
+    ck_assert_ptr_nonnull(text);
+    of->finished = status;
+}
+
+void rpc_stream_hold(struct rpc_stream *of) {
+    of->held++;
+}
+
+void rpc_stream_release(struct rpc_stream *of) {
+    of->held--;
+}
+
+const char *rpc_status_name(int status) {
+    (void)status;
+    return "status";
+}
+
+/* ---- The requests -----------------------------------------------------------------------------
+ */
+
+static unsigned lost;
+
+void requests_lock(struct requests *requests) {
+    (void)requests;
+}
+
+void requests_unlock(struct requests *requests) {
+    (void)requests;
+}
+
+void requests_lost(struct requests *requests, uint32_t node, const char *why) {
+    (void)requests;
+    ck_assert_uint_eq(node, 0);
+    ck_assert_ptr_nonnull(why);
+    lost++;
+}
+
+int ask_read(struct troth *t, uint32_t node, struct wire_item item, struct wire_arena *arena) {
+    (void)t;
+    (void)node;
+    (void)item;
+    (void)arena;
+    return 0;
+}
+
+const char *ask_crash_name(enum session_request kind) {
+    (void)kind;
+    return "a question";
+}
+
+/* ---- Stories ----------------------------------------------------------------------------------
+ */
+
+static void ask(void) {
+    Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
+    question.number = 7;
+    ck_assert_int_eq(links_ask(links, 0, &question.base, SESSION_COMMIT), 0);
+    links_flush(links);
+}
+
+/* A link that is up and has sent one frame. */
+static void set_up(void) {
+    stream = (struct rpc_stream){.finished = -1};
+    ck_assert_int_eq(links_new(&links, &troth), 0);
+    ask();
+    handler->opened(handler_arg, &stream);
+    ck_assert_uint_eq(stream.frames, 1);
+}
+
+static void tear_down(void) {
+    handler->closed(handler_arg, &stream, RPC_UNAVAILABLE, "over");
+    ck_assert_uint_eq(lost, 1); /* so all that it owes is asked anew */
+    ck_assert_uint_eq(stream.held, 0);
+    links_free(links);
+}
+
+START_TEST(a_frame_that_can_not_be_queued_ends_its_stream) {
+    set_up();
+    stream.err = TROTH_ERR_FULL;
+    ask();
+    ck_assert_uint_eq(stream.frames, 1);
+    ck_assert_int_eq(stream.finished, RPC_RESOURCE_EXHAUSTED);
+    tear_down();
+}
+END_TEST
+
+START_TEST(a_frame_for_a_stream_that_is_closed_waits_for_its_end) {
+    set_up();
+    stream.err = TROTH_ERR_CLOSED;
+    ask();
+    ck_assert_int_eq(stream.finished, -1);
+    tear_down();
+}
+END_TEST
+
+START_TEST(a_frame_that_is_sent_leaves_the_stream_open) {
+    set_up();
+    ask();
+    ck_assert_uint_eq(stream.frames, 2);
+    ck_assert_int_eq(stream.finished, -1);
+    tear_down();
+}
+END_TEST
+
+int main(void) {
+    return suite_run("links",
+                     (const TTest *[]){a_frame_that_can_not_be_queued_ends_its_stream,
+                                       a_frame_for_a_stream_that_is_closed_waits_for_its_end,
+                                       a_frame_that_is_sent_leaves_the_stream_open, NULL});
+}
