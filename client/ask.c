@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/links.h"
+#include "shell/crash_point.h"
 #include "troth/v1/transactions.pb-c.h"
 
 #define BRANCHES_ON_STACK 16u
@@ -88,14 +89,14 @@ static int ask_with_branches(struct troth *t, uint32_t node, const struct reques
     struct wire_branches on_stack;
     if (what->n_branches <= BRANCHES_ON_STACK) {
         put_branches(what, on_stack.items, on_stack.list, question);
-        return links_ask(t->links, node, &question->base, kind);
+        return link_ask(t->nodes[node].link, &question->base, kind);
     }
     Troth__V1__Branch *items = calloc(what->n_branches, sizeof *items);
     Troth__V1__Branch **list = calloc(what->n_branches, sizeof(Troth__V1__Branch *));
     int err = TROTH_ERR_NO_MEMORY;
     if (items != NULL && list != NULL) {
         put_branches(what, items, list, question);
-        err = links_ask(t->links, node, &question->base, kind);
+        err = link_ask(t->nodes[node].link, &question->base, kind);
     }
     free(items);
     free(list);
@@ -116,10 +117,10 @@ int ask_node(struct troth *t, uint32_t node, uint64_t number, const struct reque
         troth_txid_to_bytes(what->txid, txid);
         question.txid = (ProtobufCBinaryData){.len = sizeof txid, .data = txid};
     }
-    if (kind == SESSION_COMMIT || kind == SESSION_ENLIST) {
+    if (kind == SESSION_COMMIT || kind == SESSION_ABORT || kind == SESSION_ENLIST) {
         return ask_with_branches(t, node, what, kind, &question);
     }
-    return links_ask(t->links, node, &question.base, kind);
+    return link_ask(t->nodes[node].link, &question.base, kind);
 }
 
 /* ---- Answers --------------------------------------------------------------------------------- */
@@ -145,7 +146,9 @@ static char *names_of(const Troth__V1__SessionReply *reply) {
     return names;
 }
 
-int ask_read(struct troth *t, uint32_t node, struct wire_item item, struct wire_arena *arena) {
+static int read_answer(void *arg, struct wire_item item, struct wire_arena *arena) {
+    const struct troth_node *node = arg;
+    struct troth *t = node->troth;
     Troth__V1__SessionReply *reply;
     struct request_answer answer;
     int err = wire_unpack(&troth__v1__session_reply__descriptor, item, arena, &reply);
@@ -153,7 +156,7 @@ int ask_read(struct troth *t, uint32_t node, struct wire_item item, struct wire_
         return err;
     }
     answer.err = client_err_of_status((int)reply->status);
-    answer.node = node;
+    answer.node = node->number;
     answer.outcome = outcome_of(reply->outcome);
     answer.reason = (int)reply->reason;
     answer.txid = (struct troth_txid){0};
@@ -174,4 +177,33 @@ int ask_read(struct troth *t, uint32_t node, struct wire_item item, struct wire_
     }
     requests_answer(t->requests, reply->number, &answer);
     return 0;
+}
+
+/* ---- The link -------------------------------------------------------------------------------- */
+
+static void lost(void *arg, const char *why) {
+    const struct troth_node *node = arg;
+    requests_lost(node->troth->requests, node->number, why);
+}
+
+static void sent(unsigned kinds) {
+    for (unsigned kind = SESSION_BEGIN; kind <= SESSION_GET; kind++) {
+        if ((kinds & 1u << kind) != 0) {
+            CRASH_POINT_AT(CRASH_CLIENT, CRASH_SENT, "after.ask.",
+                           ask_crash_name((enum session_request)kind));
+        }
+    }
+}
+
+int ask_open(struct troth *t, uint32_t node) {
+    struct troth_node *to = &t->nodes[node];
+    to->troth = t;
+    to->number = node;
+    return link_new(&to->link, t->links,
+                    &(struct link_use){.address = to->address,
+                                       .method = "/troth.v1.Transactions/Session",
+                                       .read = read_answer,
+                                       .lost = lost,
+                                       .sent = sent,
+                                       .arg = to});
 }

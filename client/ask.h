@@ -3,16 +3,15 @@
 #define CLIENT_ASK_H
 
 #include "client/request.h"
-#include "proto/wire_items.h"
 
 /* Puts the question into the node's next frame (links.h), with the requests' lock held; the answer
  * comes to requests_answer with `number`. `kind`: what->request, or SESSION_GET for a probe. An
  * error: no answer will come. */
 int ask_node(struct troth *t, uint32_t node, uint64_t number, const struct request_what *what,
              enum session_request kind, int64_t left_ms);
-/* Gives an item of a node's frame to requests_answer. TROTH_ERR_INVALID: it is no answer;
- * TROTH_ERR_NO_MEMORY. */
-int ask_read(struct troth *t, uint32_t node, struct wire_item item, struct wire_arena *arena);
+/* Makes the link to the node, which is dialled with the first question; its answers come to
+ * requests_answer. TROTH_ERR_NO_MEMORY. */
+int ask_open(struct troth *t, uint32_t node);
 /* As it stands in the names of crash points. */
 const char *ask_crash_name(enum session_request kind);
 

@@ -14,7 +14,11 @@
 #define TROTH_ATTEMPT_MS    2000u
 #define TROTH_TIMEOUT_MS    10000u
 
+struct link;
 struct troth_node {
+    struct troth *troth;
+    uint32_t number; /* its place in the list */
+    struct link *link;
     struct rpc_channel *channel; /* for other calls than requests */
     const char *address;
     atomic_uint id; /* the node's, once one of its answers told it; 0: not known */
@@ -27,7 +31,7 @@ struct troth {
     bool has_own_rpc;
     struct requests *requests; /* that are under way */
     struct blocks *blocks;     /* of txids */
-    struct links *links;       /* to the nodes */
+    struct links *links;       /* to nodes and shards */
     struct addresses addresses;
     uint32_t n_nodes;
     struct troth_node nodes[SESSION_NODES_MAX];
@@ -42,6 +46,10 @@ int client_open_on(struct troth **out, const struct troth_options *options, stru
  * outcome and not the branches, the others are asked, too. */
 int client_get_bound(struct troth *t, struct troth_txid txid, const char *participant,
                      struct troth_result *result, enum bound *bound);
+/* As troth_commit_async, or as troth_abort_branches without waiting. */
+void client_end_async(struct troth *t, bool commits, struct troth_txid txid,
+                      const struct troth_branch *branches, size_t n_branches, uint32_t timeout_ms,
+                      troth_done_fn *done, void *arg);
 /* A gRPC status as one of our errors: what Transactions' services mean by it. */
 int client_err_of_status(int status);
 /* The value, or the environment's, or `otherwise`; never an empty string, but maybe NULL. */

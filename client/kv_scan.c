@@ -7,8 +7,8 @@
 #include "client/kv.h"
 
 struct cursor {
-    Troth__V1__KvScanReply *page; /* NULL: nothing was read yet */
-    size_t at;                    /* the next pair in the page */
+    Troth__V1__KvReply *page; /* NULL: nothing was read yet */
+    size_t at;                /* the next pair in the page */
 };
 
 static int compare_keys(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b) {
@@ -25,26 +25,25 @@ static const Troth__V1__KvPair *head(const struct cursor *cursor) {
     return cursor->at < cursor->page->n_pairs ? cursor->page->pairs[cursor->at] : NULL;
 }
 
-/* Reads the page that begins at request->from. */
+/* Reads the page that begins at request->key. */
 static int read_page(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard,
-                     struct cursor *cursor, const Troth__V1__KvScanRequest *request, char *why) {
-    ProtobufCMessage *reply;
-    int err = kv_call(kv, tx, shard, "Scan", &request->base, &troth__v1__kv_scan_reply__descriptor,
-                      &reply, why);
+                     struct cursor *cursor, Troth__V1__KvRequest *request, char *why) {
+    Troth__V1__KvReply *reply;
+    int err = kv_run(kv, tx, shard, request, &reply, why);
     if (err != 0) {
         return err;
     }
     if (cursor->page != NULL) {
-        troth__v1__kv_scan_reply__free_unpacked(cursor->page, NULL);
+        troth__v1__kv_reply__free_unpacked(cursor->page, NULL);
     }
-    cursor->page = (Troth__V1__KvScanReply *)reply;
+    cursor->page = reply;
     cursor->at = 0;
-    return kv_gather(tx, shard, "Scan", cursor->page->branch, why);
+    return 0;
 }
 
 /* Goes past the head; reads the next page when this one is through. */
 static int advance(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard, struct cursor *cursor,
-                   Troth__V1__KvScanRequest request, char *why) {
+                   Troth__V1__KvRequest request, char *why) {
     cursor->at++;
     if (head(cursor) != NULL || !cursor->page->more) {
         return 0;
@@ -59,7 +58,7 @@ static int advance(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard, st
         memcpy(from, last->data, last->len);
     }
     from[last->len] = 0;
-    request.from = (ProtobufCBinaryData){.data = from, .len = last->len + 1};
+    request.key = (ProtobufCBinaryData){.data = from, .len = last->len + 1};
     int err = read_page(kv, tx, shard, cursor, &request, why);
     free(from);
     return err;
@@ -84,12 +83,9 @@ int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
     if (cursors == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    Troth__V1__KvScanRequest request = TROTH__V1__KV_SCAN_REQUEST__INIT;
-    if (tx != NULL) {
-        request.txid = tx->text;
-        request.named = tx->ends_here;
-    }
-    request.from = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)from, .len = from_bytes};
+    Troth__V1__KvRequest request = TROTH__V1__KV_REQUEST__INIT;
+    request.verb = TROTH__V1__KV_VERB__KV_VERB_SCAN;
+    request.key = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)from, .len = from_bytes};
     if (to != NULL) {
         request.to = (ProtobufCBinaryData){.data = (uint8_t *)(uintptr_t)to, .len = to_bytes};
     }
@@ -110,7 +106,7 @@ int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
     }
     for (size_t i = 0; i < kv->n_shards; i++) {
         if (cursors[i].page != NULL) {
-            troth__v1__kv_scan_reply__free_unpacked(cursors[i].page, NULL);
+            troth__v1__kv_reply__free_unpacked(cursors[i].page, NULL);
         }
     }
     free(cursors);

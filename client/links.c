@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
-#include "client/ask.h"
-#include "proto/wire_items.h"
+#include "client/request.h"
 #include "shell/clock.h"
-#include "shell/crash_point.h"
 
-/* What waits for a stream at most, bytes, and what is put into one frame, about. */
-#define OUT_BYTES_MAX (1u << 20)
+/* What waits for a stream at most, bytes; with the largest question it is still a frame. */
+#define OUT_BYTES_MAX (3u << 20)
+/* So much leaves at once, whatever else may be coming. */
+#define OUT_BYTES_ENOUGH (256u << 10)
 /* A link that is down is dialled again so soon after the last time when it is asked. */
 #define HURRY_MS 100
 
@@ -19,20 +20,23 @@ enum link_state { LINK_NEW, LINK_CONNECTING, LINK_UP, LINK_DOWN };
 
 struct link {
     struct links *links;
-    uint32_t node; /* by its place in the list */
+    struct link_use use;
     enum link_state state;
     struct rpc_link *rpc;
     struct rpc_stream *stream; /* held; NULL unless UP */
     struct wire_buffer out;    /* the next frame */
     struct wire_buffer spare;  /* memory for the one after */
-    unsigned kinds;            /* of what is in it, for crash points */
+    unsigned kinds;            /* of what is in it */
+    uint64_t attempt;
     int64_t hurried_ms;
+    unsigned refs;   /* its owner's, and one for each frame that is being sent */
+    bool is_waiting; /* has something to send and is UP */
+    struct link *prev, *next;
 };
 
 struct links {
     struct troth *troth;
-    uint32_t waiting; /* a bit for each link that has something to send and is UP */
-    struct link items[SESSION_NODES_MAX];
+    struct link *waiting;
 };
 
 /* Whose frame of answers this thread is working off. */
@@ -40,25 +44,41 @@ static _Thread_local const struct links *working_off;
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
+static void set_waiting(struct link *link, bool is_waiting) {
+    if (is_waiting && !link->is_waiting) {
+        DL_APPEND(link->links->waiting, link);
+    } else if (!is_waiting && link->is_waiting) {
+        DL_DELETE(link->links->waiting, link);
+    }
+    link->is_waiting = is_waiting;
+}
+
 /* Sends a frame that was taken out. TROTH_ERR_FULL, _CLOSED, _NO_MEMORY: it is lost; the requests
  * are told so when the stream ends, or ask another node in time. */
-static void send_frame(struct link *link, struct rpc_stream *stream,
+static void send_frame(const struct link *link, struct rpc_stream *stream,
                        const struct wire_buffer *frame, unsigned kinds) {
-    (void)link;
     int err = rpc_stream_send_bytes(stream, frame->bytes, frame->n);
     if (err != 0 && err != TROTH_ERR_CLOSED) {
         rpc_stream_finish(stream, RPC_RESOURCE_EXHAUSTED, troth_err_text(err)); /* all ask again */
     }
 #ifdef TROTH_CRASH_POINTS
-    for (unsigned kind = SESSION_BEGIN; kind <= SESSION_GET; kind++) {
-        if ((kinds & 1u << kind) != 0) {
-            CRASH_POINT_AT(CRASH_CLIENT, CRASH_SENT, "after.ask.",
-                           ask_crash_name((enum session_request)kind));
-        }
+    if (link->use.sent != NULL) {
+        link->use.sent(kinds);
     }
 #else
+    (void)link;
     (void)kinds;
 #endif
+}
+
+/* The lock is held. */
+static void let_go(struct link *link) {
+    if (--link->refs > 0) {
+        return;
+    }
+    wire_buffer_release(&link->out);
+    wire_buffer_release(&link->spare);
+    free(link);
 }
 
 /* The lock is held, and let go meanwhile. */
@@ -70,7 +90,8 @@ static void flush_link(struct link *link) {
     link->out = link->spare;
     link->spare = (struct wire_buffer){0};
     link->kinds = 0;
-    links->waiting &= ~(1u << link->node);
+    link->refs++;
+    set_waiting(link, false);
     rpc_stream_hold(stream);
     requests_unlock(links->troth->requests);
     send_frame(link, stream, &frame, kinds);
@@ -82,6 +103,7 @@ static void flush_link(struct link *link) {
     } else {
         wire_buffer_release(&frame);
     }
+    let_go(link);
 }
 
 void links_flush(struct links *links) {
@@ -89,10 +111,8 @@ void links_flush(struct links *links) {
         return;
     }
     requests_lock(links->troth->requests);
-    for (uint32_t i = 0; links->waiting != 0 && i < links->troth->n_nodes; i++) {
-        if ((links->waiting & 1u << i) != 0) {
-            flush_link(&links->items[i]);
-        }
+    while (links->waiting != NULL) {
+        flush_link(links->waiting);
     }
     requests_unlock(links->troth->requests);
 }
@@ -106,9 +126,7 @@ static void opened(void *arg, struct rpc_stream *stream) {
     rpc_stream_hold(stream);
     link->stream = stream;
     link->state = LINK_UP;
-    if (link->out.n > 0) {
-        links->waiting |= 1u << link->node;
-    }
+    set_waiting(link, link->out.n > 0);
     requests_unlock(links->troth->requests);
     links_flush(links);
 }
@@ -123,7 +141,7 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     wire_arena_init(&arena);
     working_off = links;
     while ((more = wire_next_item(&walker, &item)) > 0 &&
-           (more = ask_read(links->troth, link->node, item, &arena)) == 0) {
+           (more = link->use.read(link->use.arg, item, &arena)) == 0) {
         wire_arena_clear(&arena);
     }
     wire_arena_clear(&arena);
@@ -146,12 +164,14 @@ static void closed(void *arg, struct rpc_stream *stream, int status, const char 
         link->stream = NULL;
     }
     link->state = LINK_DOWN;
+    link->attempt++;
     link->out.n = 0;
     link->kinds = 0;
-    links->waiting &= ~(1u << link->node);
+    set_waiting(link, false);
     requests_unlock(links->troth->requests);
-    /* Nothing new is asked on this link meanwhile: it is dialled again when this returns. */
-    requests_lost(links->troth->requests, link->node, why);
+    working_off = links;
+    link->use.lost(link->use.arg, why);
+    working_off = NULL;
     links_flush(links);
 }
 
@@ -160,24 +180,30 @@ static const struct rpc_stream_handler handler = {
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
+static void hurry(struct link *link) {
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - link->hurried_ms >= HURRY_MS) {
+        link->hurried_ms = now_ms;
+        rpc_link_hurry(link->rpc);
+    }
+}
+
 static int get_ready(struct link *link) {
-    const struct troth *t = link->links->troth;
-    int64_t now_ms;
     int err;
     switch (link->state) {
     case LINK_NEW:
         link->state = LINK_CONNECTING;
-        err = rpc_link_new(&link->rpc, t->rpc, t->nodes[link->node].address,
-                           "/troth.v1.Transactions/Session", &handler, link);
+        err = rpc_link_new(&link->rpc, link->links->troth->rpc, link->use.address, link->use.method,
+                           &handler, link);
         link->state = err == 0 ? link->state : LINK_NEW;
         return err;
     case LINK_DOWN:
-        now_ms = clock_monotonic_ms();
-        if (now_ms - link->hurried_ms >= HURRY_MS) {
-            link->hurried_ms = now_ms;
-            rpc_link_hurry(link->rpc);
+        hurry(link);
+        if (!link->use.waits) {
+            return TROTH_ERR_UNAVAILABLE;
         }
-        return TROTH_ERR_UNAVAILABLE;
+        link->state = LINK_CONNECTING;
+        break;
     case LINK_CONNECTING:
     case LINK_UP:
         break;
@@ -185,27 +211,44 @@ static int get_ready(struct link *link) {
     return link->out.n < OUT_BYTES_MAX ? 0 : TROTH_ERR_UNAVAILABLE;
 }
 
-int links_ask(struct links *links, uint32_t node, const ProtobufCMessage *question,
-              enum session_request kind) {
-    struct link *link = &links->items[node];
+/* So much that the lock is not let go for it; there may be a step under way. */
+static void send_now(struct link *link) {
+    struct wire_buffer frame = link->out;
+    unsigned kinds = link->kinds;
+    link->out = (struct wire_buffer){0};
+    link->kinds = 0;
+    set_waiting(link, false);
+    send_frame(link, link->stream, &frame, kinds);
+    wire_buffer_release(&frame);
+}
+
+int link_ask(struct link *link, const ProtobufCMessage *question, unsigned kind) {
     int err = get_ready(link);
     if (err == 0) {
         err = wire_append(&link->out, question);
     }
-    if (err == 0) {
-        link->kinds |= 1u << kind;
-        if (link->state == LINK_UP) {
-            links->waiting |= 1u << node;
+    if (err != 0) {
+        return err;
+    }
+    link->kinds |= 1u << kind;
+    if (link->state == LINK_UP) {
+        set_waiting(link, true);
+        if (link->out.n >= OUT_BYTES_ENOUGH) {
+            send_now(link);
         }
     }
-    return err;
+    return 0;
 }
 
-bool links_reach(struct links *links, uint32_t node) {
-    struct link *link = &links->items[node];
-    requests_lock(links->troth->requests);
+uint64_t link_attempt(const struct link *link) {
+    return link->attempt;
+}
+
+bool link_reach(struct link *link) {
+    struct requests *requests = link->links->troth->requests;
+    requests_lock(requests);
     bool reaches = link->state != LINK_DOWN || get_ready(link) == 0;
-    requests_unlock(links->troth->requests);
+    requests_unlock(requests);
     return reaches;
 }
 
@@ -217,22 +260,34 @@ int links_new(struct links **out, struct troth *t) {
         return TROTH_ERR_NO_MEMORY;
     }
     links->troth = t;
-    for (uint32_t i = 0; i < SESSION_NODES_MAX; i++) {
-        links->items[i].links = links;
-        links->items[i].node = i;
-    }
     *out = links;
     return 0;
 }
 
 void links_free(struct links *links) {
-    if (links == NULL) {
+    free(links);
+}
+
+int link_new(struct link **out, struct links *links, const struct link_use *use) {
+    struct link *link = calloc(1, sizeof *link);
+    if (link == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    link->links = links;
+    link->use = *use;
+    link->refs = 1;
+    *out = link;
+    return 0;
+}
+
+void link_free(struct link *link) {
+    if (link == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < SESSION_NODES_MAX; i++) {
-        rpc_link_free(links->items[i].rpc);
-        wire_buffer_release(&links->items[i].out);
-        wire_buffer_release(&links->items[i].spare);
-    }
-    free(links);
+    struct requests *requests = link->links->troth->requests;
+    rpc_link_free(link->rpc);
+    requests_lock(requests);
+    set_waiting(link, false);
+    let_go(link);
+    requests_unlock(requests);
 }

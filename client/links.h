@@ -1,16 +1,18 @@
-/* links: one stream to each node that is asked (troth.v1.Transactions.Session). Questions are
- * gathered and leave together: those that come while a frame of answers is worked off, and those
- * that come while a write is under way.
+/* links: one stream to each node or shard that is asked (the services' Session). Questions are
+ * gathered and leave together: those that come while a frame of answers is worked off, whoever sent
+ * it, and those that come while a write is under way.
  *
  *   NEW --first question--> CONNECTING --opened--> UP
  *                               |                   |
  *                             closed              closed
  *                               v                   v
  *                              DOWN <---------------+     DOWN --opened--> UP
+ *                               |
+ *                               +--question, of a link that waits--> CONNECTING
  *
- * What is asked while the first attempt to connect is under way waits for it. A link that is down
- * answers at once that the node can't be reached, and dials again, the sooner the more it is asked.
- * When a stream ends, all that it still owes is answered so.
+ * What is asked while CONNECTING waits for the attempt to end. A link that is down dials again, the
+ * sooner the more it is asked. One that does not wait answers meanwhile that it can't be reached,
+ * since there is another to ask. When a stream or an attempt ends, all that it still owes is lost.
  *
  * The requests' lock (request.h) guards the links too, since a question is put while it is held.
  */
@@ -20,22 +22,45 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 
-#include "client/request.h"
+#include "client/internal.h"
+#include "proto/wire_items.h"
+
+/* Where a link leads, and what becomes of what comes back. */
+struct link_use {
+    const char *address; /* lives as long as the link */
+    const char *method;
+    bool waits;
+    /* An item of a frame of answers; without the lock. TROTH_ERR_INVALID: it is none, and the
+     * stream ends; TROTH_ERR_NO_MEMORY. */
+    int (*read)(void *arg, struct wire_item item, struct wire_arena *arena);
+    /* What was asked before link_attempt changed is not answered any more; without the lock. */
+    void (*lost)(void *arg, const char *why);
+    /* A frame with questions of these kinds, a bit for each, was given to the network; for crash
+     * points, so only called where they are. May be NULL. */
+    void (*sent)(unsigned kinds);
+    void *arg;
+};
 
 struct links;
+struct link;
 int links_new(struct links **out, struct troth *t);
-/* Returns when no callback runs any more. NULL is let be. */
+/* When all links are removed. NULL is let be. */
 void links_free(struct links *links);
 
-/* Puts a question into the node's next frame: a troth.v1.SessionRequest. With the lock held.
- * `kind` is for crash points. TROTH_ERR_UNAVAILABLE: no answer will come. */
-int links_ask(struct links *links, uint32_t node, const ProtobufCMessage *question,
-              enum session_request kind);
+/* Dials with the first question. TROTH_ERR_NO_MEMORY. */
+int link_new(struct link **out, struct links *links, const struct link_use *use);
+/* Returns when no callback runs any more; nothing is lost by that. NULL is let be. */
+void link_free(struct link *link);
+/* Puts a question into the next frame. With the lock held. `kind` is for link_use.sent.
+ * TROTH_ERR_UNAVAILABLE: no answer will come. */
+int link_ask(struct link *link, const ProtobufCMessage *question, unsigned kind);
+/* Another number after each end of a stream or an attempt. With the lock held. */
+uint64_t link_attempt(const struct link *link);
 /* Sends what was put, unless this thread is working off a frame of answers, which ends with it.
  * Without the lock. */
 void links_flush(struct links *links);
 /* False: the link is down, and what is asked now goes to another node. It is dialled again, as by a
  * question. For tests of what happens at a certain node. Without the lock. */
-bool links_reach(struct links *links, uint32_t node);
+bool link_reach(struct link *link);
 
 #endif

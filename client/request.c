@@ -8,7 +8,6 @@
 #include <time.h>
 #include <uthash.h>
 
-#include "base/heap.h"
 #include "client/ask.h"
 #include "client/blocks.h"
 #include "client/links.h"
@@ -34,6 +33,9 @@ struct requests {
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* the timers' thread sleeps too long, or is to end */
     struct min_heap timers;
+    struct min_heap alarms;
+    const struct requests_alarm *ringing;
+    pthread_cond_t rung;
     int64_t sleeps_until_ms;
     struct request *by_number;
     uint64_t next_number;
@@ -43,6 +45,8 @@ struct requests {
 
 #define REQUEST_OF_TIMER(item)                                                                     \
     ((struct request *)(void *)((char *)(item)-offsetof(struct request, timer)))
+#define ALARM_OF_ITEM(of)                                                                          \
+    ((struct requests_alarm *)(void *)((char *)(of)-offsetof(struct requests_alarm, item)))
 
 /* A question's number tells the request, and whether it is a probe. */
 static uint64_t question_of(const struct request *request, bool is_probe) {
@@ -326,16 +330,58 @@ static void run_timers(struct requests *requests) {
     }
 }
 
+/* The lock is held, and let go while they ring. */
+static void ring_alarms(struct requests *requests) {
+    struct heap_item *first;
+    int64_t now_ms = clock_monotonic_ms();
+    while (!requests->closed && (first = min_heap_first(&requests->alarms)) != NULL &&
+           first->key <= now_ms) {
+        struct requests_alarm *alarm = ALARM_OF_ITEM(first);
+        min_heap_remove(&requests->alarms, first);
+        requests->ringing = alarm;
+        pthread_mutex_unlock(&requests->mutex);
+        alarm->fn(alarm->arg);
+        pthread_mutex_lock(&requests->mutex);
+        requests->ringing = NULL;
+        pthread_cond_broadcast(&requests->rung);
+    }
+}
+
+int requests_set_alarm(struct requests *requests, struct requests_alarm *alarm, int64_t at_ms) {
+    int err = min_heap_set(&requests->alarms, &alarm->item, at_ms);
+    if (err == 0 && at_ms < requests->sleeps_until_ms) {
+        pthread_cond_signal(&requests->changed);
+    }
+    return err;
+}
+
+void requests_clear_alarm(struct requests *requests, struct requests_alarm *alarm) {
+    pthread_mutex_lock(&requests->mutex);
+    while (requests->ringing == alarm) {
+        pthread_cond_wait(&requests->rung, &requests->mutex);
+    }
+    min_heap_remove(&requests->alarms, &alarm->item);
+    pthread_mutex_unlock(&requests->mutex);
+}
+
+static int64_t next_due_ms(const struct requests *requests) {
+    const struct heap_item *timer = min_heap_first(&requests->timers);
+    const struct heap_item *alarm = min_heap_first(&requests->alarms);
+    int64_t timer_ms = timer == NULL ? INT64_MAX : timer->key;
+    int64_t alarm_ms = alarm == NULL ? INT64_MAX : alarm->key;
+    return timer_ms < alarm_ms ? timer_ms : alarm_ms;
+}
+
 static void *timers_main(void *arg) {
     struct requests *requests = arg;
     pthread_mutex_lock(&requests->mutex);
     while (!requests->closed) {
         run_timers(requests);
+        ring_alarms(requests);
         pthread_mutex_unlock(&requests->mutex);
         links_flush(requests->troth->links);
         pthread_mutex_lock(&requests->mutex);
-        const struct heap_item *first = min_heap_first(&requests->timers);
-        int64_t until_ms = first == NULL ? INT64_MAX : first->key;
+        int64_t until_ms = next_due_ms(requests);
         if (requests->closed || until_ms <= clock_monotonic_ms()) {
             continue;
         }
@@ -366,6 +412,7 @@ int requests_new(struct requests **out, struct troth *t) {
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&requests->changed, &monotonic);
+    pthread_cond_init(&requests->rung, NULL);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&requests->mutex, NULL);
     *out = requests; /* before the thread looks there */
@@ -400,6 +447,8 @@ void requests_free(struct requests *requests) {
     }
     assert(requests->closed && requests->by_number == NULL);
     min_heap_release(&requests->timers);
+    min_heap_release(&requests->alarms);
+    pthread_cond_destroy(&requests->rung);
     pthread_cond_destroy(&requests->changed);
     pthread_mutex_destroy(&requests->mutex);
     free(requests);

@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "base/heap.h"
 #include "client/internal.h"
 
 /* What one reply says, or the whole request in the end. */
@@ -67,8 +68,7 @@ void request_wait_init(struct request_wait *wait, struct request_answer *answer)
 /* Blocks, and releases the wait. Returns answer->err. */
 int request_wait_end(struct request_wait *wait);
 
-/* ---- For troth.c ------------------------------------------------------------------------------
- */
+/* ---- For troth.c ----------------------------------------------------------------------------- */
 
 int requests_new(struct requests **out, struct troth *t);
 /* Ends all requests with TROTH_ERR_CLOSED, and every later one at once. */
@@ -76,11 +76,23 @@ void requests_close(struct requests *requests);
 /* When no answer can come any more. NULL is let be. */
 void requests_free(struct requests *requests);
 
-/* ---- For ask.c and links.c --------------------------------------------------------------------
- */
+/* ---- For ask.c, kv_call.c, links.c ----------------------------------------------------------- */
 
 void requests_lock(struct requests *requests);
 void requests_unlock(struct requests *requests);
+
+/* For the deadlines of what is asked of shards: rings once, on the timers' thread, without the
+ * lock, and may then be set again. Zero it first; fill in fn and arg. */
+struct requests_alarm {
+    void (*fn)(void *arg);
+    void *arg;
+    struct heap_item item;
+};
+/* With the lock held. TROTH_ERR_NO_MEMORY: it is as it was. */
+int requests_set_alarm(struct requests *requests, struct requests_alarm *alarm, int64_t at_ms);
+/* It rings no more, and has returned. Without the lock; not from a callback. */
+void requests_clear_alarm(struct requests *requests, struct requests_alarm *alarm);
+
 /* The way to the node is gone, and with it what it owes. Without the lock. */
 void requests_lost(struct requests *requests, uint32_t node, const char *why);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/ask.h"
 #include "client/blocks.h"
 #include "client/internal.h"
 #include "client/links.h"
@@ -61,6 +62,9 @@ int client_open_on(struct troth **out, const struct troth_options *options, stru
     err = blocks_new(&t->blocks, t);
     err = err != 0 ? err : links_new(&t->links, t);
     err = err != 0 ? err : requests_new(&t->requests, t);
+    for (uint32_t i = 0; err == 0 && i < t->n_nodes; i++) {
+        err = ask_open(t, i);
+    }
     if (err != 0) {
         goto fail;
     }
@@ -79,10 +83,11 @@ void troth_close(struct troth *t) {
         blocks_close(t->blocks);
         requests_close(t->requests);
     }
-    links_free(t->links);
     for (uint32_t i = 0; i < t->n_nodes; i++) {
+        link_free(t->nodes[i].link);
         rpc_channel_free(t->nodes[i].channel);
     }
+    links_free(t->links);
     requests_free(t->requests);
     blocks_free(t->blocks);
     if (t->has_own_rpc) {
@@ -156,15 +161,6 @@ static struct request_what what_of(struct troth *t, enum session_request request
         .request = request, .first = node_of(t, txid), .txid = txid, .timeout_ms = timeout_ms};
 }
 
-static struct request_what commit_of(struct troth *t, struct troth_txid txid,
-                                     const struct troth_branch *branches, size_t n_branches,
-                                     uint32_t timeout_ms) {
-    struct request_what what = what_of(t, SESSION_COMMIT, txid, timeout_ms);
-    what.branches = branches;
-    what.n_branches = n_branches;
-    return what;
-}
-
 static void on_done(const struct request_end *end, struct request_answer *answer) {
     struct troth_result result;
     tell(&result, answer);
@@ -181,15 +177,26 @@ int troth_enlist(struct troth *t, struct troth_txid txid, const struct troth_bra
 
 int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_branch *branches,
                  size_t n_branches, uint32_t timeout_ms, struct troth_result *result) {
-    struct request_what what = commit_of(t, txid, branches, n_branches, timeout_ms);
+    struct request_what what = what_of(t, SESSION_COMMIT, txid, timeout_ms);
+    what.branches = branches;
+    what.n_branches = n_branches;
     return run(t, &what, result);
+}
+
+void client_end_async(struct troth *t, bool commits, struct troth_txid txid,
+                      const struct troth_branch *branches, size_t n_branches, uint32_t timeout_ms,
+                      troth_done_fn *done, void *arg) {
+    struct request_what what =
+        what_of(t, commits ? SESSION_COMMIT : SESSION_ABORT, txid, timeout_ms);
+    what.branches = branches;
+    what.n_branches = n_branches;
+    request_start(t, &what, &(struct request_end){.fn = on_done, .arg = arg, .done = done});
 }
 
 void troth_commit_async(struct troth *t, struct troth_txid txid,
                         const struct troth_branch *branches, size_t n_branches, uint32_t timeout_ms,
                         troth_done_fn *done, void *arg) {
-    struct request_what what = commit_of(t, txid, branches, n_branches, timeout_ms);
-    request_start(t, &what, &(struct request_end){.fn = on_done, .arg = arg, .done = done});
+    client_end_async(t, true, txid, branches, n_branches, timeout_ms, done, arg);
 }
 
 int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
@@ -209,8 +216,7 @@ int troth_abort_branches(struct troth *t, struct troth_txid txid,
 
 void troth_abort_async(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                        troth_done_fn *done, void *arg) {
-    struct request_what what = what_of(t, SESSION_ABORT, txid, timeout_ms);
-    request_start(t, &what, &(struct request_end){.fn = on_done, .arg = arg, .done = done});
+    client_end_async(t, false, txid, NULL, 0, timeout_ms, done, arg);
 }
 
 /* ---- Get ------------------------------------------------------------------------------------- */

@@ -108,6 +108,7 @@ struct troth_kv_options {
     uint32_t timeout_ms; /* of each call; 0: 10,000 */
 };
 int troth_kv_open(struct troth_kv **out, struct troth *t, const struct troth_kv_options *options);
+/* Work under way ends with TROTH_ERR_CLOSED. Before troth_close, and not from a callback. */
 void troth_kv_close(struct troth_kv *kv);
 /* The shard's name for a key; lives as long as kv. */
 const char *troth_kv_place(const struct troth_kv *kv, const void *key, size_t key_bytes);
@@ -158,5 +159,39 @@ typedef int troth_kv_each_fn(void *arg, const void *key, size_t key_bytes, const
 int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from, size_t from_bytes,
                   const void *to, size_t to_bytes, troth_kv_each_fn *each, void *arg,
                   char why[TROTH_TEXT_BYTES]);
+
+/* ---- Key-value shards, without waiting ------------------------------------------------------- */
+
+/* As the calls above, with the rules of those without waiting (troth_begin_async). Work at several
+ * shards, or at one, may be under way in one tx at the same time; it is ended when all of it has
+ * called back. What is given is copied. kv is closed when nothing is under way. */
+struct troth_kv_answer {  /* lives until the callback returns */
+    const uint8_t *value; /* of get, with a NUL behind the n bytes; NULL: none */
+    size_t n;
+    int64_t sum;     /* of add */
+    const char *why; /* "" without an error */
+};
+typedef void troth_kv_done_fn(void *arg, int err, const struct troth_kv_answer *answer);
+typedef void troth_kv_begun_fn(void *arg, int err, struct troth_kv_tx *tx,
+                               const struct troth_result *result);
+void troth_kv_begin_async(struct troth_kv *kv, uint32_t timeout_ms, troth_kv_begun_fn *begun,
+                          void *arg);
+void troth_kv_commit_async(struct troth_kv_tx *tx, uint32_t timeout_ms, troth_done_fn *done,
+                           void *arg);
+void troth_kv_abort_async(struct troth_kv_tx *tx, troth_done_fn *done, void *arg);
+void troth_kv_get_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
+                        size_t key_bytes, bool for_update, troth_kv_done_fn *done, void *arg);
+void troth_kv_put_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
+                        size_t key_bytes, const void *value, size_t value_bytes,
+                        troth_kv_done_fn *done, void *arg);
+void troth_kv_add_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
+                        size_t key_bytes, int64_t delta, const int64_t *minimum,
+                        troth_kv_done_fn *done, void *arg);
+void troth_kv_delete_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
+                           size_t key_bytes, troth_kv_done_fn *done, void *arg);
+void troth_kv_compare_and_set_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
+                                    size_t key_bytes, const struct troth_kv_value *expected,
+                                    const void *value, size_t value_bytes, troth_kv_done_fn *done,
+                                    void *arg);
 
 #endif

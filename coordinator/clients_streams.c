@@ -27,8 +27,7 @@ static void free_all(struct call *calls) {
     }
 }
 
-/* The frame's requests, in order; NULL with *err 0: there is none. */
-static struct call *read_frame(const uint8_t *bytes, size_t n, int *err) {
+struct call *clients_read_frame(const uint8_t *bytes, size_t n, int *err) {
     struct wire_walker walker = {.at = bytes, .end = bytes + n};
     struct wire_item item;
     struct wire_arena arena;
@@ -64,7 +63,7 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     if (client == NULL) {
         return;
     }
-    struct call *calls = read_frame(bytes, n, &err);
+    struct call *calls = clients_read_frame(bytes, n, &err);
     if (err != 0) {
         rpc_stream_finish(
             stream, err == TROTH_ERR_INVALID ? RPC_INVALID_ARGUMENT : RPC_RESOURCE_EXHAUSTED,

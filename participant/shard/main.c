@@ -51,7 +51,7 @@ static int add_services(struct program *p, struct shard *shard, struct service *
 static int run(const struct shard_config *config) {
     struct program p = {.name = NAME, .participant = config->name, .driven = true};
     struct shard *shard = NULL;
-    struct service service;
+    struct service service = {.clients = NULL};
     int err = make_folder(&p, config->data);
     if (err == 0) {
         err = program_listen(&p, config->listen);
@@ -70,8 +70,10 @@ static int run(const struct shard_config *config) {
         shard_stop(shard); /* or the server would wait for those that wait for a lock */
         participant_stop(shard_participant(shard));
     }
+    service_stop(&service);
     program_stop(&p);
     shard_close(shard);
+    service_release(&service);
     program_release(&p);
     return status;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "participant/shard/kv_clients.h"
 #include "shell/clock.h"
 #include "shell/crash_point.h"
 #include "troth/v1/keyvalue.pb-c.h"
@@ -257,5 +258,18 @@ int service_add(struct service *service, struct rpc_server *server) {
     for (size_t i = 0; i < METHODS && err == 0; i++) {
         err = rpc_server_unary(server, methods[i].name, functions[i], service);
     }
-    return err;
+    if (err == 0) {
+        err = kv_clients_new(&service->clients, service->shard, service->name);
+    }
+    return err != 0 ? err : kv_clients_register(service->clients, server);
+}
+
+void service_stop(struct service *service) {
+    if (service->clients != NULL) {
+        kv_clients_stop(service->clients);
+    }
+}
+
+void service_release(struct service *service) {
+    kv_clients_free(service->clients);
 }

@@ -250,6 +250,7 @@ static void on_enlisted(void *arg, struct troth_txid txid, int err, const char *
         shard_answer(shard, op);
     } else {
         op->branch = branch;
+        op->bound = true;
         DL_APPEND2(branch->ops, op, branch_prev, branch_next);
         lock(shard, op);
     }
@@ -269,9 +270,8 @@ static bool refuse(struct shard *shard, struct op *op) {
     return true;
 }
 
-static void on_submitted(void *arg) {
-    struct op *op = arg;
-    struct shard *shard = op->shard;
+void shard_take(struct shard *shard, struct op *op) {
+    op->shard = shard;
     if (refuse(shard, op)) {
         return;
     }
@@ -297,9 +297,22 @@ static void on_submitted(void *arg) {
     shard_drain(shard);
 }
 
+static void on_submitted(void *arg) {
+    struct op *op = arg;
+    shard_take(op->shard, op);
+}
+
 int shard_submit(struct shard *shard, struct op *op) {
     op->shard = shard;
     return troth_participant_run(shard->participant, on_submitted, op);
+}
+
+void shard_cancel(struct shard *shard, struct op *op) {
+    if (op->place == OP_WAITING) {
+        op_fail(op, RPC_CANCELLED, "the client is gone; nothing was done");
+        shard_answer(shard, op);
+        shard_drain(shard);
+    }
 }
 
 /* ---- Start and end -------------------------------------------------------------------------- */

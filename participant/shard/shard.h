@@ -44,6 +44,11 @@ int shard_open(struct shard **out, const struct troth_participant_options *optio
 /* Hands over an operation; any thread. 0: it will be answered and released, on the loop. On an
  * error (TROTH_ERR_FULL, _CLOSED, _NO_MEMORY) it is still the caller's. */
 int shard_submit(struct shard *shard, struct op *op);
+/* The same on the loop, where it always is the shard's from then on. */
+void shard_take(struct shard *shard, struct op *op);
+/* Nobody waits any more for an operation that has not been answered: if it waits for a lock or for
+ * the coordinator, it is answered at once, and not done. On the loop only. */
+void shard_cancel(struct shard *shard, struct op *op);
 /* From now on every operation, also those that wait, is answered UNAVAILABLE. Any thread. */
 void shard_stop(struct shard *shard);
 /* Closes the participant. Branches in doubt stay on disk. NULL is let be. */

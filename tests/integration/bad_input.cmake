@@ -10,6 +10,7 @@ troth_library(
 troth_integration_test(test_bad_input_transactions LINKS troth_scene)
 troth_integration_test(test_bad_input_streams LINKS troth_scene troth_wire)
 troth_integration_test(test_client_stream LINKS troth_scene)
+troth_integration_test(test_kv_stream LINKS troth_scene troth_wire_items)
 troth_integration_test(test_bad_input_kv LINKS troth_scene)
 troth_integration_test(test_bad_input_data LINKS troth_scene)
 troth_integration_test(test_bad_input_disk LINKS troth_scene)

@@ -172,8 +172,8 @@ static bool all_linked(struct fixture *f) {
         if (!fixture_runs(f, CLUSTER_NODE, node)) {
             continue;
         }
-        bool at = links_reach(f->at[node]->links, 0);
-        linked = links_reach(f->troth->links, node) && at && linked; /* all are dialled */
+        bool at = link_reach(f->at[node]->nodes[0].link);
+        linked = link_reach(f->troth->nodes[node].link) && at && linked; /* all are dialled */
         for (unsigned shard = 0; linked && shard < f->shards; shard++) {
             linked = !fixture_runs(f, CLUSTER_SHARD, shard) || shard_is_attached(f, shard, node);
         }

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "base/troth_err.h"
-#include "client/ask.h"
+#include "client/request.h"
 #include "proto/wire_items.h"
 #include "tests/lib/suite.h"
 #include "troth/v1/transactions.pb-c.h"
 
-static struct troth troth = {.n_nodes = 1};
+static struct troth troth;
 static struct links *links;
+static struct link *link_to;
 static const struct rpc_stream_handler *handler;
 static void *handler_arg;
 
@@ -85,24 +86,17 @@ void requests_unlock(struct requests *requests) {
     (void)requests;
 }
 
-void requests_lost(struct requests *requests, uint32_t node, const char *why) {
-    (void)requests;
-    ck_assert_uint_eq(node, 0);
+static void on_lost(void *arg, const char *why) {
+    ck_assert_ptr_eq(arg, &stream);
     ck_assert_ptr_nonnull(why);
     lost++;
 }
 
-int ask_read(struct troth *t, uint32_t node, struct wire_item item, struct wire_arena *arena) {
-    (void)t;
-    (void)node;
+static int on_item(void *arg, struct wire_item item, struct wire_arena *arena) {
+    (void)arg;
     (void)item;
     (void)arena;
     return 0;
-}
-
-const char *ask_crash_name(enum session_request kind) {
-    (void)kind;
-    return "a question";
 }
 
 /* ---- Stories ----------------------------------------------------------------------------------
@@ -111,23 +105,29 @@ const char *ask_crash_name(enum session_request kind) {
 static void ask(void) {
     Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
     question.number = 7;
-    ck_assert_int_eq(links_ask(links, 0, &question.base, SESSION_COMMIT), 0);
+    ck_assert_int_eq(link_ask(link_to, &question.base, 0), 0);
     links_flush(links);
 }
 
 /* A link that is up and has sent one frame. */
-static void set_up(void) {
+static void set_up_with(const struct link_use *use) {
     stream = (struct rpc_stream){.finished = -1};
     ck_assert_int_eq(links_new(&links, &troth), 0);
+    ck_assert_int_eq(link_new(&link_to, links, use), 0);
     ask();
     handler->opened(handler_arg, &stream);
     ck_assert_uint_eq(stream.frames, 1);
+}
+
+static void set_up(void) {
+    set_up_with(&(struct link_use){.read = on_item, .lost = on_lost, .arg = &stream});
 }
 
 static void tear_down(void) {
     handler->closed(handler_arg, &stream, RPC_UNAVAILABLE, "over");
     ck_assert_uint_eq(lost, 1); /* so all that it owes is asked anew */
     ck_assert_uint_eq(stream.held, 0);
+    link_free(link_to);
     links_free(links);
 }
 
@@ -159,9 +159,45 @@ START_TEST(a_frame_that_is_sent_leaves_the_stream_open) {
 }
 END_TEST
 
+/* There is another node to ask, and no other shard. */
+START_TEST(what_is_down_is_unavailable_or_waits_for_the_next_attempt) {
+    Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
+    question.number = 7;
+    for (int waits = 0; waits < 2; waits++) {
+        lost = 0;
+        set_up_with(&(struct link_use){
+            .read = on_item, .lost = on_lost, .waits = waits == 1, .arg = &stream});
+        uint64_t attempt = link_attempt(link_to);
+        handler->closed(handler_arg, &stream, RPC_UNAVAILABLE, "over");
+        ck_assert_uint_ne(link_attempt(link_to), attempt);
+        ck_assert_int_eq(link_ask(link_to, &question.base, 0),
+                         waits == 1 ? 0 : TROTH_ERR_UNAVAILABLE);
+        handler->opened(handler_arg, &stream);
+        ck_assert_uint_eq(stream.frames, waits == 1 ? 2 : 1);
+        lost = 0;
+        tear_down();
+    }
+}
+END_TEST
+
+START_TEST(what_has_grown_large_leaves_at_once) {
+    static uint8_t bytes[200u << 10];
+    Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
+    question.txid = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
+    set_up();
+    ck_assert_int_eq(link_ask(link_to, &question.base, 0), 0);
+    ck_assert_uint_eq(stream.frames, 1);
+    ck_assert_int_eq(link_ask(link_to, &question.base, 0), 0);
+    ck_assert_uint_eq(stream.frames, 2);
+    tear_down();
+}
+END_TEST
+
 int main(void) {
     return suite_run("links",
                      (const TTest *[]){a_frame_that_can_not_be_queued_ends_its_stream,
                                        a_frame_for_a_stream_that_is_closed_waits_for_its_end,
-                                       a_frame_that_is_sent_leaves_the_stream_open, NULL});
+                                       a_frame_that_is_sent_leaves_the_stream_open,
+                                       what_is_down_is_unavailable_or_waits_for_the_next_attempt,
+                                       what_has_grown_large_leaves_at_once, NULL});
 }

@@ -246,6 +246,29 @@ START_TEST(no_money_is_lost_by_single_additions) {
 }
 END_TEST
 
+START_TEST(what_a_client_that_is_gone_waits_for_is_given_up) {
+    world_open();
+    expect_ok(world_get(world_tx(1), "a"));
+    struct call *gone = world_put(world_tx(2), "a", "2");
+    struct call *behind = world_get(world_tx(3), "a"); /* behind the older writer */
+    ck_assert(!behind->answered);
+    shard_cancel(world_shard(), &gone->op);
+    expect_failed(gone, RPC_CANCELLED, "the client is gone");
+    expect_ok(behind);
+    world_enlist_later();
+    struct call *enlisting = world_put(world_tx(4), "x", "1");
+    shard_cancel(world_shard(), &enlisting->op);
+    expect_failed(enlisting, RPC_CANCELLED, "nothing was done");
+    world_enlist_now();
+    /* What is done already keeps its answer. */
+    struct call *done = world_put(NO_TX, "b", "1");
+    shard_cancel(world_shard(), &done->op);
+    world_end_batch();
+    expect_ok(done);
+    world_close();
+}
+END_TEST
+
 START_TEST(a_stop_answers_all_that_waits_and_all_that_comes) {
     world_open();
     expect_ok(world_put(world_tx(1), "a", "1"));
@@ -314,6 +337,7 @@ int main(void) {
             an_operation_is_answered_only_when_its_branch_is_bound,
             no_phantoms_a_put_into_a_scanned_range_waits, a_scan_waits_for_a_write_in_its_range,
             for_update_takes_the_lock_that_a_write_needs, no_money_is_lost_by_single_additions,
+            what_a_client_that_is_gone_waits_for_is_given_up,
             a_stop_answers_all_that_waits_and_all_that_comes,
             what_is_over_a_limit_is_INVALID_ARGUMENT_and_says_what_is_allowed,
             a_branch_that_writes_too_much_is_told_and_keeps_what_it_has, NULL});
