@@ -1,23 +1,35 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/troth_err.h"
 #include "client/troth.h"
 #include "harness/bench_all.h"
+#include "harness/bench_bank.h"
+#include "harness/bench_cost.h"
+#include "harness/bench_cpu.h"
 #include "harness/bench_etcd.h"
 #include "harness/cluster.h"
 #include "harness/demo_screen.h"
-#include "load/load.h"
 
-#define CLIENTS    64u
-#define ACCOUNTS   4096u
-#define READY_MS   60000
-#define TIMEOUT_MS 30000u
+#define CLIENTS  64u
+#define ACCOUNTS 4096u
+#define READY_MS 60000
 
 struct bank {
     struct cluster *cluster;
     struct troth *troth;
     struct troth_kv *kv;
+};
+struct look {
+    struct bench_bank_sample sample;
+    double cpu_us[BENCH_KINDS];
+};
+struct round {
+    double per_second;
+    double cpu_us[BENCH_KINDS]; /* for each transfer */
+    double aborted;             /* for each that was committed */
+    double p50_us;
 };
 
 static int open_bank(struct bank *bank, const char *folder, char why[BENCH_WHY_BYTES]) {
@@ -49,51 +61,64 @@ static void close_bank(struct bank *bank) {
     cluster_free(bank->cluster);
 }
 
-/* Each round is a bank of its own, with new accounts. */
-static int run_load(struct load *load, const struct bench_args *args, double *per_second,
-                    char why[BENCH_WHY_BYTES]) {
-    struct load_totals before, after;
-    int err = load_set_up(load, why);
+static double cpu_us(const struct bank *bank, enum cluster_role role) {
+    double sum = 0;
+    for (unsigned i = 0; i < cluster_count(bank->cluster, role); i++) {
+        sum += bench_cpu_us(cluster_pid(bank->cluster, role, i));
+    }
+    return sum;
+}
+
+static void look(const struct bank *bank, struct bench_bank *transfers, struct look *look) {
+    bench_bank_look(transfers, &look->sample);
+    look->cpu_us[BENCH_NODES] = cpu_us(bank, CLUSTER_NODE);
+    look->cpu_us[BENCH_PARTICIPANTS] = cpu_us(bank, CLUSTER_SHARD);
+    look->cpu_us[BENCH_GENERATOR] = bench_cpu_us(getpid());
+}
+
+/* Runs until the measurement is over, and fills in the round. */
+static int run_load(const struct bank *bank, struct bench_bank *transfers,
+                    const struct bench_args *args, struct round *round, char why[BENCH_WHY_BYTES]) {
+    static struct look before, after; /* large */
+    bench_bank_start(transfers);
+    bool on = screen_wait_ms(args->warm_up_ms);
+    look(bank, transfers, &before);
+    on = on && screen_wait_ms((int64_t)args->seconds * 1000);
+    look(bank, transfers, &after);
+    int err = bench_bank_stop(transfers, why);
     if (err == 0) {
-        err = load_start(load, why);
+        err = bench_bank_check(transfers, why);
     }
     if (err != 0) {
         return err;
     }
-    bool on = screen_wait_ms(args->warm_up_ms);
-    load_totals(load, &before);
-    on = on && screen_wait_ms((int64_t)args->seconds * 1000);
-    load_totals(load, &after);
-    load_stop(load);
-    *per_second = (double)(after.committed - before.committed) / args->seconds;
     if (!on) {
         snprintf(why, BENCH_WHY_BYTES, "interrupted");
         return TROTH_ERR_CLOSED;
     }
-    if (after.committed == before.committed) {
-        snprintf(why, BENCH_WHY_BYTES, "nothing was transferred: %s", after.last_error);
+    double committed = (double)(after.sample.committed - before.sample.committed);
+    if (committed < 1) {
+        snprintf(why, BENCH_WHY_BYTES, "nothing was transferred");
         return TROTH_ERR_UNAVAILABLE;
     }
+    round->per_second = committed / args->seconds;
+    for (int kind = 0; kind < BENCH_KINDS; kind++) {
+        round->cpu_us[kind] = (after.cpu_us[kind] - before.cpu_us[kind]) / committed;
+    }
+    round->aborted = (double)(after.sample.aborted - before.sample.aborted) / committed;
+    round->p50_us = (double)histogram_percentile(&after.sample.latencies, 50);
     return 0;
 }
 
-static int measure_bank(struct bank *bank, const struct bench_args *args, unsigned round,
-                        double *per_second, char why[BENCH_WHY_BYTES]) {
-    struct load *load = NULL;
-    int err = load_new(&load,
-                       &(struct load_options){.troth = bank->troth,
-                                              .kv = bank->kv,
-                                              .kind = LOAD_BANK,
-                                              .clients = CLIENTS,
-                                              .keys = ACCOUNTS,
-                                              .length_max = 2,
-                                              .seed = round + 1,
-                                              .timeout_ms = TIMEOUT_MS},
-                       why);
+/* Each round is a bank of its own, with new accounts. */
+static int measure_bank(const struct bank *bank, const struct bench_args *args, unsigned number,
+                        struct round *round, char why[BENCH_WHY_BYTES]) {
+    struct bench_bank *transfers = NULL;
+    int err = bench_bank_new(&transfers, bank->kv, ACCOUNTS, CLIENTS, number + 1, why);
     if (err == 0) {
-        err = run_load(load, args, per_second, why);
+        err = run_load(bank, transfers, args, round, why);
     }
-    load_free(load);
+    bench_bank_free(transfers);
     return err;
 }
 
@@ -111,15 +136,49 @@ static int measure_etcd(struct bench_all *all, bool spread, double *per_second,
     return err;
 }
 
+static void tell_costs(struct bench_all *all, const struct round *measured, unsigned rounds) {
+    static const char *const keys[BENCH_KINDS] = {"nodes", "shards", "generator"};
+    double values[BENCH_ROUNDS_AT_MOST];
+    double sum = 0;
+    double medians[BENCH_KINDS];
+    for (int kind = 0; kind < BENCH_KINDS; kind++) {
+        for (unsigned i = 0; i < rounds; i++) {
+            values[i] = measured[i].cpu_us[kind];
+        }
+        medians[kind] = bench_middle(values, rounds).median;
+        sum += medians[kind];
+    }
+    for (unsigned i = 0; i < rounds; i++) {
+        values[i] = measured[i].p50_us;
+    }
+    double p50_us = bench_middle(values, rounds).median;
+    for (unsigned i = 0; i < rounds; i++) {
+        values[i] = measured[i].aborted;
+    }
+    printf("  %.0f us of CPU for each: nodes %.0f, shards %.0f, generator %.0f; p50 %.1f ms; "
+           "%.1f %% lost a lock\n",
+           sum, medians[BENCH_NODES], medians[BENCH_PARTICIPANTS], medians[BENCH_GENERATOR],
+           p50_us / 1000, 100 * bench_middle(values, rounds).median);
+    for (int kind = 0; kind < BENCH_KINDS; kind++) {
+        char key[32];
+        snprintf(key, sizeof key, "cpu_us_%s", keys[kind]);
+        bench_json_number(all->json, "bank", key, medians[kind]);
+    }
+    bench_json_number(all->json, "bank", "cpu_us_per_transfer", sum);
+    bench_json_number(all->json, "bank", "p50_us", p50_us);
+}
+
 int bench_all_bank(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
     char folder[BENCH_PATH_BYTES + 64];
     double bank_rates[BENCH_ROUNDS_AT_MOST], etcd_rates[BENCH_ROUNDS_AT_MOST];
+    struct round measured[BENCH_ROUNDS_AT_MOST];
     struct bank bank = {NULL};
     unsigned rounds = all->args->rounds;
     screen_step("Transfers over two key-value shards, three nodes, %u clients", CLIENTS);
     int err = open_bank(&bank, bench_all_folder(all, "bank", folder), why);
     for (unsigned round = 0; err == 0 && round < rounds; round++) {
-        err = measure_bank(&bank, all->args, round, &bank_rates[round], why);
+        err = measure_bank(&bank, all->args, round, &measured[round], why);
+        bank_rates[round] = measured[round].per_second;
         if (err == 0 && all->etcd != NULL) {
             /* To the leader and over all three in turn is no comparison: the leader alone is best
              * for etcd at so few in flight. */
@@ -137,6 +196,7 @@ int bench_all_bank(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
     }
     struct bench_middle rate = bench_middle(bank_rates, rounds);
     printf("  %.0f transfers a second (%.0f-%.0f)\n", rate.median, rate.least, rate.most);
+    tell_costs(all, measured, rounds);
     bench_json_number(all->json, "bank", "transfers_per_second", rate.median);
     if (all->etcd != NULL) {
         struct bench_middle etcd = bench_middle(etcd_rates, rounds);
