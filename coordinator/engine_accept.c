@@ -73,16 +73,15 @@ static void send_phase2b(struct engine *engine, uint32_t node, const struct tx *
     if (record->set == NULL || (ballot > 0 && record->void_ballot == ballot)) {
         return; /* void: the ballot says it all */
     }
-    message->votes = calloc(record->set->n, sizeof *message->votes);
+    message->votes = malloc(record->set->n * sizeof *message->votes);
     if (message->votes == NULL) {
         engine_fail(engine, TROTH_ERR_NO_MEMORY);
         return;
     }
     message->n_votes = record->set->n;
     for (uint32_t i = 0; i < record->set->n; i++) {
-        if (record->accepted[i].ballot == ballot) {
-            message->votes[i] = record->accepted[i].vote;
-        }
+        message->votes[i] =
+            record->accepted[i].ballot == ballot ? record->accepted[i].vote : PAXOS_VOTE_NONE;
     }
 }
 

@@ -16,7 +16,7 @@ void lead_drop(struct tx *tx) {
 }
 
 int lead_begin(struct engine *engine, struct tx *tx, struct paxos_set *set) {
-    struct leader *leader = calloc(1, sizeof *leader);
+    struct leader *leader = malloc(sizeof *leader);
     int error = leader == NULL
                     ? TROTH_ERR_NO_MEMORY
                     : leader_init(leader, engine->options.self, engine->options.nodes, set);

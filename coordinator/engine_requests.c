@@ -80,7 +80,7 @@ static void commit_own(struct engine *engine, struct tx *tx, const struct waiter
     } else if (tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
         waiter_answer(engine, waiter, tx->txid, answer_outcome(tx));
     } else if (waiter_keep(engine, tx, waiter) != NULL && tx->stage == TX_ACTIVE) {
-        coordinate_commit(engine, tx);
+        coordinate_commit(engine, tx, waiter->set);
     }
 }
 

@@ -39,6 +39,7 @@
 #define ENGINE_HOUSEKEEPING_MS 1000    /* marks are spread and the old is forgotten */
 #define ENGINE_REPEAT_MAX_MS   30000   /* repeats of a decision become as rare as this */
 #define ENGINE_RETAINED_MAX    262144u /* finished outcomes kept in memory, whatever their age */
+#define ENGINE_RECENT          4096u   /* a power of two */
 #define ENGINE_BACKOFF_MS      50 /* after a lost duel, at least; doubles up to 2^5 times that */
 /* A branch that may have voted read-only, and does not ask, is told of a commit only at this
  * repeat: it would not know the branch any more, and that is a hazard to whoever voted prepared. */
@@ -171,6 +172,10 @@ struct engine {
     uint64_t mark_max; /* set by STOP: its own mark goes no further */
     struct node_state nodes[PAXOS_NODES_MAX + 1];
     struct tx *txs; /* by txid */
+    /* What was looked for last, by a hash of the txid: nearly all that is under way, so that a
+     * message's transaction is found without a walk through memory that nobody has touched for
+     * long. Outcomes are kept for the retention time, a hundred times as many as are under way. */
+    struct tx *recent[ENGINE_RECENT];
     struct tx *txs_by_key;
     struct tx *first; /* by age */
     struct tx *last;
@@ -297,7 +302,8 @@ void requests_forward(struct engine *engine, struct tx *tx);
 /* 0; ABORTED (work was lost, and the transaction is aborted for it), STATE, TOO_MANY. */
 int coordinate_enlist(struct engine *engine, struct tx *tx,
                       const struct paxos_participant *participant, bool *already);
-void coordinate_commit(struct engine *engine, struct tx *tx);
+/* `named`: by the client, and enlisted; or NULL. */
+void coordinate_commit(struct engine *engine, struct tx *tx, struct paxos_set *named);
 /* Aborts an ACTIVE transaction: nobody was asked to prepare, so no ballot is needed. */
 void coordinate_abort_active(struct engine *engine, struct tx *tx, enum paxos_reason reason,
                              const char *detail);

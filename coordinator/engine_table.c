@@ -19,9 +19,21 @@ void tx_move(struct tx *tx, enum tx_stage stage) {
     tx->stage = stage;
 }
 
+/* Sequences of one origin follow each other, and those of different ones run together. */
+static struct tx **recent_place(struct engine *engine, struct troth_txid txid) {
+    return &engine->recent[(txid.lo + troth_txid_node(txid) * (ENGINE_RECENT / 8)) % ENGINE_RECENT];
+}
+
 struct tx *tx_find(struct engine *engine, struct troth_txid txid) {
-    struct tx *tx;
+    struct tx **recent = recent_place(engine, txid);
+    struct tx *tx = *recent;
+    if (tx != NULL && troth_txid_equal(tx->txid, txid)) {
+        return tx;
+    }
     HASH_FIND(by_txid, engine->txs, &txid, sizeof txid, tx);
+    if (tx != NULL) {
+        *recent = tx;
+    }
     return tx;
 }
 
@@ -83,6 +95,7 @@ struct tx *tx_new(struct engine *engine, struct troth_txid txid, enum tx_stage s
     tx->deadline_ms = INT64_MAX;
     tx->timer_ms = INT64_MAX;
     HASH_ADD(by_txid, engine->txs, txid, sizeof tx->txid, tx);
+    *recent_place(engine, txid) = tx;
     tx->prev = engine->last;
     *(engine->last != NULL ? &engine->last->next : &engine->first) = tx;
     engine->last = tx;
@@ -130,6 +143,8 @@ void tx_remove(struct engine *engine, struct tx *tx) {
     count_one(false, &tx->counted_undelivered, &engine->counters.undelivered);
     count_one(false, &tx->stored, &engine->counters.records);
     HASH_DELETE(by_txid, engine->txs, tx);
+    struct tx **recent = recent_place(engine, tx->txid);
+    *recent = *recent == tx ? NULL : *recent;
     *(tx->prev != NULL ? &tx->prev->next : &engine->first) = tx->next;
     *(tx->next != NULL ? &tx->next->prev : &engine->last) = tx->prev;
     engine->n_txs--;

@@ -42,10 +42,12 @@ static bool vote_settles(enum paxos_vote vote) {
 /* The set becomes known with no votes. All or nothing. */
 static int adopt_set(struct acceptor *acceptor, struct paxos_set *set) {
     assert(acceptor->set == NULL && acceptor->accepted == NULL);
-    struct paxos_accepted *accepted = calloc(set->n, sizeof *accepted);
+    size_t bytes = set->n * sizeof *acceptor->accepted;
+    struct paxos_accepted *accepted = malloc(bytes);
     if (accepted == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
+    memset(accepted, 0, bytes);
     acceptor->accepted = accepted;
     acceptor->set = paxos_set_hold(set);
     return 0;

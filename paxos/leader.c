@@ -67,18 +67,18 @@ static bool vote_in_range(enum paxos_vote vote, const struct paxos_set *set) {
 /* The set becomes known. All or nothing. */
 static int adopt_set(struct leader *leader, struct paxos_set *set) {
     assert(leader->set == NULL);
-    struct paxos_accepted *best = calloc(set->n, sizeof *best);
-    enum paxos_vote *votes = calloc(set->n, sizeof *votes);
-    uint32_t *accepted_by = calloc(set->n, sizeof *accepted_by);
-    if (best == NULL || votes == NULL || accepted_by == NULL) {
-        free(best);
-        free(votes);
-        free(accepted_by);
+    static_assert(_Alignof(struct paxos_accepted) >= _Alignof(enum paxos_vote) &&
+                      _Alignof(enum paxos_vote) >= _Alignof(uint32_t),
+                  "one may stand behind the other");
+    size_t bytes = set->n * (sizeof *leader->best + sizeof *leader->votes + sizeof(uint32_t));
+    struct paxos_accepted *best = malloc(bytes);
+    if (best == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
+    memset(best, 0, bytes);
     leader->best = best;
-    leader->votes = votes;
-    leader->accepted_by = accepted_by;
+    leader->votes = (enum paxos_vote *)(best + set->n);
+    leader->accepted_by = (uint32_t *)(leader->votes + set->n);
     leader->set = paxos_set_hold(set);
     return 0;
 }
@@ -92,9 +92,7 @@ int leader_init(struct leader *leader, uint32_t self, uint32_t nodes, struct pax
 
 void leader_release(struct leader *leader) {
     paxos_set_release(leader->set);
-    free(leader->best);
-    free(leader->votes);
-    free(leader->accepted_by);
+    free(leader->best); /* and what stands behind it */
     *leader = (struct leader){0};
 }
 

@@ -51,9 +51,10 @@ struct leader {
     uint32_t whole_ballot; /* the highest in which one of the 1b's has all votes */
     uint32_t whole_by;     /* mask of those that have all votes in it */
     struct paxos_set *set; /* NULL: not known (yet) */
-    struct paxos_accepted *best; /* set->n: the accepted vote of the highest ballot in the 1b's */
-    enum paxos_vote *votes;      /* set->n: learned at ballot 0, or proposed in 2a */
-    uint32_t *accepted_by;       /* set->n: the same masks, ballot 0 only */
+    /* In one allocation, each with set->n entries: */
+    struct paxos_accepted *best; /* the accepted vote of the highest ballot in the 1b's */
+    enum paxos_vote *votes;      /* learned at ballot 0, or proposed in 2a */
+    uint32_t *accepted_by;       /* the same masks, ballot 0 only */
 };
 
 /* A new leader at ballot 0. `set` may be NULL (a takeover that knows nothing yet); a reference is

@@ -312,6 +312,38 @@ START_TEST(L2_what_it_acknowledges_meanwhile_and_its_leaving_do_not_matter) {
 }
 END_TEST
 
+static struct troth_txid begin_many(uint32_t count) {
+    uint64_t request = ++w.request_next;
+    world_step(&w, 1,
+               (struct engine_event){.type = ENGINE_BEGIN, .request = request, .count = count});
+    struct troth_txid first = w.replies[request].txid;
+    return (struct troth_txid){.hi = first.hi, .lo = first.lo + count - 1};
+}
+
+static enum paxos_outcome outcome_of(uint32_t node, enum engine_event_type type,
+                                     struct troth_txid txid) {
+    uint64_t request = world_ask(&w, node, type, txid);
+    world_run(&w);
+    return world_outcome(&w, request);
+}
+
+/* The engine finds what was looked for last by a table whose places many transactions share. */
+START_TEST(transactions_that_share_a_place_are_told_apart) {
+    world_init(&w, 3, 2);
+    struct troth_txid first = world_begin(&w, 1);
+    struct troth_txid last = first;
+    while (last.lo < first.lo + 3 * 4096) {
+        last = begin_many(1024);
+    }
+    struct troth_txid twin = {.hi = first.hi, .lo = first.lo + 4096};
+    ck_assert_int_eq(outcome_of(1, ENGINE_ABORT, twin), PAXOS_OUTCOME_ABORTED);
+    ck_assert_int_eq(outcome_of(1, ENGINE_COMMIT, first), PAXOS_OUTCOME_COMMITTED);
+    ck_assert_int_eq(outcome_of(1, ENGINE_GET, twin), PAXOS_OUTCOME_ABORTED);
+    ck_assert_int_eq(outcome_of(1, ENGINE_GET, first), PAXOS_OUTCOME_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "engine_recover",
@@ -325,5 +357,6 @@ int main(void) {
                           S1_one_record_of_three_is_no_majority_and_decides_nothing,
                           L2_a_participant_that_comes_back_to_many_is_told_of_each_once_in_slices,
                           L3_one_that_comes_back_to_many_does_not_hold_up_the_next,
-                          L2_what_it_acknowledges_meanwhile_and_its_leaving_do_not_matter, NULL});
+                          L2_what_it_acknowledges_meanwhile_and_its_leaving_do_not_matter,
+                          transactions_that_share_a_place_are_told_apart, NULL});
 }
