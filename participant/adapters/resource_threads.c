@@ -26,6 +26,7 @@ int resource_call(struct troth_database *db, const struct listed_effect *effect)
         return TROTH_ERR_NO_MEMORY;
     }
     call->job.kind = (int)(effect->call == LISTED_CALL_ABORT ? LISTED_CALL_COMMIT : effect->call);
+    call->job.is_patient = call->job.kind == LISTED_CALL_COMMIT;
     call->branch = (struct driver_branch){.txid = effect->txid,
                                           .receipt = effect->receipt,
                                           .commit = effect->call == LISTED_CALL_COMMIT,

@@ -121,8 +121,10 @@ void resource_turn_end(struct troth_database *db) {
     if (db->sessions != NULL) {
         sessions_flush(db->sessions, true);
     }
+    int64_t due_ms = jobs_hurry(db->workers, db->now_ms);
     pthread_mutex_lock(&db->mutex);
     alarm_by(db, listed_deadline_ms(db->listed));
+    alarm_by(db, due_ms);
     pthread_mutex_unlock(&db->mutex);
     pthread_mutex_unlock(&db->turn);
 }

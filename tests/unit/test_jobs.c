@@ -3,8 +3,10 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
+#include "shell/clock.h"
 #include "tests/lib/suite.h"
 
 #define AT_ONCE 4
@@ -14,6 +16,7 @@ struct batch {
     int kind;
     size_t n;
     int first; /* number */
+    uint32_t thread;
 };
 
 struct numbered {
@@ -35,12 +38,11 @@ static unsigned dropped;
 
 static void do_jobs(void *arg, uint32_t thread, struct job *list, size_t n) {
     struct scene *scene = arg;
-    (void)thread;
     pthread_mutex_lock(&scene->mutex);
     struct numbered *first = (struct numbered *)list;
     ck_assert_uint_lt(scene->taken, 128);
     scene->batches[scene->taken++] =
-        (struct batch){.kind = list->kind, .n = n, .first = first->number};
+        (struct batch){.kind = list->kind, .n = n, .first = first->number, .thread = thread};
     pthread_cond_broadcast(&scene->changed);
     while (scene->holds) {
         pthread_cond_wait(&scene->changed, &scene->mutex);
@@ -75,6 +77,9 @@ static void open_scene(struct scene *scene, uint32_t threads) {
     pthread_mutex_init(&scene->mutex, NULL);
     pthread_cond_init(&scene->changed, NULL);
     ck_assert_int_eq(jobs_new(&scene->jobs, threads, AT_ONCE, do_jobs, leave, scene), 0);
+    while (jobs_idle(scene->jobs) < threads) {
+        sched_yield();
+    }
 }
 
 static void close_scene(struct scene *scene) {
@@ -86,6 +91,12 @@ static void close_scene(struct scene *scene) {
 static void put(struct scene *scene, int kind, int number) {
     struct numbered *job = calloc(1, sizeof *job);
     *job = (struct numbered){.job.kind = kind, .number = number};
+    ck_assert(jobs_put(scene->jobs, &job->job));
+}
+
+static void put_patient(struct scene *scene, int number) {
+    struct numbered *job = calloc(1, sizeof *job);
+    *job = (struct numbered){.job = {.kind = 1, .is_patient = true}, .number = number};
     ck_assert(jobs_put(scene->jobs, &job->job));
 }
 
@@ -113,7 +124,8 @@ static void wait_done(struct scene *scene, size_t jobs) {
 }
 
 START_TEST(what_waits_is_done_in_order_together_by_kind_and_not_too_much_at_once) {
-    static const struct batch expected[] = {{1, 1, 0}, {2, 4, 1}, {2, 1, 5}, {3, 1, 6}, {2, 1, 7}};
+    static const struct batch expected[] = {
+        {1, 1, 0, 0}, {2, 4, 1, 0}, {2, 1, 5, 0}, {3, 1, 6, 0}, {2, 1, 7, 0}};
     struct scene scene;
     open_scene(&scene, 1);
     put(&scene, 1, 0); /* is taken at once, and holds the thread */
@@ -176,10 +188,77 @@ START_TEST(at_the_end_what_is_under_way_is_waited_for_and_what_waits_is_dropped)
 }
 END_TEST
 
+START_TEST(patient_jobs_are_gathered_for_the_thread_that_is_at_work) {
+    struct scene scene;
+    open_scene(&scene, 2);
+    put_patient(&scene, 0);
+    wait_taken(&scene, 1);
+    put_patient(&scene, 1);
+    put_patient(&scene, 2);
+    let_go(&scene);
+    wait_done(&scene, 3);
+    ck_assert_uint_eq(scene.taken, 2);
+    ck_assert_uint_eq(scene.batches[1].n, 2);
+    ck_assert_uint_eq(scene.batches[1].thread, scene.batches[0].thread);
+    close_scene(&scene);
+}
+END_TEST
+
+START_TEST(more_patient_jobs_than_a_thread_takes_call_another) {
+    struct scene scene;
+    open_scene(&scene, 2);
+    put_patient(&scene, 0);
+    wait_taken(&scene, 1);
+    for (unsigned i = 1; i <= JOBS_GATHERED; i++) {
+        put_patient(&scene, (int)i);
+    }
+    wait_taken(&scene, 2); /* while the first is still at it */
+    let_go(&scene);
+    wait_done(&scene, 1 + JOBS_GATHERED);
+    close_scene(&scene);
+}
+END_TEST
+
+START_TEST(L3_patient_jobs_wait_for_no_thread_that_is_stuck) {
+    struct scene scene;
+    open_scene(&scene, 2);
+    put_patient(&scene, 0);
+    wait_taken(&scene, 1);
+    put_patient(&scene, 1);
+    int64_t now_ms = clock_monotonic_ms();
+    int64_t due_ms = jobs_hurry(scene.jobs, now_ms - 1000);
+    ck_assert_int_le(due_ms, now_ms + JOBS_PATIENCE_MS);
+    jobs_hurry(scene.jobs, due_ms);
+    wait_taken(&scene, 2);
+    ck_assert_int_eq(jobs_hurry(scene.jobs, due_ms), INT64_MAX);
+    let_go(&scene);
+    wait_done(&scene, 2);
+    close_scene(&scene);
+}
+END_TEST
+
+START_TEST(a_job_that_somebody_waits_for_waits_for_no_patient_one) {
+    struct scene scene;
+    open_scene(&scene, 3);
+    put_patient(&scene, 0);
+    wait_taken(&scene, 1);
+    put_patient(&scene, 1);
+    put(&scene, 2, 2);
+    wait_taken(&scene, 3);
+    let_go(&scene);
+    wait_done(&scene, 3);
+    close_scene(&scene);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
-        "jobs", (const TTest *[]){
-                    what_waits_is_done_in_order_together_by_kind_and_not_too_much_at_once,
-                    one_that_is_stuck_holds_back_no_other,
-                    at_the_end_what_is_under_way_is_waited_for_and_what_waits_is_dropped, NULL});
+        "jobs",
+        (const TTest *[]){what_waits_is_done_in_order_together_by_kind_and_not_too_much_at_once,
+                          one_that_is_stuck_holds_back_no_other,
+                          at_the_end_what_is_under_way_is_waited_for_and_what_waits_is_dropped,
+                          patient_jobs_are_gathered_for_the_thread_that_is_at_work,
+                          more_patient_jobs_than_a_thread_takes_call_another,
+                          L3_patient_jobs_wait_for_no_thread_that_is_stuck,
+                          a_job_that_somebody_waits_for_waits_for_no_patient_one, NULL});
 }
