@@ -9,6 +9,7 @@
 #include "coordinator/node.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
+#include "shell/mutex_checks.h"
 
 /* The node has stopped by itself. Somebody else's SIGUSR2 must not end the signal thread: SIGTERM
  * would wait for ever. */
@@ -103,5 +104,6 @@ int main(int argc, char *argv[]) {
     case CONFIG_RUN:
         break;
     }
+    mutex_checks_off();
     return serve(&config);
 }

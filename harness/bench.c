@@ -13,6 +13,7 @@
 #include "harness/bench_postgres_command.h"
 #include "harness/bench_worker.h"
 #include "harness/demo_screen.h"
+#include "shell/mutex_checks.h"
 
 static void help(FILE *out) {
     fputs(
@@ -74,6 +75,7 @@ static int measure(const struct bench_args *args, struct bench_data *data,
 }
 
 int main(int argc, char *argv[]) {
+    mutex_checks_off();
     if (argc > 1 && strcmp(argv[1], "participant") == 0) {
         return bench_worker_main(argc - 1, argv + 1);
     }

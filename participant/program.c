@@ -8,6 +8,7 @@
 #include "base/troth_err.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
+#include "shell/mutex_checks.h"
 
 #define STOP_GRACE_MS 5000
 
@@ -43,6 +44,7 @@ int program_set_up(const char *name, const char *participant, const char *log_le
     char why[SETTINGS_WHY_BYTES];
     snprintf(who, sizeof who, "%s[%s]", name, participant);
     logline_setup(who, (enum logline_level)logline_level_parse(log_level));
+    mutex_checks_off();
     if (crash_point_arm(why) != 0) {
         logline(LOGLINE_ERROR, "%s", why);
         return PROGRAM_BAD_ARGUMENT;
