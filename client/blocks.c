@@ -173,8 +173,8 @@ static void start(struct turn *turn, const struct request_what *what) {
     request_start(turn->blocks->troth, what, &(struct request_end){.fn = on_block, .arg = turn});
 }
 
-/* Takes the block in and gives it to those who wait; *old: what nobody used of the one before;
- * *again: more wait. */
+/* Takes the block in and gives it to those who wait; *old: what nobody used of the one before,
+ * or will use of this one; *again: more wait. */
 static struct waiter *accept(struct turn *turn, const struct request_answer *answer,
                              struct block *given, struct block *old, struct request_what *more,
                              bool *again) {
@@ -193,6 +193,10 @@ static struct waiter *accept(struct turn *turn, const struct request_answer *ans
     turn->block = *given;
     for (const struct waiter *w = waiters; w != NULL; w = w->next) {
         take(&turn->block);
+    }
+    if (blocks->closed) {
+        *old = turn->block;
+        turn->block.left = 0;
     }
     *again = turn->n_waiters > 0;
     turn->asking = *again;
@@ -270,8 +274,11 @@ void blocks_begin(struct blocks *blocks, uint32_t timeout_ms, const struct reque
 void blocks_drop(struct blocks *blocks, uint32_t node) {
     pthread_mutex_lock(&blocks->mutex);
     for (uint32_t i = 0; i < blocks->troth->n_nodes; i++) {
-        if (blocks->turns[i].block.node == node) {
-            blocks->turns[i].block.left = 0;
+        struct turn *turn = &blocks->turns[i];
+        if (turn->block.node == node && turn->block.left > 0) {
+            turn->block.left = 0;
+            turn->size = 1; /* it was not used up: that says nothing of the rate */
+            turn->asked_ms = turn->asking ? turn->asked_ms : 0;
         }
     }
     pthread_mutex_unlock(&blocks->mutex);

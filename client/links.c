@@ -32,6 +32,7 @@ struct link {
     unsigned refs;   /* its owner's, and one for each frame that is being sent */
     bool is_waiting; /* has something to send and is UP */
     struct link *prev, *next;
+    _Atomic int64_t heard_ms; /* of the last frame; 0: none came yet */
 };
 
 struct links {
@@ -138,6 +139,7 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     struct wire_item item;
     struct wire_arena arena;
     int more;
+    atomic_store(&link->heard_ms, clock_monotonic_ms());
     wire_arena_init(&arena);
     working_off = links;
     while ((more = wire_next_item(&walker, &item)) > 0 &&
@@ -177,6 +179,10 @@ static void closed(void *arg, struct rpc_stream *stream, int status, const char 
 
 static const struct rpc_stream_handler handler = {
     .opened = opened, .received = received, .closed = closed};
+
+int64_t link_heard_ms(const struct link *link) {
+    return atomic_load(&link->heard_ms);
+}
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 

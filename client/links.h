@@ -56,6 +56,8 @@ void link_free(struct link *link);
 int link_ask(struct link *link, const ProtobufCMessage *question, unsigned kind);
 /* Another number after each end of a stream or an attempt. With the lock held. */
 uint64_t link_attempt(const struct link *link);
+/* When an answer came last (clock_monotonic_ms's time); 0: not yet. Any thread. */
+int64_t link_heard_ms(const struct link *link);
 /* Sends what was put, unless this thread is working off a frame of answers, which ends with it.
  * Without the lock. */
 void links_flush(struct links *links);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,15 +192,18 @@ static void step(struct requests *requests, struct request *request, struct sess
     }
 }
 
-/* Before a tick: who still owes an answer when another is to be asked does not answer. */
+/* Before a tick: who still owes an answer when another is to be asked, and has given none to any
+ * request meanwhile, does not answer. (One that answers others may have a slow participant.) */
 static void drop_blocks_of_silent(const struct requests *requests, const struct request *request,
                                   int64_t now_ms) {
+    const struct troth *t = requests->troth;
     if (now_ms < request->session.next_ask_ms) {
         return;
     }
-    for (uint32_t i = 0; i < requests->troth->n_nodes; i++) {
-        if (request->session.nodes[i].pending) {
-            blocks_drop(requests->troth->blocks, i);
+    for (uint32_t i = 0; i < t->n_nodes; i++) {
+        if (request->session.nodes[i].pending &&
+            link_heard_ms(t->nodes[i].link) + t->attempt_ms <= now_ms) {
+            blocks_drop(t->blocks, i);
         }
     }
 }
@@ -221,18 +225,29 @@ static bool go_on(struct requests *requests, struct request *request,
 
 /* ---- Events ---------------------------------------------------------------------------------- */
 
+/* All requests share a stream: one that no node would read must not end it. */
+static int check(const struct request_what *what) {
+    for (size_t i = 0; i < what->n_branches; i++) {
+        if (strlen(what->branches[i].participant) > TROTH_NAME_MAX) {
+            return TROTH_ERR_INVALID;
+        }
+    }
+    return what->n_branches > TROTH_BRANCHES_MAX ? TROTH_ERR_TOO_MANY : 0;
+}
+
 void request_start(struct troth *t, const struct request_what *what,
                    const struct request_end *end) {
     struct requests *requests = t->requests;
-    struct request *request = request_new(t, what, end);
     struct session_effects effects;
+    int err = check(what);
+    struct request *request = err == 0 ? request_new(t, what, end) : NULL;
     if (request == NULL) {
-        end_with(end, TROTH_ERR_NO_MEMORY);
+        end_with(end, err == 0 ? TROTH_ERR_NO_MEMORY : err);
         return;
     }
     pthread_mutex_lock(&requests->mutex);
-    int err = requests->closed ? TROTH_ERR_CLOSED
-                               : min_heap_set(&requests->timers, &request->timer, INT64_MAX);
+    err = requests->closed ? TROTH_ERR_CLOSED
+                           : min_heap_set(&requests->timers, &request->timer, INT64_MAX);
     if (err != 0) {
         pthread_mutex_unlock(&requests->mutex);
         free(request);
@@ -416,7 +431,14 @@ int requests_new(struct requests **out, struct troth *t) {
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&requests->mutex, NULL);
     *out = requests; /* before the thread looks there */
-    if (pthread_create(&requests->thread, NULL, timers_main, requests) != 0) {
+    /* Signals are for the program's own threads. */
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&requests->thread, NULL, timers_main, requests);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (err != 0) {
         *out = NULL;
         requests->closed = true;
         requests_free(requests);

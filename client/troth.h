@@ -24,7 +24,9 @@
 #include "base/troth_err.h"
 #include "base/txid.h"
 
-#define TROTH_TEXT_BYTES 512
+#define TROTH_TEXT_BYTES   512
+#define TROTH_BRANCHES_MAX 1024 /* of a transaction */
+#define TROTH_NAME_MAX     47   /* characters of a participant's name */
 
 enum troth_outcome {
     TROTH_OUTCOME_NONE = 0, /* not decided */
@@ -51,7 +53,8 @@ struct troth;
 /* Connects lazily: TROTH_ERR_INVALID (addresses), _NO_MEMORY, _SYSTEM. */
 int troth_open(struct troth **out, const struct troth_options *options);
 /* Requests under way end with TROTH_ERR_CLOSED (their transactions go on); when it returns, their
- * callbacks have. Not from a callback. NULL is let be. */
+ * callbacks have. No other thread may be about to call: the memory is gone then. Not from a
+ * callback. NULL is let be. */
 void troth_close(struct troth *t);
 
 /* Begins at one of the nodes, in turn (a node that fails is passed over). `timeout_ms`: how long
@@ -65,8 +68,9 @@ int troth_begin(struct troth *t, uint32_t timeout_ms, struct troth_txid *txid,
 int troth_enlist(struct troth *t, struct troth_txid txid, const struct troth_branch *branch,
                  struct troth_result *result);
 /* 0: result->outcome is decided: TROTH_COMMITTED or TROTH_ABORTED (which is no error).
- * TROTH_ERR_UNKNOWN, _NOT_FOUND, _FORGOTTEN, _INVALID; TROTH_ERR_TIMEOUT: nodes answer, and the
- * decision is not made yet (see result->detail): ask again. */
+ * TROTH_ERR_UNKNOWN, _NOT_FOUND, _FORGOTTEN, _INVALID, _TOO_MANY (branches: nothing has changed);
+ * TROTH_ERR_TIMEOUT: nodes answer, and the decision is not made yet (see result->detail): ask
+ * again. */
 int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_branch *branches,
                  size_t n_branches, uint32_t timeout_ms, struct troth_result *result);
 /* The same; proposes aborted, and tells what came of it. */

@@ -21,6 +21,39 @@ START_TEST(commit_asks_the_node_of_the_txid_with_all_branches) {
 }
 END_TEST
 
+/* Without them their locks would stay for a second. */
+START_TEST(abort_names_the_branches_too) {
+    struct troth *t = set_up();
+    struct troth_branch branches[] = {{"a", 1}, {"b", 2}};
+    LOCKED(nodes[0].say = nodes[1].say = nodes[2].say = SAY_ABORTED);
+    struct troth_result result;
+    ck_assert_int_eq(troth_abort_branches(t, txid(), branches, 2, 0, &result), 0);
+    ck_assert_int_eq(result.outcome, TROTH_ABORTED);
+    LOCKED(ck_assert_uint_eq(nodes[0].branches, 2));
+    tear_down(t);
+}
+END_TEST
+
+/* They would end the stream that all requests share. */
+START_TEST(branches_that_no_node_would_take_are_refused_here) {
+    static struct troth_branch branches[TROTH_BRANCHES_MAX + 1];
+    static char long_name[TROTH_NAME_MAX + 2];
+    struct troth *t = set_up();
+    struct troth_result result;
+    memset(long_name, 'x', sizeof long_name - 1);
+    for (size_t i = 0; i <= TROTH_BRANCHES_MAX; i++) {
+        branches[i] = (struct troth_branch){"a", i};
+    }
+    ck_assert_int_eq(troth_commit(t, txid(), branches, TROTH_BRANCHES_MAX + 1, 0, &result),
+                     TROTH_ERR_TOO_MANY);
+    branches[0].participant = long_name;
+    ck_assert_int_eq(troth_commit(t, txid(), branches, 1, 0, &result), TROTH_ERR_INVALID);
+    ck_assert_int_eq(troth_commit(t, txid(), branches + 1, TROTH_BRANCHES_MAX, 0, &result), 0);
+    LOCKED(ck_assert_uint_eq(nodes[0].asked, 1));
+    tear_down(t);
+}
+END_TEST
+
 START_TEST(an_abort_is_an_outcome_with_a_reason_and_no_error) {
     struct troth *t = set_up();
     LOCKED(nodes[0].say = nodes[1].say = nodes[2].say = SAY_ABORTED);
@@ -256,17 +289,19 @@ END_TEST
 
 int main(void) {
     return suite_run(
-        "client", (const TTest *[]){
-                      commit_asks_the_node_of_the_txid_with_all_branches,
-                      an_abort_is_an_outcome_with_a_reason_and_no_error, a_dead_node_is_passed_over,
-                      when_one_is_silent_another_is_asked_too, unknown_when_no_majority_answers,
-                      timeout_when_a_majority_answers_that_it_is_not_decided,
-                      what_a_node_knows_before_the_end_is_the_outcome,
-                      a_reply_that_cannot_be_read_is_no_outcome,
-                      definite_errors_come_back_with_the_nodes_words,
-                      enlist_says_what_the_coordinator_says, get_may_say_that_nothing_is_decided,
-                      whether_a_branch_is_bound_is_asked_of_all_nodes_until_one_knows,
-                      any_thread_may_ask, a_node_that_comes_back_is_asked_again,
-                      what_a_stream_owes_when_it_ends_is_asked_of_another_node_at_once,
-                      addresses_that_are_none_are_refused, NULL});
+        "client",
+        (const TTest *[]){
+            commit_asks_the_node_of_the_txid_with_all_branches, abort_names_the_branches_too,
+            branches_that_no_node_would_take_are_refused_here,
+            an_abort_is_an_outcome_with_a_reason_and_no_error, a_dead_node_is_passed_over,
+            when_one_is_silent_another_is_asked_too, unknown_when_no_majority_answers,
+            timeout_when_a_majority_answers_that_it_is_not_decided,
+            what_a_node_knows_before_the_end_is_the_outcome,
+            a_reply_that_cannot_be_read_is_no_outcome,
+            definite_errors_come_back_with_the_nodes_words, enlist_says_what_the_coordinator_says,
+            get_may_say_that_nothing_is_decided,
+            whether_a_branch_is_bound_is_asked_of_all_nodes_until_one_knows, any_thread_may_ask,
+            a_node_that_comes_back_is_asked_again,
+            what_a_stream_owes_when_it_ends_is_asked_of_another_node_at_once,
+            addresses_that_are_none_are_refused, NULL});
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "client/blocks.h"
+#include "shell/clock.h"
 #include "tests/unit/test_client_nodes.h"
 
 #define THREADS 8
@@ -154,6 +155,55 @@ START_TEST(a_block_of_a_node_that_is_silent_is_not_used) {
 }
 END_TEST
 
+static void ignore(void *arg, int err, const struct troth_result *result) {
+    (void)arg;
+    (void)err;
+    (void)result;
+}
+
+/* A Commit at the first node takes longer than an attempt, while that node answers other questions.
+ * False: it answered none for so long that it may have passed for silent. */
+static bool one_is_slow_for_an_attempt(struct troth *t) {
+    unsigned others = 0;
+    int64_t longest_ms = 0;
+    int64_t heard_ms = clock_monotonic_ms();
+    LOCKED(nodes[1].asked = nodes[2].asked = 0);
+    troth_commit_async(t, txid(), NULL, 0, 0, ignore, NULL);
+    while (others == 0) {
+        struct troth_result result;
+        ck_assert_int_eq(troth_get(t, txid(), &result), 0);
+        int64_t now_ms = clock_monotonic_ms();
+        longest_ms = now_ms - heard_ms > longest_ms ? now_ms - heard_ms : longest_ms;
+        heard_ms = now_ms;
+        LOCKED(others = nodes[1].asked + nodes[2].asked);
+    }
+    return longest_ms < t->attempt_ms / 2;
+}
+
+/* Else each slow participant would make the client begin a block anew, and twice as large. */
+START_TEST(a_block_of_a_node_that_answers_others_is_used_on) {
+    unsigned before, after;
+    bool fair = false;
+    while (!fair) {
+        struct troth *t = set_up_granting();
+        t->attempt_ms = 4 * ATTEMPT;
+        LOCKED(nodes[0].is_slow = true);
+        LOCKED(nodes[0].say_to_get = SAY_UNDECIDED);
+        for (int i = 0; i < 6 * NODES; i++) {
+            begin(t, 7000); /* 1 and 2 used up, 3 of 4 */
+        }
+        LOCKED(before = nodes[0].granted);
+        fair = one_is_slow_for_an_attempt(t);
+        for (int i = 0; i < NODES; i++) {
+            begin(t, 7000);
+        }
+        LOCKED(after = nodes[0].granted);
+        tear_down(t);
+    }
+    ck_assert_uint_eq(before, after);
+}
+END_TEST
+
 START_TEST(close_aborts_what_was_begun_and_not_used) {
     struct troth *t = set_up_granting();
     for (int i = 0; i < 4 * NODES; i++) {
@@ -207,6 +257,7 @@ int main(void) {
                           another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is,
                           a_block_of_a_node_that_is_gone_is_not_used,
                           a_block_of_a_node_that_is_silent_is_not_used,
+                          a_block_of_a_node_that_answers_others_is_used_on,
                           close_aborts_what_was_begun_and_not_used,
                           what_has_grown_old_is_aborted_when_the_next_block_comes,
                           a_node_that_knows_of_no_blocks_gives_one, NULL});

@@ -25,13 +25,14 @@ struct node {
     enum say say; /* to all but Get; Get says it, too, unless it is SAY_NOTHING */
     enum say say_to_get;
     int status;     /* SAY_STATUS */
+    bool is_slow;   /* answers no Commit or Abort */
     unsigned asked; /* Commit or Abort */
     unsigned begun;
     bool grants;         /* blocks, as many as asked for, with txids of its own */
     unsigned granted;    /* transactions */
     unsigned most;       /* asked for at once */
     uint32_t timeout_ms; /* of the last Begin */
-    unsigned branches;   /* of the last Commit */
+    unsigned branches;   /* of the last Commit or Abort */
     unsigned frames;     /* that came */
     unsigned opened;     /* streams */
     const char *member;  /* the one branch that Get names; NULL: it knows none */
@@ -125,13 +126,10 @@ static inline void answer(struct node *node, struct rpc_stream *stream,
         answer_begin(node, stream, request);
         break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT:
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT:
         node->branches = (unsigned)request->n_branches;
         node->asked++;
-        say(node, stream, request->number, node->say);
-        break;
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT:
-        node->asked++;
-        say(node, stream, request->number, node->say);
+        say(node, stream, request->number, node->is_slow ? SAY_NOTHING : node->say);
         break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_GET:
         node->got++;
