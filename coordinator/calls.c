@@ -29,7 +29,7 @@ struct calls {
 struct call *call_new(struct rpc_call *rpc, enum call_kind kind) {
     struct call *call = calloc(1, sizeof *call);
     if (call == NULL) {
-        rpc_call_fail(rpc, RPC_RESOURCE_EXHAUSTED, "out of memory");
+        rpc_call_fail(rpc, RPC_UNAVAILABLE, "out of memory");
         return NULL;
     }
     int64_t remaining_ms = rpc_call_remaining_ms(rpc);
@@ -167,8 +167,8 @@ static void ask_engine(struct node *node, struct call *call) {
         return;
     }
     if (HASH_COUNT(calls->waiting) >= CALLS_MAX) {
-        call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "%u calls wait at this node already; try again later", CALLS_MAX);
+        call_fail(call, RPC_UNAVAILABLE, "%u calls wait at this node already; try again later",
+                  CALLS_MAX);
         return;
     }
     call->request = node_next_id(node);
@@ -231,13 +231,13 @@ static int status_of(int error) {
     case TROTH_ERR_STATE:
         return RPC_FAILED_PRECONDITION;
     case TROTH_ERR_TOO_MANY:
-    case TROTH_ERR_NO_MEMORY:
-    case TROTH_ERR_FULL:
         return RPC_RESOURCE_EXHAUSTED;
     case TROTH_ERR_ABORTED:
         return RPC_ABORTED;
     case TROTH_ERR_UNAVAILABLE:
     case TROTH_ERR_UNKNOWN:
+    case TROTH_ERR_NO_MEMORY: /* of this node, and now: another may do it */
+    case TROTH_ERR_FULL:
         return RPC_UNAVAILABLE;
     case TROTH_ERR_TIMEOUT:
         return RPC_DEADLINE_EXCEEDED;

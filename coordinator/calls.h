@@ -40,7 +40,7 @@ struct call {
 
 /* ---- gRPC's threads ------------------------------------------------------------------------ */
 
-/* A new call for `rpc`; answers it with RESOURCE_EXHAUSTED and returns NULL without memory. */
+/* A new call for `rpc`; answers it with UNAVAILABLE and returns NULL without memory. */
 struct call *call_new(struct rpc_call *rpc, enum call_kind kind);
 /* Gives it to the loop; answers it when the node has ended. */
 void call_post(struct node *node, struct call *call);

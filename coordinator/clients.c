@@ -2,6 +2,7 @@
 #include "coordinator/clients.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/troth_err.h"
@@ -21,6 +22,7 @@ struct clients {
     struct node *node;
     struct client *first;
     struct client *dirty;
+    atomic_uint queued; /* requests read that the loop has not seen */
 };
 
 int clients_new(struct clients **out, struct node *node) {
@@ -35,6 +37,18 @@ int clients_new(struct clients **out, struct node *node) {
 
 struct node *clients_node(const struct clients *clients) {
     return clients->node;
+}
+
+bool clients_enter_queue(struct clients *clients) {
+    if (atomic_fetch_add(&clients->queued, 1) < CALLS_MAX) {
+        return true;
+    }
+    clients_leave_queue(clients);
+    return false;
+}
+
+void clients_leave_queue(struct clients *clients) {
+    atomic_fetch_sub(&clients->queued, 1);
 }
 
 struct client *client_new(struct clients *clients, struct rpc_stream *stream) {
@@ -120,6 +134,7 @@ void clients_on_frame(struct node *node, struct node_item *item) {
     struct client *client = item->object;
     for (struct call *next, *call = item->data; call != NULL; call = next) {
         next = call->next;
+        clients_leave_queue(client->clients);
         enter(client, call);
         calls_take(node, call);
     }
@@ -151,10 +166,12 @@ void clients_reply(struct call *call, const Troth__V1__SessionReply *reply) {
 
 void clients_flush(struct clients *clients, bool stored) {
     for (struct client *client = clients->dirty; client != NULL; client = client->next_dirty) {
-        if (outbox_flush(&client->outbox, client->stream, stored) == TROTH_ERR_FULL) {
-            /* It asks again when it is back. */
+        int err = outbox_flush(&client->outbox, client->stream, stored);
+        if (err != 0 && err != TROTH_ERR_CLOSED) {
+            /* Replies are lost; it asks again when it is back. */
             rpc_stream_finish(client->stream, RPC_RESOURCE_EXHAUSTED,
-                              "the client takes its replies too slowly");
+                              err == TROTH_ERR_FULL ? "the client takes its replies too slowly"
+                                                    : troth_err_text(err));
         }
     }
     while (stored && clients->dirty != NULL) {

@@ -20,37 +20,50 @@ static void opened(void *arg, struct rpc_stream *stream) {
     }
 }
 
-static void free_all(struct call *calls) {
+static void free_all(struct clients *clients, struct call *calls) {
     for (struct call *next; calls != NULL; calls = next) {
         next = calls->next;
+        clients_leave_queue(clients);
         call_free(calls);
     }
 }
 
-struct call *clients_read_frame(const uint8_t *bytes, size_t n, int *err) {
+static int read_request(struct clients *clients, struct wire_item item, struct wire_arena *arena,
+                        struct call **call) {
+    Troth__V1__SessionRequest *request;
+    int err = wire_unpack(&troth__v1__session_request__descriptor, item, arena, &request);
+    if (err != 0) {
+        return err;
+    }
+    if (!clients_enter_queue(clients)) {
+        return TROTH_ERR_TOO_MANY;
+    }
+    *call = service_read_request(request);
+    if (*call == NULL) {
+        clients_leave_queue(clients);
+        return TROTH_ERR_NO_MEMORY;
+    }
+    return 0;
+}
+
+struct call *clients_read_frame(struct clients *clients, const uint8_t *bytes, size_t n, int *err) {
     struct wire_walker walker = {.at = bytes, .end = bytes + n};
     struct wire_item item;
     struct wire_arena arena;
     struct call *first = NULL;
     struct call **end = &first;
-    size_t count = 0;
     int more;
     wire_arena_init(&arena);
     *err = 0;
     while (*err == 0 && (more = wire_next_item(&walker, &item)) != 0) {
-        Troth__V1__SessionRequest *request = NULL;
-        *err = more < 0 || ++count > CALLS_MAX
-                   ? TROTH_ERR_INVALID
-                   : wire_unpack(&troth__v1__session_request__descriptor, item, &arena, &request);
-        if (*err == 0 && (*end = service_read_request(request)) == NULL) {
-            *err = TROTH_ERR_NO_MEMORY;
-        } else if (*err == 0) {
+        *err = more < 0 ? TROTH_ERR_INVALID : read_request(clients, item, &arena, end);
+        if (*err == 0) {
             end = &(*end)->next;
         }
         wire_arena_clear(&arena);
     }
     if (*err != 0) {
-        free_all(first);
+        free_all(clients, first);
         first = NULL;
     }
     return first;
@@ -63,7 +76,7 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     if (client == NULL) {
         return;
     }
-    struct call *calls = clients_read_frame(bytes, n, &err);
+    struct call *calls = clients_read_frame(clients, bytes, n, &err);
     if (err != 0) {
         rpc_stream_finish(
             stream, err == TROTH_ERR_INVALID ? RPC_INVALID_ARGUMENT : RPC_RESOURCE_EXHAUSTED,
@@ -73,7 +86,8 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
                !node_post(clients_node(clients), &(struct node_item){.handle = clients_on_frame,
                                                                      .object = client,
                                                                      .data = calls})) {
-        free_all(calls);
+        free_all(clients, calls);
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "this node is stopping; ask another one");
     }
 }
 

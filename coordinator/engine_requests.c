@@ -55,14 +55,15 @@ static void enlist_own(struct engine *engine, struct tx *tx, const struct waiter
 /* Enlists what Commit names. 0, or an error with nothing changed; a lost branch is no error here:
  * the transaction is aborted then, and says so. */
 static int enlist_all(struct engine *engine, struct tx *tx, const struct paxos_set *set) {
-    uint32_t added = 0;
+    uint32_t added = 0, unheard = 0;
     for (uint32_t i = 0; i < set->n; i++) {
         if (strcmp(set->members[i].name, ENGINE_NOBODY) == 0) {
             return TROTH_ERR_INVALID;
         }
         added += tx_branch_find(tx, set->members[i].name) < 0;
+        unheard += sessions_find(engine, set->members[i].name) == NULL;
     }
-    if (tx->n_branches + added > PAXOS_PARTICIPANTS_MAX) {
+    if (tx->n_branches + added > PAXOS_PARTICIPANTS_MAX || unheard > sessions_room(engine)) {
         return TROTH_ERR_TOO_MANY;
     }
     for (uint32_t i = 0; i < set->n && tx->stage == TX_ACTIVE; i++) {
@@ -85,12 +86,9 @@ static void commit_own(struct engine *engine, struct tx *tx, const struct waiter
 }
 
 static void abort_own(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
-    /* Those that it names hear of the abort, too. */
-    int error =
-        tx->stage == TX_ACTIVE && waiter->set != NULL ? enlist_all(engine, tx, waiter->set) : 0;
-    if (error != 0) {
-        waiter_answer(engine, waiter, tx->txid, (struct answer){.error = error});
-        return;
+    if (tx->stage == TX_ACTIVE && waiter->set != NULL) {
+        /* Those that it names hear of the abort, too; where they can't be, they ask. */
+        (void)enlist_all(engine, tx, waiter->set);
     }
     if (tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
         waiter_answer(engine, waiter, tx->txid, answer_outcome(tx));
@@ -146,9 +144,26 @@ static enum message_ask ask_of(enum waiter_kind kind) {
     return MESSAGE_ASK_NONE;
 }
 
+/* A participant is named with two incarnations: the work of one of them is lost (H2). */
+static bool names_lost_work(const struct paxos_set *set) {
+    for (uint32_t i = 1; set != NULL && i < set->n; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (strcmp(set->members[i].name, set->members[k].name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void forward(struct engine *engine, const struct waiter *waiter, uint32_t node) {
     struct message *ask = effect_to_node(engine, node, MESSAGE_ASK, waiter->tx->txid);
     ask->request = waiter->request;
+    if (names_lost_work(waiter->set)) {
+        /* Such a set can't be sent: in a message each name is there once. */
+        ask->ask = MESSAGE_ASK_ABORT;
+        return;
+    }
     ask->ask = ask_of(waiter->kind);
     ask->set = waiter->set != NULL ? paxos_set_hold(waiter->set) : NULL;
 }

@@ -10,10 +10,15 @@
  * wait neither holds up the others nor has them all in memory as messages. */
 #define RESEND_MAX 512
 
+uint32_t sessions_room(const struct engine *engine) {
+    uint32_t heard_of = HASH_CNT(by_name, engine->rms_by_name); /* a log may hold more */
+    return heard_of < ENGINE_NAMES_MAX ? ENGINE_NAMES_MAX - heard_of : 0;
+}
+
 bool sessions_has_room(struct engine *engine, const char *name) {
     struct rm *rm;
     HASH_FIND(by_name, engine->rms_by_name, name, strlen(name), rm);
-    return rm != NULL || HASH_CNT(by_name, engine->rms_by_name) < ENGINE_NAMES_MAX;
+    return rm != NULL || sessions_room(engine) > 0;
 }
 
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours

@@ -400,7 +400,9 @@ void marks_release(struct engine *engine);
 /* ---- engine_sessions.c: participants
  * -------------------------------------------------------------------- */
 
-/* Whether one more participant may be heard of: known by name, or below the limit. */
+/* How many more participants may be heard of. */
+uint32_t sessions_room(const struct engine *engine);
+/* Whether this one may be: known by name, or below the limit. */
 bool sessions_has_room(struct engine *engine, const char *name);
 struct rm *sessions_rm(struct engine *engine, const char *name);
 /* NULL: never heard of. */

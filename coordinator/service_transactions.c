@@ -45,6 +45,23 @@ static int take_branch(struct call *call, const Troth__V1__Branch *branch,
     return 0;
 }
 
+/* Without those that are named again: a client may name one with each piece of its work. Returns
+ * how many are left. */
+static uint32_t drop_repeated(struct paxos_participant *members, size_t n) {
+    uint32_t left = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t k = 0;
+        while (k < left && (members[k].incarnation != members[i].incarnation ||
+                            strcmp(members[k].name, members[i].name) != 0)) {
+            k++;
+        }
+        if (k == left) {
+            members[left++] = members[i];
+        }
+    }
+    return left;
+}
+
 static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branches) {
     if (n == 0) {
         return 0;
@@ -57,7 +74,7 @@ static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branch
     }
     struct paxos_participant *members = calloc(n, sizeof *members);
     if (members == NULL) {
-        call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+        call_fail(call, RPC_UNAVAILABLE, "out of memory");
         return TROTH_ERR_NO_MEMORY;
     }
     int err = 0;
@@ -65,9 +82,9 @@ static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branch
         err = take_branch(call, branches[i], &members[i]);
     }
     if (err == 0) {
-        call->branches = paxos_set_new(members, (uint32_t)n);
+        call->branches = paxos_set_new(members, drop_repeated(members, n));
         if (call->branches == NULL) {
-            call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+            call_fail(call, RPC_UNAVAILABLE, "out of memory");
             err = TROTH_ERR_NO_MEMORY;
         }
     }

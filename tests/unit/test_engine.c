@@ -234,28 +234,6 @@ START_TEST(S5_a_restart_between_work_and_prepare_aborts) {
 }
 END_TEST
 
-START_TEST(too_many_participants_are_refused_and_nothing_changes) {
-    world_init(&w, 1, 2);
-    struct troth_txid txid = two_branches();
-    static struct paxos_participant many[PAXOS_PARTICIPANTS_MAX];
-    for (uint32_t i = 0; i < PAXOS_PARTICIPANTS_MAX; i++) {
-        char name[24];
-        snprintf(name, sizeof name, "other-%u", i);
-        paxos_participant_make(&many[i], name, 1);
-    }
-    struct paxos_set *set = paxos_set_new(many, PAXOS_PARTICIPANTS_MAX);
-    uint64_t commit = ++w.request_next;
-    world_step(&w, 1,
-               (struct engine_event){
-                   .type = ENGINE_COMMIT, .request = commit, .txid = txid, .branches = set});
-    ck_assert_int_eq(error_of(commit), TROTH_ERR_TOO_MANY);
-    paxos_set_release(set);
-    commit = ask_and_run(1, ENGINE_COMMIT, txid);
-    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
-    world_release(&w);
-}
-END_TEST
-
 START_TEST(the_deadline_aborts_what_is_active) {
     world_init(&w, 3, 2);
     struct troth_txid txid = two_branches();
@@ -521,7 +499,6 @@ int main(void) {
                           S5_another_incarnation_of_a_participant_dooms_the_transaction,
                           S5_a_restart_between_work_and_prepare_aborts,
                           S5_a_participant_that_lost_its_branch_needs_no_deadline_and_no_vote,
-                          too_many_participants_are_refused_and_nothing_changes,
                           the_deadline_aborts_what_is_active,
                           the_deadline_proposes_aborted_while_a_vote_is_missing,
                           begin_with_one_key_is_one_transaction,
