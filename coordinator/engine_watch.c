@@ -11,13 +11,24 @@ uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx) {
                                    : troth_txid_node(tx->txid);
 }
 
-/* The highest live node is preferred (the bully rule); each rank below waits a while more, in
- * which the preferred one will have decided (ARCHITECTURE H11). */
-static int64_t takeover_ms(struct engine *engine) {
+/* How many live nodes are to take over before this one. The highest is preferred (the bully rule);
+ * with thrifty votes the next behind the one that led, since it was the first to be sent them. */
+static uint32_t rank_of_self(const struct engine *engine, const struct tx *tx) {
+    uint32_t nodes = engine->options.nodes;
+    uint32_t self = engine->options.self;
     uint32_t rank = 0;
-    for (uint32_t node = engine->options.self + 1; node <= engine->options.nodes; node++) {
+    uint32_t first =
+        engine->options.thrifty ? watch_leading_node(engine, tx) % nodes + 1 : self % nodes + 1;
+    uint32_t end = engine->options.thrifty ? self : 1;
+    for (uint32_t node = first; node != end; node = node % nodes + 1) {
         rank += watch_is_trusted(engine, node);
     }
+    return rank;
+}
+
+/* Each rank waits a while more, in which the preferred one will have decided (ARCHITECTURE H11). */
+static int64_t takeover_ms(struct engine *engine, const struct tx *tx) {
+    uint32_t rank = rank_of_self(engine, tx);
     uint32_t stagger_ms = engine->options.stagger_ms;
     return engine->now_ms + (int64_t)rank * stagger_ms +
            (rank > 0 ? engine_random_below(engine, stagger_ms) : 0);
@@ -37,7 +48,7 @@ void watch_kept(struct engine *engine, struct tx *tx) {
         return;
     }
     int64_t at_ms = watch_is_lost(engine, tx)
-                        ? takeover_ms(engine)
+                        ? takeover_ms(engine, tx)
                         : engine->now_ms + (tx->waiters != NULL ? engine->options.repeat_ms
                                                                 : engine->options.resolve_ms);
     if (tx->timer_slot == 0 || at_ms < tx->timer_ms) {
@@ -100,6 +111,9 @@ void watch_suspected(struct engine *engine, uint32_t node) {
         if (tx->stage == TX_KEPT && watch_leading_node(engine, tx) == node) {
             tx_timer(engine, tx, INT64_MAX);
             watch_kept(engine, tx);
+        } else if (tx->stage == TX_LEADING && tx->leader->phase == LEADER_LEARNING &&
+                   (tx->acceptors & 1u << node) != 0) {
+            tx_timer(engine, tx, engine->now_ms); /* thrifty votes go to all now */
         }
     }
 }

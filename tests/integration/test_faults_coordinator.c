@@ -178,27 +178,51 @@ END_TEST
 
 /* ---- The one that takes over is killed, too -------------------------------------------------- */
 
+#define LEADER 2 /* the highest live node id is preferred */
+
 START_TEST(a_takeover_survives_the_death_of_the_one_that_took_over) {
     static const char *const names[] = {
-        "before.send.phase1a", "after.send.phase1a",   "before.store.ballot",
-        "after.store.ballot",  "before.send.phase2a",  "after.send.phase2a",
+        "before.send.phase1a", "after.send.phase1a",   "before.store.ballot", "after.store.ballot",
         "before.send.known",   "before.send.decision", "after.send.decision"};
-    const unsigned leader = 2; /* the highest live node id is preferred */
     fixture_open(&f, &three_nodes);
     for (size_t i = 0; i < N(names); i++) {
         fixture_wait_quiet(&f);
-        fixture_restart(&f, CLUSTER_NODE, leader, names[i]);
+        fixture_restart(&f, CLUSTER_NODE, LEADER, names[i]);
         fixture_restart(&f, CLUSTER_NODE, COORDINATOR, "before.reply.committed");
         fixture_work(&f, &tx, COORDINATOR, 0);
         struct fixture_committing *committing = fixture_commit_begin(&f, &tx);
         fixture_wait_crash(&f, CLUSTER_NODE, COORDINATOR);
-        fixture_wait_crash(&f, CLUSTER_NODE, leader);
+        fixture_wait_crash(&f, CLUSTER_NODE, LEADER);
         /* One node of three decides nothing; with the second one back it goes on. */
-        fixture_start(&f, CLUSTER_NODE, leader, NULL);
+        fixture_start(&f, CLUSTER_NODE, LEADER, NULL);
         ck_assert_int_eq(fixture_commit_end(&f, committing), TROTH_COMMITTED);
         fixture_settle(&f, &tx, TROTH_COMMITTED);
         fixture_start(&f, CLUSTER_NODE, COORDINATOR, NULL);
         fixture_settle(&f, &tx, TROTH_COMMITTED);
+    }
+    fixture_close(&f);
+}
+END_TEST
+
+/* Where all have voted, the promises show what is chosen, and nothing is proposed. */
+START_TEST(a_takeover_that_lacks_a_vote_survives_the_death_of_the_one_that_proposed) {
+    static const char *const names[] = {"before.send.phase2a", "after.send.phase2a"};
+    fixture_open(&f, &three_nodes);
+    for (size_t i = 0; i < N(names); i++) {
+        fixture_wait_quiet(&f);
+        fixture_restart(&f, CLUSTER_NODE, LEADER, names[i]);
+        fixture_restart(&f, CLUSTER_SHARD, 1, "before.send.vote");
+        fixture_work(&f, &tx, COORDINATOR, 0);
+        struct fixture_committing *committing = fixture_commit_begin(&f, &tx);
+        fixture_wait_crash(&f, CLUSTER_SHARD, 1);
+        fixture_kill(&f, CLUSTER_NODE, COORDINATOR);
+        fixture_wait_crash(&f, CLUSTER_NODE, LEADER);
+        fixture_start(&f, CLUSTER_NODE, LEADER, NULL);
+        fixture_start(&f, CLUSTER_SHARD, 1, NULL);
+        ck_assert_int_eq(fixture_commit_end(&f, committing), TROTH_ABORTED);
+        fixture_settle(&f, &tx, TROTH_ABORTED);
+        fixture_start(&f, CLUSTER_NODE, COORDINATOR, NULL);
+        fixture_settle(&f, &tx, TROTH_ABORTED);
     }
     fixture_close(&f);
 }
@@ -213,6 +237,7 @@ int main(void) {
         a_client_that_dies_with_its_node_leaves_no_lock,
         S1_an_abort_survives_its_coordinator,
         a_takeover_survives_the_death_of_the_one_that_took_over,
+        a_takeover_that_lacks_a_vote_survives_the_death_of_the_one_that_proposed,
         NULL,
     };
     return fixture_suite_run("faults_coordinator", tests);
