@@ -1,8 +1,8 @@
 /* op: one operation of KeyValue, request and answer, on its way through the shard.
  *
  * The service makes it, with the request's bytes, and hands it to shard_submit; from then on it is
- * the shard's, which answers it once, and releases it once, later or at the same time. `answer` must
- * not call the shard.
+ * the shard's, which answers it once, and releases it once, later or at the same time. `answer`
+ * must not call the shard.
  */
 #ifndef SHARD_OP_H
 #define SHARD_OP_H

@@ -244,7 +244,7 @@ static void on_enlisted(void *arg, struct troth_txid txid, int err, const char *
     } else if (branch == NULL) {
         op_fail(op, RPC_RESOURCE_EXHAUSTED, "the shard is out of memory; try again later");
         shard_answer(shard, op);
-    } else if (branch->writes == NULL) {
+    } else if (branch->prepared) {
         op_fail(op, RPC_FAILED_PRECONDITION,
                 "commit has begun, so no more work is taken; begin another transaction");
         shard_answer(shard, op);

@@ -6,6 +6,9 @@
 #include "participant/shard/shard_state.h"
 #include "shell/logline.h"
 
+/* So much of a prepared branch stays in memory. */
+#define KEPT_BYTES_MAX 4096u
+
 void shard_check_write(int err) {
     if (err == TROTH_ERR_STORAGE) {
         logline(LOGLINE_ERROR, "the shard stops, since it cannot write its database; all that it "
@@ -110,8 +113,11 @@ static int vote(struct shard *shard, struct branch *branch, char detail[TROTH_DE
         shard_end_branch(shard, branch);
         return TROTH_VOTE_ABORTED;
     }
-    writes_free(branch->writes);
-    branch->writes = NULL;
+    branch->prepared = true;
+    if (writes_bytes(branch->writes) > KEPT_BYTES_MAX) {
+        writes_free(branch->writes);
+        branch->writes = NULL;
+    }
     const struct lock_effects *effects;
     lock_table_vote(shard->locks, branch->txid, &effects);
     shard_obey(shard, effects);
@@ -125,7 +131,7 @@ static int prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAIL_B
         snprintf(detail, TROTH_DETAIL_BYTES, "the shard knows no work of this transaction");
         return TROTH_VOTE_ABORTED;
     }
-    assert(branch->writes != NULL); /* it comes at most once */
+    assert(!branch->prepared); /* it comes at most once */
     int result;
     if (branch->wounded) {
         snprintf(detail, TROTH_DETAIL_BYTES, "the branch lost a lock to an older transaction");
@@ -153,12 +159,21 @@ static int apply_all(struct shard *shard, const struct branch *branch) {
     return err;
 }
 
+/* From memory it is one short statement for each write; from the store it is a join. */
+static int apply_prepared(struct shard *shard, const struct branch *branch) {
+    if (branch->writes == NULL) {
+        return store_apply(shard->store, branch->txid);
+    }
+    int err = apply_all(shard, branch);
+    return err != 0 ? err : store_drop(shard->store, branch->txid);
+}
+
 /* An error leaves branch and locks as they are, and the participant tries again; what was applied
  * up to there is applied again, to the same effect. */
 static int commit(void *arg, struct troth_txid txid, int one_phase) {
     struct shard *shard = arg;
     struct branch *branch = shard_find_branch(shard, txid);
-    if (branch == NULL || (!one_phase && branch->writes != NULL)) {
+    if (branch == NULL || (!one_phase && !branch->prepared)) {
         return TROTH_ERR_NOT_FOUND;
     }
     int err;
@@ -167,8 +182,8 @@ static int commit(void *arg, struct troth_txid txid, int one_phase) {
         shard_drain(shard);
         return TROTH_ERR_ABORTED;
     }
-    if (branch->writes == NULL) {
-        err = store_apply(shard->store, txid);
+    if (branch->prepared) {
+        err = apply_prepared(shard, branch);
     } else {
         shard_fail_ops(shard, branch, RPC_FAILED_PRECONDITION,
                        "commit has begun, so no more work is taken; nothing was done");
@@ -194,7 +209,7 @@ static int abort_branch(void *arg, struct troth_txid txid) {
     if (branch == NULL) {
         return TROTH_ERR_NOT_FOUND;
     }
-    if (branch->writes == NULL) {
+    if (branch->prepared) {
         int err = store_drop(shard->store, txid);
         shard_check_write(err);
         if (err != 0) {
@@ -240,6 +255,7 @@ static int recover(void *arg, struct troth_txid txid) {
     }
     writes_free(relock.branch->writes);
     relock.branch->writes = NULL;
+    relock.branch->prepared = true;
     err = store_intended(shard->store, txid, relock_key, &relock);
     if (err == 0 && relock.keys == 0) {
         err = TROTH_ERR_NOT_FOUND;

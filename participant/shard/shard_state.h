@@ -13,8 +13,11 @@
 
 struct branch {
     struct troth_txid txid;
-    struct writes *writes; /* NULL once prepared: then they are intents in the store */
-    struct op *ops;        /* not done yet: they wait for a lock, or are ready */
+    /* Once prepared they are intents in the store, too; many, and those that were recovered, there
+     * alone (NULL). */
+    struct writes *writes;
+    bool prepared;
+    struct op *ops; /* not done yet: they wait for a lock, or are ready */
     bool wounded;
     struct branch *victim_prev, *victim_next;
     UT_hash_handle hh;

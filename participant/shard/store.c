@@ -54,7 +54,8 @@ static const char *const sql[STATEMENTS] = {
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENTS];
-    sqlite3_stmt *scan; /* the one under way, or NULL */
+    sqlite3_stmt *scan;             /* the one under way, or NULL */
+    uint8_t txid[TROTH_TXID_BYTES]; /* that is bound */
 };
 
 static int failed(const struct store *store, const char *doing) {
@@ -126,10 +127,10 @@ static void bind_bytes(sqlite3_stmt *statement, int index, struct kv_bytes bytes
                       SQLITE_STATIC);
 }
 
-static void bind_txid(sqlite3_stmt *statement, struct troth_txid txid) {
-    uint8_t bytes[TROTH_TXID_BYTES];
-    troth_txid_to_bytes(txid, bytes);
-    sqlite3_bind_blob(statement, 1, bytes, sizeof bytes, SQLITE_TRANSIENT);
+/* No statement is under way when the next one is bound. */
+static void bind_txid(struct store *store, sqlite3_stmt *statement, struct troth_txid txid) {
+    troth_txid_to_bytes(txid, store->txid);
+    sqlite3_bind_blob(statement, 1, store->txid, sizeof store->txid, SQLITE_STATIC);
 }
 
 static struct kv_bytes column(sqlite3_stmt *statement, int index) {
@@ -207,7 +208,7 @@ void store_scan_end(struct store *store) {
 
 int store_intend(struct store *store, struct troth_txid txid, const struct write *write) {
     sqlite3_stmt *statement = store->statements[INTEND];
-    bind_txid(statement, txid);
+    bind_txid(store, statement, txid);
     bind_bytes(statement, 2, write->key);
     if (write->is_delete) {
         sqlite3_bind_null(statement, 3);
@@ -220,7 +221,7 @@ int store_intend(struct store *store, struct troth_txid txid, const struct write
 int store_intended(struct store *store, struct troth_txid txid,
                    int (*fn)(void *arg, struct kv_bytes key), void *arg) {
     sqlite3_stmt *statement = store->statements[INTENDED];
-    bind_txid(statement, txid);
+    bind_txid(store, statement, txid);
     int err = 0;
     int rc = sqlite3_step(statement);
     while (rc == SQLITE_ROW && err == 0) {
@@ -236,7 +237,7 @@ int store_intended(struct store *store, struct troth_txid txid,
 
 static int run_for(struct store *store, enum statement index, struct troth_txid txid,
                    const char *doing) {
-    bind_txid(store->statements[index], txid);
+    bind_txid(store, store->statements[index], txid);
     return run(store, store->statements[index], doing);
 }
 

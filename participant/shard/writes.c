@@ -97,6 +97,10 @@ size_t writes_count(const struct writes *writes) {
     return HASH_COUNT(writes->entries);
 }
 
+size_t writes_bytes(const struct writes *writes) {
+    return writes->bytes;
+}
+
 static int compare_writes(const void *a, const void *b) {
     const struct write *const *write_a = a;
     const struct write *const *write_b = b;

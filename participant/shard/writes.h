@@ -46,6 +46,8 @@ int writes_set(struct writes *writes, struct kv_bytes key, const struct kv_bytes
 /* The write of this key, until the next writes_set; or NULL. */
 const struct write *writes_find(const struct writes *writes, struct kv_bytes key);
 size_t writes_count(const struct writes *writes);
+/* Of keys and values. */
+size_t writes_bytes(const struct writes *writes);
 /* The writes of keys from `from` on and below `to` (empty: no end), in order, until the next
  * writes_set; the array is the caller's to free. TROTH_ERR_NO_MEMORY. */
 int writes_sorted(const struct writes *writes, struct kv_bytes from, struct kv_bytes to,

@@ -27,6 +27,32 @@ START_TEST(S4_a_prepared_branch_is_on_disk_as_a_whole_and_changes_nothing_yet) {
 }
 END_TEST
 
+/* Few writes stay in memory as well, many don't; a test of each. */
+START_TEST(S5_a_commit_applies_what_the_vote_stored_be_it_much_or_little) {
+    static const size_t sizes[] = {1, 9000};
+    char value[9001];
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(value, 'v', sizes[i]);
+        value[sizes[i]] = '\0';
+        world_open();
+        world_put(NO_TX, "gone", "old");
+        world_put(world_tx(1), "a", value);
+        world_put(world_tx(1), "b", "1");
+        world_delete(world_tx(1), "gone");
+        ck_assert_int_eq(world_prepare(world_tx(1)), TROTH_VOTE_PREPARED);
+        world_end_batch();
+        ck_assert_int_eq(world_intents_on_disk(), 3);
+        ck_assert_int_eq(world_commit(world_tx(1), false), 0);
+        world_end_batch();
+        ck_assert_ptr_nonnull(world_on_disk("a"));
+        ck_assert_str_eq(world_on_disk("b"), "1");
+        ck_assert_ptr_null(world_on_disk("gone"));
+        ck_assert_int_eq(world_intents_on_disk(), 0);
+        world_close();
+    }
+}
+END_TEST
+
 START_TEST(a_branch_that_wrote_nothing_votes_read_only_and_its_locks_go) {
     world_open();
     world_get(world_tx(1), "a");
@@ -189,6 +215,7 @@ int main(void) {
     return suite_run(
         "shard_branch",
         (const TTest *[]){S4_a_prepared_branch_is_on_disk_as_a_whole_and_changes_nothing_yet,
+                          S5_a_commit_applies_what_the_vote_stored_be_it_much_or_little,
                           a_branch_that_wrote_nothing_votes_read_only_and_its_locks_go,
                           a_vote_frees_what_was_only_read_and_keeps_what_was_written,
                           an_abort_undoes_a_branch_prepared_or_not,
