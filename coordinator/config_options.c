@@ -39,7 +39,7 @@ const struct config_option config_options[] = {
     {"stagger_ms", CONFIG_KIND_NUMBER, AT(stagger_ms), 1, 600000, "300",
      "one node after the other tries a takeover, so far apart"},
     {"retention_ms", CONFIG_KIND_NUMBER, AT(retention_ms), 1000, 604800000, "600000",
-     "the outcome of a finished transaction is kept"},
+     "the outcome of a finished transaction is kept; of more than 262144 the oldest go sooner"},
     {"thrifty", CONFIG_KIND_NUMBER, AT(thrifty), 0, 1, "0",
      "1: votes go to a bare majority of the nodes first, to all only when repeated"},
     {"faster", CONFIG_KIND_NUMBER, AT(faster), 0, 1, "0",

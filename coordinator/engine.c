@@ -33,6 +33,7 @@ int engine_new(struct engine **out, const struct engine_options *options) {
     set->resolve_ms = or_default(options->resolve_ms, 3000);
     set->stagger_ms = or_default(options->stagger_ms, 300);
     set->retention_ms = or_default(options->retention_ms, 600000);
+    set->retained_max = or_default(options->retained_max, ENGINE_RETAINED_MAX);
     engine->random = options->seed;
     engine->origin_hi =
         troth_txid_make(options->cell, (uint16_t)options->self, options->incarnation, 0).hi;

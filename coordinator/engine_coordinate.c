@@ -241,12 +241,14 @@ void coordinate_branch_aborted(struct engine *engine, struct rm *rm,
 /* ---- Decided: phase two
  * ------------------------------------------------------------------------------------ */
 
-/* A read-only vote leaves phase two; who was entrusted decided; who voted aborted, by itself at
- * ballot 0, has aborted. In a higher ballot "aborted" is what a leader proposed for a participant
- * that may know nothing of it. */
-static bool needs_decision(enum paxos_vote vote, uint32_t ballot) {
+/* A read-only vote leaves phase two; who voted aborted, by itself at ballot 0, has aborted. In a
+ * higher ballot "aborted" is what a leader proposed for a participant that may know nothing of it.
+ * Who was entrusted has decided, unless a leader that did not find that has: `entrusted` is false
+ * then. */
+static bool needs_decision(enum paxos_vote vote, uint32_t ballot, bool entrusted) {
     return vote == PAXOS_VOTE_PREPARED || vote == PAXOS_VOTE_NONE ||
-           (vote == PAXOS_VOTE_ABORTED && ballot > 0);
+           (vote == PAXOS_VOTE_ABORTED && ballot > 0) ||
+           (vote == PAXOS_VOTE_DELEGATED && !entrusted);
 }
 
 static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
@@ -324,7 +326,8 @@ static void find_who_needs_it(struct engine *engine, struct tx *tx) {
     tx_branches_from_set(engine, tx, leader->set);
     for (uint32_t i = 0; i < tx->n_branches; i++) {
         enum paxos_vote vote = leader->votes != NULL ? leader->votes[i] : PAXOS_VOTE_NONE;
-        if (is_read_only(tx, i) || !needs_decision(vote, leader->ballot)) {
+        bool entrusted = knows_all || tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
+        if (is_read_only(tx, i) || !needs_decision(vote, leader->ballot, entrusted)) {
             branch_over(tx, &tx->branches[i]);
         }
         tx->branches[i].uncertain =
@@ -372,7 +375,8 @@ void coordinate_resume(struct engine *engine, struct tx *tx) {
     tx->reason = tx->record.reason;
     tx_branches_from_set(engine, tx, tx->record.set);
     for (uint32_t i = 0; i < tx->n_branches; i++) {
-        if (!needs_decision(tx->record.accepted[i].vote, tx->record.accepted[i].ballot)) {
+        if (!needs_decision(tx->record.accepted[i].vote, tx->record.accepted[i].ballot,
+                            tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED)) {
             branch_over(tx, &tx->branches[i]);
         }
         tx->branches[i].uncertain = tx->record.accepted[i].vote != PAXOS_VOTE_PREPARED &&

@@ -113,15 +113,29 @@ void marks_release(struct engine *engine) {
 /* ---- Housekeeping: once a second
  * ---------------------------------------------------------------------- */
 
-/* Up to where everything was finished a retention time ago; with too much in memory, up to now. */
-static uint64_t horizon(struct engine *engine, struct origin *origin) {
+/* Are more outcomes kept than a sweep should leave? What is held back by a mark that does not move
+ * is not counted: no sweep can help there, and others must not be forgotten for it. */
+static bool is_crowded(const struct engine *engine) {
+    uint64_t could_go = 0;
+    for (const struct origin *origin = engine->origins; origin != NULL; origin = origin->hh.next) {
+        could_go += origin->mark - origin->swept;
+    }
+    return (could_go < engine->n_finished ? could_go : engine->n_finished) >
+           engine->options.retained_max;
+}
+
+/* Up to where everything was finished a retention time ago; when it is crowded the oldest that is
+ * known goes sooner. */
+static uint64_t horizon(struct engine *engine, struct origin *origin, bool crowded) {
     uint64_t mark = origin->swept;
     while (origin->sample_n > 0) {
         const struct mark_sample *oldest = &origin->samples[origin->sample_first];
-        bool kept_long = engine->now_ms - oldest->at_ms >= (int64_t)engine->options.retention_ms;
-        if (!kept_long && engine->n_finished <= ENGINE_RETAINED_MAX) {
+        int64_t age_ms = engine->now_ms - oldest->at_ms;
+        bool goes_sooner = crowded && age_ms >= ENGINE_RETAINED_MIN_MS;
+        if (age_ms < (int64_t)engine->options.retention_ms && !goes_sooner) {
             break;
         }
+        crowded = crowded && !goes_sooner; /* one a second is enough */
         mark = oldest->mark;
         origin->sample_first = (origin->sample_first + 1) % MARK_SAMPLES;
         origin->sample_n--;
@@ -129,11 +143,12 @@ static uint64_t horizon(struct engine *engine, struct origin *origin) {
     return mark;
 }
 
-static void sample(struct engine *engine, struct origin *origin) {
+static void sample(struct engine *engine, struct origin *origin, bool crowded) {
     unsigned last = (origin->sample_first + origin->sample_n - 1) % MARK_SAMPLES;
     uint64_t sampled = origin->sample_n > 0 ? origin->samples[last].mark : origin->swept;
-    bool soon = origin->sample_n > 0 && engine->now_ms - origin->samples[last].at_ms <
-                                            (int64_t)engine->options.retention_ms / MARK_SAMPLES;
+    bool soon = origin->sample_n > 0 && !crowded &&
+                engine->now_ms - origin->samples[last].at_ms <
+                    (int64_t)engine->options.retention_ms / MARK_SAMPLES;
     if (origin->mark <= sampled || soon || origin->sample_n == MARK_SAMPLES) {
         return;
     }
@@ -166,8 +181,8 @@ static void sweep_memory(struct engine *engine) {
     }
 }
 
-static bool sweep_log(struct engine *engine, struct origin *origin) {
-    uint64_t mark = horizon(engine, origin);
+static bool sweep_log(struct engine *engine, struct origin *origin, bool crowded) {
+    uint64_t mark = horizon(engine, origin, crowded);
     if (mark <= origin->swept) {
         return false;
     }
@@ -227,12 +242,13 @@ void marks_housekeeping(struct engine *engine) {
     alarm_if_held_back(engine);
     marks_raise(engine, engine->origin_hi, marks_own(engine));
     bool swept = false;
+    bool crowded = is_crowded(engine);
     struct origin *origin;
     struct origin *next;
     HASH_ITER(hh, engine->origins, origin, next) {
-        sample(engine, origin);
+        sample(engine, origin, crowded);
         store_mark(engine, origin);
-        swept |= sweep_log(engine, origin);
+        swept |= sweep_log(engine, origin, crowded);
         if (origin->hi == engine->origin_hi) {
             tell_participants(engine, origin);
         }

@@ -244,7 +244,7 @@ static void serve(struct engine *engine, struct troth_txid txid, const struct wa
     } else if (tx != NULL && tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
         waiter_answer(engine, waiter, txid,
                       waiter->kind == WAITER_ENLIST ? answer_too_late(tx) : answer_outcome(tx));
-    } else if (tx != NULL && tx_is_own(engine, tx)) {
+    } else if (tx != NULL && tx_is_own(engine, tx) && tx->stage != TX_KEPT) {
         serve_own(engine, tx, waiter);
     } else {
         serve_foreign(engine, tx, txid, waiter);

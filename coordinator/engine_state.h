@@ -35,12 +35,13 @@
          */
 #define ENGINE_SEQUENCE_MAX    (UINT64_MAX / 2) /* what a peer says beyond it is no sequence */
 #define ENGINE_NAMES_MAX       65536u           /* participants ever heard of */
-#define ENGINE_WAIT_ALARM_MS   60000   /* a decision that is not acknowledged for so long is told */
-#define ENGINE_HOUSEKEEPING_MS 1000    /* marks are spread and the old is forgotten */
-#define ENGINE_REPEAT_MAX_MS   30000   /* repeats of a decision become as rare as this */
-#define ENGINE_RETAINED_MAX    262144u /* finished outcomes kept in memory, whatever their age */
-#define ENGINE_RECENT          4096u   /* a power of two */
-#define ENGINE_BACKOFF_MS      50 /* after a lost duel, at least; doubles up to 2^5 times that */
+#define ENGINE_WAIT_ALARM_MS   60000 /* a decision that is not acknowledged for so long is told */
+#define ENGINE_HOUSEKEEPING_MS 1000  /* marks are spread and the old is forgotten */
+#define ENGINE_REPEAT_MAX_MS   30000 /* repeats of a decision become as rare as this */
+#define ENGINE_RETAINED_MAX    262144u
+#define ENGINE_RETAINED_MIN_MS 10000 /* a finished outcome is kept for so long, however many */
+#define ENGINE_RECENT          4096u /* a power of two */
+#define ENGINE_BACKOFF_MS      50    /* after a lost duel, at least; doubles up to 2^5 times that */
 /* A branch that may have voted read-only, and does not ask, is told of a commit only at this
  * repeat: it would not know the branch any more, and that is a hazard to whoever voted prepared. */
 #define ENGINE_CERTAIN_TRIES  5

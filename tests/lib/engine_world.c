@@ -285,7 +285,8 @@ void world_restart(struct world *world, uint32_t node) {
                                      .nodes = world->nodes,
                                      .incarnation = ++n->incarnation,
                                      .seed = world->random + node,
-                                     .thrifty = world->thrifty};
+                                     .thrifty = world->thrifty,
+                                     .retained_max = world->retained_max};
     ck_assert_int_eq(engine_new(&n->engine, &options), 0);
     load(world, node);
     for (uint32_t other = 1; other <= world->nodes; other++) {

@@ -71,7 +71,8 @@ struct world {
     size_t queued;
     size_t queue_capacity;
     bool shuffle;
-    bool thrifty; /* of nodes that start from now on */
+    bool thrifty; /* of nodes that start from now on, as is the next */
+    uint32_t retained_max;
     unsigned lose_percent;
     unsigned double_percent;
     /* NULL or: true for a message that is lost. */
