@@ -97,12 +97,12 @@ int program_run(const struct program *p, int err) {
     fflush(stdout);
     sigwait(&set, &number);
     logline(LOGLINE_INFO, "stops on signal %d", number);
+    rpc_server_set_serving(p->server, false); /* while there is somebody to tell it */
     return EXIT_SUCCESS;
 }
 
 void program_stop(struct program *p) {
     if (p->server != NULL) {
-        rpc_server_set_serving(p->server, false);
         rpc_server_stop(p->server, STOP_GRACE_MS);
     }
 }
