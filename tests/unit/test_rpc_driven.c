@@ -1,6 +1,10 @@
 /* rpc, driven: callbacks run where rpc_poll is called, and a wait there ends when it is woken. */
+#include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "shell/clock.h"
 #include "tests/unit/test_rpc_fixture.h"
@@ -9,6 +13,17 @@ static struct rpc *driven_new(void) {
     struct rpc *rpc;
     ck_assert_int_eq(rpc_new(&rpc, &(struct rpc_options){.driven = true}), 0);
     return rpc;
+}
+
+static atomic_bool no_threads; /* for rpc: see its CMakeLists.txt */
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg) {
+    return no_threads ? EAGAIN : __real_pthread_create(thread, attributes, run, arg);
 }
 
 static void *wake(void *rpc) {
@@ -120,11 +135,26 @@ START_TEST(what_waits_for_callbacks_needs_no_poll) {
 }
 END_TEST
 
+START_TEST(where_no_thread_can_be_had_to_end_the_calls_the_process_ends_and_does_not_hang) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct rpc *rpc = driven_new();
+        no_threads = true;
+        rpc_let_go(rpc);
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_wait_ends_when_it_is_woken_before_or_meanwhile,
         a_server_serves_where_it_is_polled_and_on_a_thread_once_let_go,
         what_waits_for_callbacks_needs_no_poll,
+        where_no_thread_can_be_had_to_end_the_calls_the_process_ends_and_does_not_hang,
         NULL,
     };
     return suite_run("rpc_driven", tests);
