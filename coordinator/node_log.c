@@ -77,10 +77,10 @@ static int make_folder(const char *folder, char why[NODE_LOG_WHY_BYTES]) {
 
 static int prepare_all(struct node_log *log) {
     log->store = db_prepare(
-        &log->db, "INSERT INTO record(txid, node, promised, void_ballot, outcome, reason, finished,"
-                  " participants, stored_at, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-                  " ON CONFLICT(txid) DO UPDATE SET promised=?3, void_ballot=?4, outcome=?5,"
-                  " reason=?6, finished=?7, participants=?8, stored_at=?9, sum=?10");
+        &log->db,
+        "INSERT OR REPLACE INTO record(txid, node, promised, void_ballot, outcome, reason,"
+        " finished, participants, stored_at, sum)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
     log->store_mark = db_prepare(&log->db, "INSERT OR REPLACE INTO mark VALUES(?1, ?2)");
     log->delete_one = db_prepare(&log->db, "DELETE FROM record WHERE txid = ?1");
     log->delete_below = db_prepare(&log->db, "DELETE FROM record WHERE txid >= ?1 AND txid < ?2");

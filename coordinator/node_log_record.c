@@ -1,7 +1,5 @@
 #include "coordinator/node_log_record.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -12,6 +10,37 @@
 
 /* The longest entry: a name, three numbers and what is between them. */
 #define ENTRY_BYTES (PAXOS_NAME_BYTES + 64u)
+
+static char *put_number(char *at, uint64_t number) {
+    char digits[20];
+    char *first = digits + sizeof digits;
+    do {
+        *--first = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    size_t n = (size_t)(digits + sizeof digits - first);
+    memcpy(at, first, n);
+    return at + n;
+}
+
+/* ["NAME",INCARNATION,BALLOT,VOTE] */
+static char *put_entry(char *at, const struct paxos_participant *member,
+                       struct paxos_accepted accepted) {
+    size_t n = strlen(member->name);
+    *at++ = '[';
+    *at++ = '"';
+    memcpy(at, member->name, n); /* a name has no character that JSON would escape */
+    at += n;
+    *at++ = '"';
+    *at++ = ',';
+    at = put_number(at, member->incarnation);
+    *at++ = ',';
+    at = put_number(at, accepted.ballot);
+    *at++ = ',';
+    at = put_number(at, (uint64_t)accepted.vote);
+    *at++ = ']';
+    return at;
+}
 
 int node_log_record_write(const struct acceptor *record, struct node_log_text *out) {
     uint32_t n = record->set == NULL ? 0 : record->set->n;
@@ -24,20 +53,16 @@ int node_log_record_write(const struct acceptor *record, struct node_log_text *o
         out->text = text;
         out->capacity = needed;
     }
-    out->n = 0;
-    out->text[0] = '\0';
+    char *at = out->text;
     for (uint32_t i = 0; i < n; i++) {
-        /* A name has no character that JSON would escape. */
-        const struct paxos_participant *member = &record->set->members[i];
-        out->n += (size_t)snprintf(out->text + out->n, out->capacity - out->n,
-                                   "%c[\"%s\",%" PRIu64 ",%u,%d]", i == 0 ? '[' : ',', member->name,
-                                   member->incarnation, record->accepted[i].ballot,
-                                   (int)record->accepted[i].vote);
+        *at++ = i == 0 ? '[' : ',';
+        at = put_entry(at, &record->set->members[i], record->accepted[i]);
     }
     if (n > 0) {
-        out->text[out->n++] = ']';
-        out->text[out->n] = '\0';
+        *at++ = ']';
     }
+    *at = '\0';
+    out->n = (size_t)(at - out->text);
     return 0;
 }
 
@@ -71,7 +96,7 @@ static bool take(const char **text, char c) {
     return there;
 }
 
-/* As "%" PRIu64 writes it: without sign, space or leading zeros. */
+/* As put_number writes it: without sign, space or leading zeros. */
 static bool take_number(const char **text, uint64_t max, uint64_t *number) {
     const char *first = *text;
     uint64_t value = 0;

@@ -13,7 +13,7 @@
 static struct troth troth;
 static struct links *links;
 static struct link *link_to;
-static const struct rpc_stream_handler *handler;
+static const struct rpc_stream_handler *events;
 static void *handler_arg;
 
 /* ---- The stream -------------------------------------------------------------------------------
@@ -25,14 +25,14 @@ struct rpc_stream {
     unsigned held;
     int finished; /* with this status; -1: not */
 };
-static struct rpc_stream stream;
+static struct rpc_stream opened;
 
 int rpc_link_new(struct rpc_link **out, struct rpc *rpc, const char *target, const char *method,
-                 const struct rpc_stream_handler *events, void *arg) {
+                 const struct rpc_stream_handler *handler, void *arg) {
     (void)rpc;
     (void)target;
     (void)method;
-    handler = events;
+    events = handler;
     handler_arg = arg;
     *out = NULL;
     return 0;
@@ -46,26 +46,26 @@ void rpc_link_free(struct rpc_link *link) {
     (void)link;
 }
 
-int rpc_stream_send_bytes(struct rpc_stream *to, const uint8_t *bytes, size_t n) {
+int rpc_stream_send_bytes(struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
     (void)bytes;
     ck_assert_uint_gt(n, 0);
-    int err = to->err;
-    to->err = 0;
-    to->frames += err == 0;
+    int err = stream->err;
+    stream->err = 0;
+    stream->frames += err == 0;
     return err;
 }
 
-void rpc_stream_finish(struct rpc_stream *of, int status, const char *text) {
+void rpc_stream_finish(struct rpc_stream *stream, int status, const char *text) {
     ck_assert_ptr_nonnull(text);
-    of->finished = status;
+    stream->finished = status;
 }
 
-void rpc_stream_hold(struct rpc_stream *of) {
-    of->held++;
+void rpc_stream_hold(struct rpc_stream *stream) {
+    stream->held++;
 }
 
-void rpc_stream_release(struct rpc_stream *of) {
-    of->held--;
+void rpc_stream_release(struct rpc_stream *stream) {
+    stream->held--;
 }
 
 const char *rpc_status_name(int status) {
@@ -87,7 +87,7 @@ void requests_unlock(struct requests *requests) {
 }
 
 static void on_lost(void *arg, const char *why) {
-    ck_assert_ptr_eq(arg, &stream);
+    ck_assert_ptr_eq(arg, &opened);
     ck_assert_ptr_nonnull(why);
     lost++;
 }
@@ -111,41 +111,41 @@ static void ask(void) {
 
 /* A link that is up and has sent one frame. */
 static void set_up_with(const struct link_use *use) {
-    stream = (struct rpc_stream){.finished = -1};
+    opened = (struct rpc_stream){.finished = -1};
     ck_assert_int_eq(links_new(&links, &troth), 0);
     ck_assert_int_eq(link_new(&link_to, links, use), 0);
     ask();
-    handler->opened(handler_arg, &stream);
-    ck_assert_uint_eq(stream.frames, 1);
+    events->opened(handler_arg, &opened);
+    ck_assert_uint_eq(opened.frames, 1);
 }
 
 static void set_up(void) {
-    set_up_with(&(struct link_use){.read = on_item, .lost = on_lost, .arg = &stream});
+    set_up_with(&(struct link_use){.read = on_item, .lost = on_lost, .arg = &opened});
 }
 
 static void tear_down(void) {
-    handler->closed(handler_arg, &stream, RPC_UNAVAILABLE, "over");
+    events->closed(handler_arg, &opened, RPC_UNAVAILABLE, "over");
     ck_assert_uint_eq(lost, 1); /* so all that it owes is asked anew */
-    ck_assert_uint_eq(stream.held, 0);
+    ck_assert_uint_eq(opened.held, 0);
     link_free(link_to);
     links_free(links);
 }
 
 START_TEST(a_frame_that_can_not_be_queued_ends_its_stream) {
     set_up();
-    stream.err = TROTH_ERR_FULL;
+    opened.err = TROTH_ERR_FULL;
     ask();
-    ck_assert_uint_eq(stream.frames, 1);
-    ck_assert_int_eq(stream.finished, RPC_RESOURCE_EXHAUSTED);
+    ck_assert_uint_eq(opened.frames, 1);
+    ck_assert_int_eq(opened.finished, RPC_RESOURCE_EXHAUSTED);
     tear_down();
 }
 END_TEST
 
 START_TEST(a_frame_for_a_stream_that_is_closed_waits_for_its_end) {
     set_up();
-    stream.err = TROTH_ERR_CLOSED;
+    opened.err = TROTH_ERR_CLOSED;
     ask();
-    ck_assert_int_eq(stream.finished, -1);
+    ck_assert_int_eq(opened.finished, -1);
     tear_down();
 }
 END_TEST
@@ -153,8 +153,8 @@ END_TEST
 START_TEST(a_frame_that_is_sent_leaves_the_stream_open) {
     set_up();
     ask();
-    ck_assert_uint_eq(stream.frames, 2);
-    ck_assert_int_eq(stream.finished, -1);
+    ck_assert_uint_eq(opened.frames, 2);
+    ck_assert_int_eq(opened.finished, -1);
     tear_down();
 }
 END_TEST
@@ -166,14 +166,14 @@ START_TEST(what_is_down_is_unavailable_or_waits_for_the_next_attempt) {
     for (int waits = 0; waits < 2; waits++) {
         lost = 0;
         set_up_with(&(struct link_use){
-            .read = on_item, .lost = on_lost, .waits = waits == 1, .arg = &stream});
+            .read = on_item, .lost = on_lost, .waits = waits == 1, .arg = &opened});
         uint64_t attempt = link_attempt(link_to);
-        handler->closed(handler_arg, &stream, RPC_UNAVAILABLE, "over");
+        events->closed(handler_arg, &opened, RPC_UNAVAILABLE, "over");
         ck_assert_uint_ne(link_attempt(link_to), attempt);
         ck_assert_int_eq(link_ask(link_to, &question.base, 0),
                          waits == 1 ? 0 : TROTH_ERR_UNAVAILABLE);
-        handler->opened(handler_arg, &stream);
-        ck_assert_uint_eq(stream.frames, waits == 1 ? 2 : 1);
+        events->opened(handler_arg, &opened);
+        ck_assert_uint_eq(opened.frames, waits == 1 ? 2 : 1);
         lost = 0;
         tear_down();
     }
@@ -186,9 +186,9 @@ START_TEST(what_has_grown_large_leaves_at_once) {
     question.txid = (ProtobufCBinaryData){.len = sizeof bytes, .data = bytes};
     set_up();
     ck_assert_int_eq(link_ask(link_to, &question.base, 0), 0);
-    ck_assert_uint_eq(stream.frames, 1);
+    ck_assert_uint_eq(opened.frames, 1);
     ck_assert_int_eq(link_ask(link_to, &question.base, 0), 0);
-    ck_assert_uint_eq(stream.frames, 2);
+    ck_assert_uint_eq(opened.frames, 2);
     tear_down();
 }
 END_TEST

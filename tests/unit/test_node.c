@@ -10,7 +10,7 @@ const uint8_t troth_descriptor_set[1] = {0};
 const size_t troth_descriptor_set_size = 0;
 
 static struct config config;
-static struct node *node;
+static struct node *here;
 static node_item_fn *story; /* run once, as soon as the node takes part */
 static bool stops;          /* in the story's batch */
 static bool stored_at_goodbye;
@@ -27,11 +27,11 @@ int rpc_new(struct rpc **out, const struct rpc_options *options) {
 
 void rpc_poll(struct rpc *rpc, int64_t until_ms) {
     (void)rpc;
-    if (story != NULL && node->started) {
-        node_post(node, &(struct node_item){.handle = story});
+    if (story != NULL && here->started) {
+        node_post(here, &(struct node_item){.handle = story});
         story = NULL;
         if (stops) {
-            node_stop(node);
+            node_stop(here);
         }
         return;
     }
@@ -92,8 +92,8 @@ void rpc_server_free(struct rpc_server *server) {
 /* ---- Peers ------------------------------------------------------------------------------------
  */
 
-int peers_new(struct peers **out, struct node *of) {
-    (void)of;
+int peers_new(struct peers **out, struct node *node) {
+    (void)node;
     *out = NULL;
     return 0;
 }
@@ -113,9 +113,9 @@ int peers_register(struct peers *peers, struct rpc_server *server) {
     return 0;
 }
 
-int peers_send(struct peers *peers, uint32_t to, const struct message *message, bool hold) {
+int peers_send(struct peers *peers, uint32_t node, const struct message *message, bool hold) {
     (void)peers;
-    (void)to;
+    (void)node;
     (void)message;
     (void)hold;
     return 0;
@@ -147,7 +147,7 @@ void peers_excuse(struct peers *peers, int64_t late_ms) {
 void peers_leave(struct peers *peers) {
     (void)peers;
     goodbyes++;
-    stored_at_goodbye = !node_log_has_batch(node->log);
+    stored_at_goodbye = !node_log_has_batch(here->log);
 }
 
 bool peers_have_left(const struct peers *peers) {
@@ -158,8 +158,8 @@ bool peers_have_left(const struct peers *peers) {
 /* ---- Participants and clients -----------------------------------------------------------------
  */
 
-int sessions_new(struct sessions **out, struct node *of) {
-    (void)of;
+int sessions_new(struct sessions **out, struct node *node) {
+    (void)node;
     *out = NULL;
     return 0;
 }
@@ -186,7 +186,7 @@ int sessions_send(struct sessions *sessions, uint64_t id, const struct message *
         ck_assert(hold);
         ck_assert_uint_gt(hurries, marks); /* what waits for the other nodes leaves with it */
         marks++;
-        node_stop(node);
+        node_stop(here);
     }
     return 0;
 }
@@ -203,8 +203,8 @@ void sessions_refuse(struct sessions *sessions, uint64_t id, int error, const ch
     (void)detail;
 }
 
-int calls_new(struct calls **out, struct node *of) {
-    (void)of;
+int calls_new(struct calls **out, struct node *node) {
+    (void)node;
     *out = NULL;
     return 0;
 }
@@ -263,11 +263,11 @@ static void run(node_item_fn *told) {
                              .phi_threshold = 8,
                              .stop_timeout_ms = 10000};
     snprintf(config.data, sizeof config.data, "%s", folder);
-    ck_assert_msg(node_open(&node, &config, why_not) == 0, "%s", why_not);
+    ck_assert_msg(node_open(&here, &config, why_not) == 0, "%s", why_not);
     story = told;
-    ck_assert_int_eq(node_run(node), NODE_EXIT_STOPPED);
+    ck_assert_int_eq(node_run(here), NODE_EXIT_STOPPED);
     ck_assert_uint_eq(goodbyes, 1);
-    node_free(node);
+    node_free(here);
 }
 
 static void stores(struct node *of) {

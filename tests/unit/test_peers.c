@@ -10,33 +10,33 @@
 struct rpc_stream {
     unsigned frames;
 };
-static struct rpc_stream stream;
-static struct node node = {.membership = {.self = 1, .nodes = 3}};
-static struct peers peers = {.node = &node};
+static struct rpc_stream to_2;
+static struct node here = {.membership = {.self = 1, .nodes = 3}};
+static struct peers peers = {.node = &here};
 
-int rpc_stream_send_bytes(struct rpc_stream *to, const uint8_t *bytes, size_t n) {
+int rpc_stream_send_bytes(struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
     (void)bytes;
     ck_assert_uint_gt(n, 0);
-    to->frames++;
+    stream->frames++;
     return 0;
 }
 
 /* ---- What is not asked for here ----------------------------------------------------------------
  */
 
-void rpc_stream_finish(struct rpc_stream *of, int status, const char *text) {
-    (void)of;
+void rpc_stream_finish(struct rpc_stream *stream, int status, const char *text) {
+    (void)stream;
     (void)status;
     (void)text;
     abort();
 }
 
-void rpc_stream_release(struct rpc_stream *of) {
-    (void)of;
+void rpc_stream_release(struct rpc_stream *stream) {
+    (void)stream;
 }
 
-uint64_t rpc_stream_queued_bytes(struct rpc_stream *of) {
-    (void)of;
+size_t rpc_stream_queued_bytes(struct rpc_stream *stream) {
+    (void)stream;
     return 0;
 }
 
@@ -44,8 +44,8 @@ void rpc_link_hurry(struct rpc_link *link) {
     (void)link;
 }
 
-void node_step(struct node *of, struct engine_event *event) {
-    (void)of;
+void node_step(struct node *node, struct engine_event *event) {
+    (void)node;
     (void)event;
     abort();
 }
@@ -56,14 +56,14 @@ void node_die(enum node_exit status, const char *format, ...) {
     abort();
 }
 
-void node_remember(struct node *of, uint32_t changed) {
-    (void)of;
+void node_remember(struct node *node, uint32_t changed) {
+    (void)node;
     (void)changed;
     abort();
 }
 
-void node_amnesia(const struct node *of, const char *text) {
-    (void)of;
+void node_amnesia(const struct node *node, const char *text) {
+    (void)node;
     (void)text;
     abort();
 }
@@ -72,8 +72,8 @@ void node_amnesia(const struct node *of, const char *text) {
  */
 
 static void set_up(void) {
-    stream = (struct rpc_stream){0};
-    peers.items[2] = (struct peer){.node = &node, .id = 2, .out = &stream, .out_greeted = true};
+    to_2 = (struct rpc_stream){0};
+    peers.items[2] = (struct peer){.node = &here, .id = 2, .out = &to_2, .out_greeted = true};
 }
 
 static void tear_down(void) {
@@ -97,12 +97,12 @@ START_TEST(what_is_finished_waits_for_company) {
     set_up();
     send_known(true);
     end_batch();
-    ck_assert_uint_eq(stream.frames, 0);
+    ck_assert_uint_eq(to_2.frames, 0);
     send_known(false);
     end_batch();
-    ck_assert_uint_eq(stream.frames, 1); /* both of them */
+    ck_assert_uint_eq(to_2.frames, 1); /* both of them */
     end_batch();
-    ck_assert_uint_eq(stream.frames, 1);
+    ck_assert_uint_eq(to_2.frames, 1);
     tear_down();
 }
 END_TEST
@@ -113,10 +113,10 @@ START_TEST(in_a_hurry_nothing_waits_for_company) {
     end_batch();
     peers_hurry(&peers);
     end_batch();
-    ck_assert_uint_eq(stream.frames, 1);
+    ck_assert_uint_eq(to_2.frames, 1);
     send_known(true); /* the hurry is over */
     end_batch();
-    ck_assert_uint_eq(stream.frames, 1);
+    ck_assert_uint_eq(to_2.frames, 1);
     tear_down();
 }
 END_TEST
@@ -126,9 +126,9 @@ START_TEST(S4_what_is_held_waits_for_its_batch_and_then_leaves) {
     struct message phase2b = {.type = MESSAGE_PHASE2B, .txid = {.hi = 1, .lo = 1}};
     ck_assert_int_eq(peers_send(&peers, 2, &phase2b, true), 0);
     peers_flush(&peers, false);
-    ck_assert_uint_eq(stream.frames, 0);
+    ck_assert_uint_eq(to_2.frames, 0);
     peers_flush(&peers, true);
-    ck_assert_uint_eq(stream.frames, 1);
+    ck_assert_uint_eq(to_2.frames, 1);
     tear_down();
 }
 END_TEST
