@@ -114,13 +114,14 @@ void resource_stop(struct troth_database *db) {
     resource_turns_end(db);
 }
 
-/* The turns first: nothing is given to the threads any more. */
+/* The turns first, so that nothing is given to the threads any more; then what these have done. */
 void troth_database_close(struct troth_database *db) {
     if (db == NULL) {
         return;
     }
     resource_stop(db);
     resource_threads_stop(db);
+    resource_last_turn(db);
     sessions_close(db->sessions);
     listed_free(db->listed);
     listed_effects_release(&db->effects);

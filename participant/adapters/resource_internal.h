@@ -89,8 +89,10 @@ void resource_step(struct troth_database *db, struct listed_event *event);
 void resource_turn_end(struct troth_database *db);
 /* Goes with the next turn; what has ended, RESOURCE_LATE_MS later at the latest. */
 void resource_put_late(struct troth_database *db, const struct resource_late *late);
-/* From now on there are no turns. Who waits is told so. */
+/* From now on there are no turns but the last. Who waits is told so. */
 void resource_turns_end(struct troth_database *db);
+/* When the workers are gone: tells the nodes what has ended, and lets go of them. */
+void resource_last_turn(struct troth_database *db);
 
 /* In a turn: the list as it was read. */
 void resource_take_list(struct troth_database *db, int64_t began_ms,

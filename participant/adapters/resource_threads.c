@@ -32,7 +32,7 @@ int resource_call(struct troth_database *db, const struct listed_effect *effect)
                                           .commit = effect->call == LISTED_CALL_COMMIT,
                                           .was_begun = effect->was_begun,
                                           .is_older = effect->is_older};
-    if (!jobs_put(db->workers, &call->job)) {
+    if (db->workers == NULL || !jobs_put(db->workers, &call->job)) {
         free(call);
     }
     return 0;
@@ -106,7 +106,7 @@ int resource_ask(struct troth_database *db, const struct listed_effect *effect) 
     }
     question->txid = effect->txid;
     question->proposes_abort = effect->proposes_abort;
-    if (!jobs_put(db->askers, &question->job)) {
+    if (db->askers == NULL || !jobs_put(db->askers, &question->job)) {
         free(question);
     }
     return 0;
@@ -276,6 +276,7 @@ void resource_threads_stop(struct troth_database *db) {
     }
     jobs_free(db->workers, drop_job);
     jobs_free(db->askers, drop_job);
+    db->workers = db->askers = NULL;
     const struct driver_ops *ops = db->driver->ops;
     for (uint32_t i = 0; db->worker_connections != NULL && i < db->connections; i++) {
         if (db->worker_connections[i] != NULL) {

@@ -154,6 +154,17 @@ void resource_turns_end(struct troth_database *db) {
         request->done(request->arg, request->txid, TROTH_ERR_CLOSED, "the participant was closed");
         free(request);
     }
+    pthread_mutex_unlock(&db->turn);
+}
+
+/* What was ended and not acknowledged would be kept by the nodes, and keep what comes after it. */
+void resource_last_turn(struct troth_database *db) {
+    pthread_mutex_lock(&db->turn);
+    db->now_ms = clock_monotonic_ms();
+    take_late(db);
+    if (db->sessions != NULL) {
+        sessions_flush(db->sessions, true);
+    }
     sessions_drop_all(db->sessions);
     pthread_mutex_unlock(&db->turn);
 }
