@@ -42,6 +42,8 @@ struct links {
 
 /* Whose frame of answers this thread is working off. */
 static _Thread_local const struct links *working_off;
+/* Who is told when this thread, which polls, has run all that has come. */
+static _Thread_local const struct links *polls_for;
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
@@ -107,15 +109,23 @@ static void flush_link(struct link *link) {
     let_go(link);
 }
 
-void links_flush(struct links *links) {
-    if (working_off == links) {
-        return;
-    }
+static void flush_all(struct links *links) {
     requests_lock(links->troth->requests);
     while (links->waiting != NULL) {
         flush_link(links->waiting);
     }
     requests_unlock(links->troth->requests);
+}
+
+void links_flush(struct links *links) {
+    if (working_off != links && polls_for != links) {
+        flush_all(links);
+    }
+}
+
+void links_idle(struct links *links) {
+    polls_for = links;
+    flush_all(links);
 }
 
 /* ---- Streams --------------------------------------------------------------------------------- */

@@ -58,9 +58,12 @@ int link_ask(struct link *link, const ProtobufCMessage *question, unsigned kind)
 uint64_t link_attempt(const struct link *link);
 /* When an answer came last (clock_monotonic_ms's time); 0: not yet. Any thread. */
 int64_t link_heard_ms(const struct link *link);
-/* Sends what was put, unless this thread is working off a frame of answers, which ends with it.
- * Without the lock. */
+/* Sends what was put, unless this thread does so later: it works off a frame of answers, or is one
+ * that calls links_idle. Without the lock. */
 void links_flush(struct links *links);
+/* The calling thread has run all that has come, and calls this whenever it has: what is asked there
+ * waits for it. Without the lock. */
+void links_idle(struct links *links);
 /* False: the link is down, and what is asked now goes to another node. It is dialled again, as by a
  * question. For tests of what happens at a certain node. Without the lock. */
 bool link_reach(struct link *link);

@@ -24,6 +24,13 @@ int troth_open(struct troth **out, const struct troth_options *options) {
     return client_open_on(out, options, NULL);
 }
 
+/* Its thread calls this only when there is something to poll for: a link, or a call of a channel.
+ */
+static void on_idle(void *arg) {
+    struct troth *t = arg;
+    links_idle(t->links);
+}
+
 int client_open_on(struct troth **out, const struct troth_options *options, struct rpc *rpc) {
     char crash_why[CRASH_POINT_WHY_BYTES];
     if (crash_point_arm(crash_why) != 0) {
@@ -46,7 +53,10 @@ int client_open_on(struct troth **out, const struct troth_options *options, stru
     t->timeout_ms = options->timeout_ms == 0 ? TROTH_TIMEOUT_MS : options->timeout_ms;
     t->has_own_rpc = rpc == NULL;
     t->rpc = rpc;
-    err = rpc != NULL ? 0 : rpc_new(&t->rpc, &(struct rpc_options){.threads = 1});
+    err =
+        rpc != NULL
+            ? 0
+            : rpc_new(&t->rpc, &(struct rpc_options){.threads = 1, .idle = on_idle, .idle_arg = t});
     if (err != 0) {
         goto fail;
     }
@@ -87,12 +97,12 @@ void troth_close(struct troth *t) {
         link_free(t->nodes[i].link);
         rpc_channel_free(t->nodes[i].channel);
     }
+    if (t->has_own_rpc) {
+        rpc_free(t->rpc); /* its thread uses the rest */
+    }
     links_free(t->links);
     requests_free(t->requests);
     blocks_free(t->blocks);
-    if (t->has_own_rpc) {
-        rpc_free(t->rpc);
-    }
     addresses_release(&t->addresses);
     free(t);
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <grpc/support/log.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,12 +13,20 @@
 
 /* Callbacks that one rpc_poll runs at most: its loop has other things to do, too. */
 #define EVENTS_AT_ONCE 1024u
+/* How often others are let run before what has come is gone on with; it is worth it when so many
+ * events came of that; if not, at most so many turns do without. */
+#define YIELDS        4u
+#define YIELDS_WORTH  2u
+#define TURNS_OFF_MAX 31u
 
 struct rpc {
     grpc_completion_queue *queue;
     struct rpc_timers *timers;
     unsigned threads_n;
     pthread_t *threads;
+    void (*idle)(void *arg);
+    void *idle_arg;
+    unsigned turns_off, turns_off_next; /* the polling thread's */
     /* Driven: an empty batch of this call is an event for whoever waits. */
     grpc_channel *wake_channel;
     grpc_call *wake_call;
@@ -62,9 +71,44 @@ static grpc_completion_type run_next(struct rpc *rpc, gpr_timespec until) {
     return event.type;
 }
 
+/* Runs what is there, at most so many; returns how many. */
+static unsigned run_ready(struct rpc *rpc, unsigned most) {
+    gpr_timespec now = gpr_time_0(GPR_CLOCK_MONOTONIC);
+    unsigned events = 0;
+    while (events < most && run_next(rpc, now) == GRPC_OP_COMPLETE) {
+        events++;
+    }
+    return events;
+}
+
+/* What comes after a first event. Where processors are short, those who will send more are waiting
+ * for this one: they are let run, so that more comes together, in fuller frames and batches. Where
+ * that has brought little it is left off for some turns, more and more of them. */
+static void run_rest(struct rpc *rpc) {
+    unsigned events = run_ready(rpc, EVENTS_AT_ONCE);
+    if (rpc->turns_off > 0) {
+        rpc->turns_off--;
+        return;
+    }
+    unsigned brought = 0;
+    for (unsigned i = 0; i < YIELDS && events + brought < EVENTS_AT_ONCE; i++) {
+        sched_yield();
+        brought += run_ready(rpc, EVENTS_AT_ONCE - events - brought);
+    }
+    bool is_worth_it = brought >= YIELDS_WORTH;
+    rpc->turns_off_next = is_worth_it                           ? 0
+                          : rpc->turns_off_next < TURNS_OFF_MAX ? 2 * rpc->turns_off_next + 1
+                                                                : TURNS_OFF_MAX;
+    rpc->turns_off = rpc->turns_off_next;
+}
+
 static void *poll_main(void *arg) {
     struct rpc *rpc = arg;
     while (run_next(rpc, gpr_inf_future(GPR_CLOCK_MONOTONIC)) != GRPC_QUEUE_SHUTDOWN) {
+        if (rpc->idle != NULL) {
+            run_rest(rpc);
+            rpc->idle(rpc->idle_arg);
+        }
     }
     return NULL;
 }
@@ -115,13 +159,11 @@ void rpc_wake(struct rpc *rpc) {
 }
 
 void rpc_poll(struct rpc *rpc, int64_t until_ms) {
-    gpr_timespec now = gpr_time_0(GPR_CLOCK_MONOTONIC);
     gpr_timespec until = until_ms == INT64_MAX ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
                                                : gpr_time_from_millis(until_ms, GPR_TIMESPAN);
     until.clock_type = GPR_CLOCK_MONOTONIC;
-    grpc_completion_type type = run_next(rpc, until);
-    for (unsigned i = 1; type == GRPC_OP_COMPLETE && i < EVENTS_AT_ONCE; i++) {
-        type = run_next(rpc, now);
+    if (run_next(rpc, until) == GRPC_OP_COMPLETE) {
+        run_rest(rpc);
     }
 }
 
@@ -154,6 +196,8 @@ int rpc_new(struct rpc **out, const struct rpc_options *options) {
     }
     grpc_init();
     rpc->queue = grpc_completion_queue_create_for_next(NULL);
+    rpc->idle = options->idle;
+    rpc->idle_arg = options->idle_arg;
     int err = rpc_timers_new(&rpc->timers);
     if (err == 0 && options->driven) {
         make_wakeable(rpc);

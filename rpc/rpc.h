@@ -68,6 +68,10 @@ struct rpc_options {
     /* None polls: a loop of the user's does, with rpc_poll, until rpc_let_go. So what comes meets
      * its loop without a change of threads, and what comes while the loop works comes together. */
     bool driven;
+    /* Of one that is not driven, with one thread: runs there when the callbacks of all that had
+     * happened have run, and may send what they have gathered. May be NULL. */
+    void (*idle)(void *arg);
+    void *idle_arg;
 };
 
 struct rpc;

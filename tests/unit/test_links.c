@@ -193,11 +193,25 @@ START_TEST(what_has_grown_large_leaves_at_once) {
 }
 END_TEST
 
+START_TEST(a_thread_that_says_when_it_has_run_all_sends_then_and_not_before) {
+    set_up();
+    links_idle(links);
+    ask();
+    ask();
+    ck_assert_uint_eq(opened.frames, 1);
+    links_idle(links);
+    ck_assert_uint_eq(opened.frames, 2);
+    tear_down();
+}
+END_TEST
+
 int main(void) {
-    return suite_run("links",
-                     (const TTest *[]){a_frame_that_can_not_be_queued_ends_its_stream,
-                                       a_frame_for_a_stream_that_is_closed_waits_for_its_end,
-                                       a_frame_that_is_sent_leaves_the_stream_open,
-                                       what_is_down_is_unavailable_or_waits_for_the_next_attempt,
-                                       what_has_grown_large_leaves_at_once, NULL});
+    return suite_run(
+        "links",
+        (const TTest *[]){a_frame_that_can_not_be_queued_ends_its_stream,
+                          a_frame_for_a_stream_that_is_closed_waits_for_its_end,
+                          a_frame_that_is_sent_leaves_the_stream_open,
+                          what_is_down_is_unavailable_or_waits_for_the_next_attempt,
+                          what_has_grown_large_leaves_at_once,
+                          a_thread_that_says_when_it_has_run_all_sends_then_and_not_before, NULL});
 }

@@ -149,12 +149,65 @@ START_TEST(where_no_thread_can_be_had_to_end_the_calls_the_process_ends_and_does
 }
 END_TEST
 
+struct rest {
+    struct gate gate;
+    bool answered, rested;
+};
+
+static void on_answer_with_rest(void *arg, int status, const char *text, const uint8_t *bytes,
+                                size_t n) {
+    struct rest *rest = arg;
+    (void)text;
+    (void)bytes;
+    (void)n;
+    ck_assert_int_eq(status, RPC_OK);
+    gate_lock(&rest->gate);
+    rest->answered = true;
+    gate_unlock(&rest->gate);
+}
+
+static void on_idle(void *arg) {
+    struct rest *rest = arg;
+    gate_lock(&rest->gate);
+    rest->rested = rest->rested || rest->answered;
+    gate_unlock(&rest->gate);
+}
+
+START_TEST(a_thread_that_polls_says_when_the_callbacks_have_run) {
+    struct rest rest = {.gate = GATE_INIT};
+    struct desk desk = {.gate = GATE_INIT};
+    struct rpc *rpc;
+    struct rpc *of_server;
+    struct rpc_server *server;
+    struct rpc_channel *channel;
+    char address[32];
+    ck_assert_int_eq(rpc_new(&of_server, &(struct rpc_options){.threads = 1}), 0);
+    ck_assert_int_eq(rpc_server_new(&server, of_server, "127.0.0.1:0"), 0);
+    ck_assert_int_eq(rpc_server_unary(server, SAY, on_say, &desk), 0);
+    ck_assert_int_eq(rpc_server_start(server), 0);
+    snprintf(address, sizeof address, "127.0.0.1:%d", rpc_server_port(server));
+    ck_assert_int_eq(
+        rpc_new(&rpc, &(struct rpc_options){.threads = 1, .idle = on_idle, .idle_arg = &rest}), 0);
+    ck_assert_int_eq(rpc_channel_new(&channel, rpc, address), 0);
+    Troth__Test__Item item = TROTH__TEST__ITEM__INIT;
+    ck_assert_int_eq(
+        rpc_call_async(channel, SAY, &item.base, 30000, true, on_answer_with_rest, &rest), 0);
+    GATE_WAIT(&rest.gate, rest.rested);
+    rpc_channel_free(channel);
+    rpc_free(rpc);
+    rpc_server_stop(server, 0);
+    rpc_server_free(server);
+    rpc_free(of_server);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
         a_wait_ends_when_it_is_woken_before_or_meanwhile,
         a_server_serves_where_it_is_polled_and_on_a_thread_once_let_go,
         what_waits_for_callbacks_needs_no_poll,
         where_no_thread_can_be_had_to_end_the_calls_the_process_ends_and_does_not_hang,
+        a_thread_that_polls_says_when_the_callbacks_have_run,
         NULL,
     };
     return suite_run("rpc_driven", tests);
