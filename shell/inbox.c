@@ -7,7 +7,6 @@
 #include <time.h>
 
 #include "base/troth_err.h"
-#include "shell/clock.h"
 
 #define INITIAL_ITEMS 64
 
@@ -25,9 +24,6 @@ struct inbox {
     size_t items_max;
     struct pile waiting;
     struct pile taken;
-    bool is_urgent;   /* what waits is not all patient */
-    bool has_patient; /* somebody puts patient items */
-    bool is_asleep;   /* the taker waits, and expects no more */
     bool closed;
     void (*wake)(void *arg);
     void *wake_arg;
@@ -96,7 +92,7 @@ static void tell_taker(struct inbox *inbox) {
     }
 }
 
-static int put_locked(struct inbox *inbox, const void *item, bool is_patient) {
+static int put_locked(struct inbox *inbox, const void *item) {
     struct pile *pile = &inbox->waiting;
     if (inbox->closed) {
         return TROTH_ERR_CLOSED;
@@ -111,38 +107,26 @@ static int put_locked(struct inbox *inbox, const void *item, bool is_patient) {
         }
     }
     memcpy(pile->bytes + pile->n * inbox->item_bytes, item, inbox->item_bytes);
-    bool wakes = !inbox->is_urgent && (!is_patient || (inbox->is_asleep && pile->n == 0));
-    pile->n++;
-    inbox->is_urgent = inbox->is_urgent || !is_patient;
-    inbox->has_patient = inbox->has_patient || is_patient;
-    if (wakes) {
+    if (pile->n++ == 0) {
         tell_taker(inbox);
     }
     return 0;
 }
 
-static int put(struct inbox *inbox, const void *item, bool is_patient) {
+int inbox_put(struct inbox *inbox, const void *item) {
     pthread_mutex_lock(&inbox->mutex);
-    int err = put_locked(inbox, item, is_patient);
+    int err = put_locked(inbox, item);
     while (err == TROTH_ERR_FULL) {
         pthread_cond_wait(&inbox->not_full, &inbox->mutex);
-        err = put_locked(inbox, item, is_patient);
+        err = put_locked(inbox, item);
     }
     pthread_mutex_unlock(&inbox->mutex);
     return err;
 }
 
-int inbox_put(struct inbox *inbox, const void *item) {
-    return put(inbox, item, false);
-}
-
-int inbox_put_patient(struct inbox *inbox, const void *item) {
-    return put(inbox, item, true);
-}
-
 int inbox_try_put(struct inbox *inbox, const void *item) {
     pthread_mutex_lock(&inbox->mutex);
-    int err = put_locked(inbox, item, false);
+    int err = put_locked(inbox, item);
     pthread_mutex_unlock(&inbox->mutex);
     return err;
 }
@@ -157,16 +141,8 @@ static bool wait_until(struct inbox *inbox, int64_t until_ms) {
 }
 
 static void wait_for_items(struct inbox *inbox, int64_t until_ms) {
-    if (inbox->has_patient && !inbox->is_urgent && !inbox->closed) {
-        int64_t patient_ms = clock_monotonic_ms() + INBOX_PATIENCE_MS;
-        int64_t first_ms = patient_ms < until_ms ? patient_ms : until_ms;
-        while (!inbox->is_urgent && !inbox->closed && wait_until(inbox, first_ms)) {
-        }
-    }
-    inbox->is_asleep = true;
     while (inbox->waiting.n == 0 && !inbox->closed && wait_until(inbox, until_ms)) {
     }
-    inbox->is_asleep = false;
 }
 
 int inbox_take(struct inbox *inbox, int64_t until_ms, void **items, size_t *n) {
@@ -178,7 +154,6 @@ int inbox_take(struct inbox *inbox, int64_t until_ms, void **items, size_t *n) {
     inbox->waiting = inbox->taken;
     inbox->waiting.n = 0;
     inbox->taken = taken;
-    inbox->is_urgent = false;
     int err = taken.n == 0 && inbox->closed ? TROTH_ERR_CLOSED : 0;
     pthread_cond_broadcast(&inbox->not_full);
     pthread_mutex_unlock(&inbox->mutex);

@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define INBOX_PATIENCE_MS 5
-
 struct inbox;
 /* For items of `item_bytes`, at most `items_max` waiting. TROTH_ERR_NO_MEMORY. */
 int inbox_new(struct inbox **out, size_t item_bytes, size_t items_max);
@@ -27,10 +25,6 @@ void inbox_set_wake(struct inbox *inbox, void (*wake)(void *arg), void *arg);
  * of inbox_set_wake can be put to by its taker, who never waits and has always room. */
 int inbox_put(struct inbox *inbox, const void *item);
 int inbox_try_put(struct inbox *inbox, const void *item);
-/* As inbox_put, for what may wait a moment: it does not wake a taker that expects more, but is
- * taken with what comes next, or after INBOX_PATIENCE_MS. A wake costs more than most items do. Not
- * with inbox_set_wake, whose taker would not be woken at all. */
-int inbox_put_patient(struct inbox *inbox, const void *item);
 /* Waits until something is there, `until_ms` (clock_monotonic_ms; INT64_MAX: for ever) is reached,
  * or the inbox is closed. Swaps the waiting items for those of the call before: *items points to
  * `*n` items that are the taker's until its next call. Returns 0, or TROTH_ERR_CLOSED once it is

@@ -79,32 +79,6 @@ START_TEST(take_comes_back_empty_when_its_time_is_over) {
 }
 END_TEST
 
-START_TEST(what_is_patient_comes_in_order_with_what_is_not_or_soon_after) {
-    struct inbox *inbox;
-    ck_assert_int_eq(inbox_new(&inbox, sizeof(int), 4), 0);
-    void *items;
-    size_t n;
-    ck_assert_int_eq(inbox_put_patient(inbox, &(int){1}), 0);
-    ck_assert_int_eq(inbox_put(inbox, &(int){2}), 0);
-    ck_assert_int_eq(inbox_put_patient(inbox, &(int){3}), 0);
-    ck_assert_int_eq(inbox_take(inbox, INT64_MAX, &items, &n), 0);
-    ck_assert_uint_eq(n, 3);
-    for (int i = 0; i < 3; i++) {
-        ck_assert_int_eq(((int *)items)[i], i + 1);
-    }
-    ck_assert_int_eq(inbox_put_patient(inbox, &(int){4}), 0); /* by itself */
-    ck_assert_int_eq(inbox_take(inbox, INT64_MAX, &items, &n), 0);
-    ck_assert_uint_eq(n, 1);
-    ck_assert_int_eq(inbox_put_patient(inbox, &(int){5}), 0); /* not after the taker's time */
-    ck_assert_int_eq(inbox_take(inbox, clock_monotonic_ms(), &items, &n), 0);
-    ck_assert_uint_eq(n, 1);
-    inbox_close(inbox);
-    ck_assert_int_eq(inbox_put_patient(inbox, &(int){6}), TROTH_ERR_CLOSED);
-    ck_assert_int_eq(inbox_take(inbox, INT64_MAX, &items, &n), TROTH_ERR_CLOSED);
-    inbox_free(inbox);
-}
-END_TEST
-
 /* One at a time, so that each must wake a taker that sleeps for ever. */
 static void *echo(void *arg) {
     struct inbox **pair = arg;
@@ -112,13 +86,13 @@ static void *echo(void *arg) {
     size_t n;
     while (inbox_take(pair[0], INT64_MAX, &items, &n) == 0) {
         for (size_t i = 0; i < n; i++) {
-            ck_assert_int_eq(inbox_put_patient(pair[1], (int *)items + i), 0);
+            ck_assert_int_eq(inbox_put(pair[1], (int *)items + i), 0);
         }
     }
     return NULL;
 }
 
-START_TEST(a_patient_item_wakes_a_taker_that_expects_no_more) {
+START_TEST(an_item_wakes_a_taker_that_sleeps) {
     struct inbox *pair[2];
     pthread_t thread;
     ck_assert_int_eq(inbox_new(&pair[0], sizeof(int), 4), 0);
@@ -127,13 +101,10 @@ START_TEST(a_patient_item_wakes_a_taker_that_expects_no_more) {
     for (int i = 0; i < 20; i++) {
         void *items;
         size_t n = 0;
-        ck_assert_int_eq(inbox_put_patient(pair[0], &i), 0);
+        ck_assert_int_eq(inbox_put(pair[0], &i), 0);
         ck_assert_int_eq(inbox_take(pair[1], INT64_MAX, &items, &n), 0);
         ck_assert_uint_eq(n, 1);
         ck_assert_int_eq(*(int *)items, i);
-        int64_t until_ms = clock_monotonic_ms() + 2 * INBOX_PATIENCE_MS * (i % 2);
-        ck_assert_int_eq(inbox_take(pair[1], until_ms, &items, &n), 0);
-        ck_assert_uint_eq(n, 0);
     }
     inbox_close(pair[0]);
     pthread_join(thread, NULL);
@@ -151,9 +122,7 @@ static void *put_many(void *arg) {
     struct putter *putter = arg;
     for (uint32_t i = 0; i < PER_PUTTER; i++) {
         uint32_t item[2] = {putter->id, i};
-        ck_assert_int_eq(putter->id % 2 == 0 || i % 3 == 0 ? inbox_put(putter->inbox, item)
-                                                           : inbox_put_patient(putter->inbox, item),
-                         0);
+        ck_assert_int_eq(inbox_put(putter->inbox, item), 0);
     }
     return NULL;
 }
@@ -187,11 +156,10 @@ START_TEST(each_putters_items_come_whole_and_in_order) {
 END_TEST
 
 int main(void) {
-    return suite_run(
-        "inbox", (const TTest *[]){a_full_inbox_refuses_and_a_closed_one_too,
-                                   a_taker_that_waits_elsewhere_is_woken_and_has_always_room,
-                                   take_comes_back_empty_when_its_time_is_over,
-                                   what_is_patient_comes_in_order_with_what_is_not_or_soon_after,
-                                   a_patient_item_wakes_a_taker_that_expects_no_more,
-                                   each_putters_items_come_whole_and_in_order, NULL});
+    return suite_run("inbox",
+                     (const TTest *[]){a_full_inbox_refuses_and_a_closed_one_too,
+                                       a_taker_that_waits_elsewhere_is_woken_and_has_always_room,
+                                       take_comes_back_empty_when_its_time_is_over,
+                                       an_item_wakes_a_taker_that_sleeps,
+                                       each_putters_items_come_whole_and_in_order, NULL});
 }
