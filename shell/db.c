@@ -14,10 +14,11 @@
 #define WAL_HEADER_BYTES   32u
 #define FRAME_HEADER_BYTES 24u
 /* In frames: a log is begun anew at so many; of a shorter one than this nobody knows whether it
- * will grow; room is made when only so much of it is left. */
+ * will grow; room is made when only so much of it is left; a batch that has more is large. */
 #define CHECKPOINT_FRAMES 4000u
 #define SHORT_FRAMES      64u
 #define LEFT_FRAMES       64u
+#define SMALL_FRAMES      8u
 #define ROOM_BYTES        (1u << 20)
 #define ZEROS_BYTES       (1u << 16)
 
@@ -118,7 +119,9 @@ static int check_owner(struct db *db, int32_t application_id, int32_t version, c
 /* After each commit; in place of PRAGMA wal_autocheckpoint, which is a hook like this one. */
 static int on_frames(void *arg, sqlite3 *sqlite, const char *name, int frames) {
     struct db *db = arg;
-    db->wal_frames = (uint32_t)frames;
+    uint32_t now = (uint32_t)frames;
+    db->commit_frames = now >= db->wal_frames ? now - db->wal_frames : now;
+    db->wal_frames = now;
     if (db->wal_frames >= CHECKPOINT_FRAMES) {
         /* One that a reader holds up is tried again with the next commit. */
         (void)sqlite3_wal_checkpoint_v2(sqlite, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -265,7 +268,7 @@ static int grow(struct db *db, sqlite3_file *wal) {
 
 int db_make_room(struct db *db) {
     int64_t frames = (int64_t)db->wal_frames + LEFT_FRAMES;
-    if (db->in_batch || db->wal_frames < SHORT_FRAMES ||
+    if (db->in_batch || db->wal_frames < SHORT_FRAMES || db->commit_frames > SMALL_FRAMES ||
         WAL_HEADER_BYTES + frames * db->frame_bytes <= db->wal_bytes) {
         return 0;
     }

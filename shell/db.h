@@ -24,7 +24,8 @@ struct db {
     sqlite3_stmt *commit;
     int lock_fd;
     bool in_batch;
-    uint32_t wal_frames; /* in use in the write-ahead log, when the last commit was done */
+    uint32_t wal_frames;    /* in use in the write-ahead log, when the last commit was done */
+    uint32_t commit_frames; /* that one's */
     uint32_t frame_bytes;
     int64_t wal_bytes; /* its size when room was last made; INT64_MAX: no more is made */
     char path[512];
@@ -54,8 +55,9 @@ int db_begin(struct db *db);
 int db_commit(struct db *db);
 
 /* Gives the write-ahead log some more room if it is needed soon; for a moment when nobody waits.
- * Does nothing while a batch is open, and for a log that is still short. Where the disk has no room
- * it goes without. TROTH_ERR_STORAGE: a sync has failed (H9). */
+ * Does nothing while a batch is open, for a log that is still short, and behind a large batch: so
+ * many share that one's sync that it costs them little, and the room would keep many waiting. Where
+ * the disk has no room it goes without. TROTH_ERR_STORAGE: a sync has failed (H9). */
 int db_make_room(struct db *db);
 
 #endif
