@@ -204,6 +204,7 @@ void disk_rm_stored(struct oracle *oracle, const struct sight *sight) {
     struct tx_seen *tx = tx_get(oracle, sight->tx);
     struct branch_seen *branch = &tx->branches[sight->who.index];
     enum branch_log old = (enum branch_log)branch->log;
+    bool is_late;
     branch->log = (uint8_t)sight->log;
     switch (sight->log) {
     case LOG_PREPARED:
@@ -231,8 +232,10 @@ void disk_rm_stored(struct oracle *oracle, const struct sight *sight) {
         break;
     case LOG_NONE:
         /* What was prepared is dropped when it is aborted only; what was committed, below the
-         * mark. */
-        if (old == LOG_PREPARED) {
+         * mark. What landed late and is of a transaction that ended in silence goes by hand, which
+         * tells nothing. */
+        is_late = branch->late && branch->vote != VOTE_PREPARED;
+        if (old == LOG_PREPARED && (!is_late || tx->outcome != OUTCOME_NONE)) {
             outcome_told(oracle, tx, OUTCOME_ABORTED, sight->who, "prepared is gone from its log");
         }
         break;

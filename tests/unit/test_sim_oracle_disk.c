@@ -170,6 +170,26 @@ START_TEST(S6_deleted_first_and_marked_in_the_same_batch_passes) {
 }
 END_TEST
 
+/* Its client prepared it after all, when its participant had been told that it had not; its
+ * transaction ended in silence and is forgotten. */
+START_TEST(what_landed_late_may_be_ended_by_hand) {
+    worked();
+    see((struct sight){
+        .kind = SIGHT_RM_STORED, .who = R(0), .tx = 1, .log = LOG_PREPARED, .late = true});
+    mark(1, 2);
+    log_is(0, 1, LOG_NONE);
+    must_pass();
+}
+END_TEST
+
+START_TEST(S3_what_was_prepared_in_time_may_not) {
+    worked();
+    log_is(0, 1, LOG_PREPARED);
+    log_is(0, 1, LOG_NONE);
+    must_break("S3", "prepared is gone from its log");
+}
+END_TEST
+
 int main(void) {
     return suite_run("sim_oracle_disk",
                      (const TTest *[]){S4_a_vote_before_its_record,
@@ -191,5 +211,7 @@ int main(void) {
                                        S6_a_promise_of_the_batch_that_stores_the_mark_passes,
                                        S6_a_record_is_deleted_above_the_mark,
                                        S6_deleted_first_and_marked_in_the_same_batch_passes,
+                                       what_landed_late_may_be_ended_by_hand,
+                                       S3_what_was_prepared_in_time_may_not,
                                        NULL});
 }
