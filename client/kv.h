@@ -12,6 +12,7 @@ struct kv_shard {
     struct troth_kv *kv;
     size_t number;
     struct link *link;
+    unsigned n_open; /* calls; the requests' lock guards it */
 };
 struct troth_kv {
     struct troth *troth;

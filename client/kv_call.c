@@ -105,6 +105,7 @@ static void take_out(struct kv_call *call) {
     struct troth_kv *kv = call->shard->kv;
     HASH_DEL(kv->by_number, call);
     DL_DELETE(kv->oldest, call);
+    call->shard->n_open--;
 }
 
 static int err_of(const struct kv_call *call, int status) {
@@ -114,7 +115,7 @@ static int err_of(const struct kv_call *call, int status) {
     case RPC_NOT_FOUND: /* the transaction; a key that is absent is no error on the wire */
         return TROTH_ERR_INVALID;
     case RPC_RESOURCE_EXHAUSTED:
-        return TROTH_ERR_TOO_LARGE;
+        return TROTH_ERR_TOO_MANY;
     case RPC_OUT_OF_RANGE:
         if (call->verb == TROTH__V1__KV_VERB__KV_VERB_ADD) {
             return TROTH_ERR_TOO_LARGE;
@@ -261,11 +262,22 @@ static void on_alarm(void *arg) {
 
 /* ---- The start ------------------------------------------------------------------------------- */
 
+/* All calls to a shard share a stream: one that the shard would not read must not end it. */
+static int check(const struct kv_shard *shard, const Troth__V1__KvRequest *request) {
+    bool fits = request->key.len <= TROTH_KV_KEY_MAX && request->to.len <= TROTH_KV_KEY_MAX &&
+                request->value.len <= TROTH_KV_VALUE_MAX &&
+                request->expected.len <= TROTH_KV_VALUE_MAX;
+    if (!fits) {
+        return TROTH_ERR_INVALID;
+    }
+    return shard->n_open < TROTH_KV_OPEN_MAX ? 0 : TROTH_ERR_TOO_MANY;
+}
+
 /* With the lock held. On an error it is not in the tables. */
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 static int put_in(struct troth_kv *kv, struct kv_call *call, Troth__V1__KvRequest *request) {
     struct requests *requests = kv->troth->requests;
-    int err = kv->closed ? TROTH_ERR_CLOSED : 0;
+    int err = kv->closed ? TROTH_ERR_CLOSED : check(call->shard, request);
     if (err == 0 && kv->alarm.item.at == 0) {
         err = requests_set_alarm(requests, &kv->alarm, call->deadline_ms);
     }
@@ -278,6 +290,7 @@ static int put_in(struct troth_kv *kv, struct kv_call *call, Troth__V1__KvReques
         call->attempt = link_attempt(call->shard->link);
         HASH_ADD(hh, kv->by_number, number, sizeof call->number, call);
         DL_APPEND(kv->oldest, call);
+        call->shard->n_open++;
     }
     return err;
 }

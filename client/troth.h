@@ -27,6 +27,9 @@
 #define TROTH_TEXT_BYTES   512
 #define TROTH_BRANCHES_MAX 1024 /* of a transaction */
 #define TROTH_NAME_MAX     47   /* characters of a participant's name */
+#define TROTH_KV_KEY_MAX   512  /* bytes */
+#define TROTH_KV_VALUE_MAX (64u << 10)
+#define TROTH_KV_OPEN_MAX  10000u /* calls to one shard at a time */
 
 enum troth_outcome {
     TROTH_OUTCOME_NONE = 0, /* not decided */
@@ -137,7 +140,8 @@ int troth_kv_abort(struct troth_kv_tx *tx, struct troth_result *result);
 
 /* The calls. `tx` NULL: a transaction of its own. 0, or TROTH_ERR_NOT_FOUND (get: no such key),
  * _CONFLICT (the transaction is lost: abort it and run it again), _ABORTED, _STATE
- * (compare-and-set: another value; commit has begun), _INVALID, _TOO_LARGE (add: out of range),
+ * (compare-and-set: another value; commit has begun), _INVALID (a key or value that is too
+ * long, too), _TOO_LARGE (add: out of range), _TOO_MANY (here or at the shard; nothing was done),
  * _TIMEOUT, _UNAVAILABLE; `why` may be NULL. */
 struct troth_kv_value {
     uint8_t *bytes; /* malloc'd, with a NUL behind the n bytes; the caller frees it */
@@ -168,7 +172,8 @@ int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
 
 /* As the calls above, with the rules of those without waiting (troth_begin_async). Work at several
  * shards, or at one, may be under way in one tx at the same time; it is ended when all of it has
- * called back. What is given is copied. kv is closed when nothing is under way. */
+ * called back; in which order it is done is not said. What is given is copied. kv is closed when
+ * nothing is under way. */
 struct troth_kv_answer {  /* lives until the callback returns */
     const uint8_t *value; /* of get, with a NUL behind the n bytes; NULL: none */
     size_t n;

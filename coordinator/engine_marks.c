@@ -110,6 +110,13 @@ void marks_release(struct engine *engine) {
     }
 }
 
+void marks_count_finished(struct engine *engine, uint64_t origin_hi, int more) {
+    struct origin *origin = origin_get(engine, origin_hi);
+    if (origin != NULL) {
+        origin->n_finished += (size_t)more;
+    }
+}
+
 /* ---- Housekeeping: once a second
  * ---------------------------------------------------------------------- */
 
@@ -118,10 +125,10 @@ void marks_release(struct engine *engine) {
 static bool is_crowded(const struct engine *engine) {
     uint64_t could_go = 0;
     for (const struct origin *origin = engine->origins; origin != NULL; origin = origin->hh.next) {
-        could_go += origin->mark - origin->swept;
+        uint64_t sequences = origin->mark - origin->swept; /* not all were given out by it */
+        could_go += sequences < origin->n_finished ? sequences : origin->n_finished;
     }
-    return (could_go < engine->n_finished ? could_go : engine->n_finished) >
-           engine->options.retained_max;
+    return could_go > engine->options.retained_max;
 }
 
 /* Up to where everything was finished a retention time ago; when it is crowded the oldest that is

@@ -144,6 +144,7 @@ struct origin {
     uint64_t stored; /* as the log has it */
     uint64_t swept;  /* records below it are deleted */
     uint64_t told_to_participants;
+    size_t n_finished;                        /* of its transactions, in memory */
     struct mark_sample samples[MARK_SAMPLES]; /* a ring: when the mark was where */
     unsigned sample_first;
     unsigned sample_n;
@@ -396,6 +397,8 @@ uint64_t marks_own(const struct engine *engine);
 void marks_housekeeping(struct engine *engine);
 /* Tells a participant that attaches the marks of all origins, also of those that are gone. */
 void marks_tell_session(struct engine *engine, uint64_t session);
+/* A transaction of this origin has finished (1), or is not in memory any more (-1). */
+void marks_count_finished(struct engine *engine, uint64_t origin_hi, int more);
 void marks_release(struct engine *engine);
 
 /* ---- engine_sessions.c: participants

@@ -130,6 +130,7 @@ void tx_remove(struct engine *engine, struct tx *tx) {
     assert(tx->waiters == NULL);
     if (tx->stage == TX_FINISHED) {
         engine->n_finished--;
+        marks_count_finished(engine, tx->txid.hi, -1);
     }
     if (engine->recovering == tx) {
         engine->recovering = tx->next;
@@ -157,6 +158,7 @@ void tx_finish(struct engine *engine, struct tx *tx) {
     tx_move(tx, TX_FINISHED);
     drop_work(engine, tx);
     engine->n_finished++;
+    marks_count_finished(engine, tx->txid.hi, 1);
     tx_count(engine, tx);
 }
 

@@ -23,7 +23,9 @@ static const char *explain(const struct engine *engine, int error, char text[MES
     } else if (error == TROTH_ERR_STATE) {
         why = "takes no more work: its commit has begun or it has ended; begin another";
     } else if (error == TROTH_ERR_TOO_MANY) {
-        why = "would have more than 1024 participants; nothing was changed";
+        why =
+            "would have more than 1024 participants, or names more than this node has room to hear "
+            "of; nothing was changed";
     } else if (error == TROTH_ERR_UNAVAILABLE) {
         why = "is coordinated by a node that cannot be reached; begin another";
     } else if (error == TROTH_ERR_INVALID && tx_is_possible(engine, txid)) {

@@ -46,10 +46,10 @@ static int take_branch(struct call *call, const Troth__V1__Branch *branch,
 }
 
 /* Without those that are named again: a client may name one with each piece of its work. Returns
- * how many are left. */
+ * how many are left, at most one more than are allowed. */
 static uint32_t drop_repeated(struct paxos_participant *members, size_t n) {
     uint32_t left = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && left <= PAXOS_PARTICIPANTS_MAX; i++) {
         uint32_t k = 0;
         while (k < left && (members[k].incarnation != members[i].incarnation ||
                             strcmp(members[k].name, members[i].name) != 0)) {
@@ -66,12 +66,6 @@ static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branch
     if (n == 0) {
         return 0;
     }
-    if (n > PAXOS_PARTICIPANTS_MAX) {
-        call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "%zu participants are more than the limit of %u for a transaction", n,
-                  PAXOS_PARTICIPANTS_MAX);
-        return TROTH_ERR_TOO_MANY;
-    }
     struct paxos_participant *members = calloc(n, sizeof *members);
     if (members == NULL) {
         call_fail(call, RPC_UNAVAILABLE, "out of memory");
@@ -81,8 +75,14 @@ static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branch
     for (size_t i = 0; i < n && err == 0; i++) {
         err = take_branch(call, branches[i], &members[i]);
     }
-    if (err == 0) {
-        call->branches = paxos_set_new(members, drop_repeated(members, n));
+    uint32_t left = err == 0 ? drop_repeated(members, n) : 0;
+    if (left > PAXOS_PARTICIPANTS_MAX) {
+        call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                  "%u participants are more than the limit of %u for a transaction", left,
+                  PAXOS_PARTICIPANTS_MAX);
+        err = TROTH_ERR_TOO_MANY;
+    } else if (err == 0) {
+        call->branches = paxos_set_new(members, left);
         if (call->branches == NULL) {
             call_fail(call, RPC_UNAVAILABLE, "out of memory");
             err = TROTH_ERR_NO_MEMORY;

@@ -248,16 +248,22 @@ int db_commit(struct db *db) {
 
 /* Zeros are no frame: SQLite reads them as the end, as it does what is left of a log before. The
  * write lock is held, so nobody else appends meanwhile. */
-static int grow(struct db *db, sqlite3_file *wal) {
+static int grow(struct db *db, sqlite3_file *wal, int64_t needed_bytes) {
     static const uint8_t zeros[ZEROS_BYTES];
-    sqlite3_int64 size;
-    if (wal->pMethods->xFileSize(wal, &size) != SQLITE_OK) {
+    sqlite3_int64 before;
+    if (wal->pMethods->xFileSize(wal, &before) != SQLITE_OK) {
         return TROTH_ERR_STORAGE;
     }
-    db->wal_bytes = size + ROOM_BYTES;
-    for (; size < db->wal_bytes; size += ZEROS_BYTES) {
-        if (wal->pMethods->xWrite(wal, zeros, ZEROS_BYTES, size) != SQLITE_OK) {
-            db->wal_bytes = INT64_MAX; /* no space, or no more than so much of a file */
+    db->wal_bytes = before;
+    if (before >= needed_bytes) {
+        return 0; /* from a run before */
+    }
+    db->wal_bytes += ROOM_BYTES;
+    for (int64_t at = before; at < db->wal_bytes; at += ZEROS_BYTES) {
+        if (wal->pMethods->xWrite(wal, zeros, ZEROS_BYTES, at) != SQLITE_OK) {
+            /* No space, or no more than so much of a file; what is left others need more. */
+            db->wal_bytes = INT64_MAX;
+            (void)wal->pMethods->xTruncate(wal, before);
             break;
         }
     }
@@ -268,8 +274,9 @@ static int grow(struct db *db, sqlite3_file *wal) {
 
 int db_make_room(struct db *db) {
     int64_t frames = (int64_t)db->wal_frames + LEFT_FRAMES;
+    int64_t needed_bytes = WAL_HEADER_BYTES + frames * db->frame_bytes;
     if (db->in_batch || db->wal_frames < SHORT_FRAMES || db->commit_frames > SMALL_FRAMES ||
-        WAL_HEADER_BYTES + frames * db->frame_bytes <= db->wal_bytes) {
+        needed_bytes <= db->wal_bytes) {
         return 0;
     }
     sqlite3_file *wal = NULL;
@@ -277,7 +284,7 @@ int db_make_room(struct db *db) {
     if (err == 0 &&
         sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
         wal != NULL && wal->pMethods != NULL) {
-        err = grow(db, wal);
+        err = grow(db, wal, needed_bytes);
     }
     return err != 0 ? err : db_commit(db);
 }

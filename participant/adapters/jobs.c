@@ -184,7 +184,7 @@ int64_t jobs_hurry(struct jobs *jobs, int64_t now_ms) {
     struct worker *worker = NULL;
     int64_t due_ms = INT64_MAX;
     pthread_mutex_lock(&jobs->mutex);
-    if (jobs->first != NULL && jobs->idle != NULL && !jobs->is_calling) {
+    if (jobs->first != NULL && jobs->idle != NULL) {
         due_ms = jobs->first->since_ms + JOBS_PATIENCE_MS;
         if (due_ms <= now_ms) {
             worker = call(jobs, true);

@@ -29,6 +29,9 @@ void resource_check(const struct troth_database *db, int err) {
 /* ---- Effects --------------------------------------------------------------------------------- */
 
 static void tell(struct troth_database *db, const struct listed_effect *effect) {
+    if (db->is_closed) {
+        return; /* everybody was told so, and the requests are gone */
+    }
     struct resource_request *request = (struct resource_request *)(uintptr_t)effect->request;
     DL_DELETE(db->requests, request);
     request->done(request->arg, effect->txid, effect->error, effect->detail);

@@ -293,6 +293,8 @@ END_TEST
 START_TEST(a_killed_session_is_dialled_again) {
     left_prepared();
     struct driver_branch branch = voted(1);
+    /* The client's, and the driver's: those that have left are gone. */
+    sql_wait("SELECT COUNT(*) = 2 FROM information_schema.processlist WHERE user = 'root'");
     long id = sql_number(client, "SELECT MAX(id) FROM information_schema.processlist");
     sql(client, "KILL %ld", id);
     sql_wait("SELECT COUNT(*) = 0 FROM information_schema.processlist WHERE id = %ld", id);

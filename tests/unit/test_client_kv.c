@@ -55,6 +55,20 @@ START_TEST(without_a_transaction_no_node_is_asked) {
 }
 END_TEST
 
+/* They would end the stream that all calls to the shard share. */
+START_TEST(what_no_shard_would_take_is_refused_here) {
+    static char bytes[TROTH_KV_VALUE_MAX + 1];
+    set_up();
+    ck_assert_int_eq(troth_kv_put(kv, NULL, bytes, TROTH_KV_KEY_MAX + 1, "x", 1, NULL),
+                     TROTH_ERR_INVALID);
+    ck_assert_int_eq(troth_kv_put(kv, NULL, "alice", 5, bytes, sizeof bytes, NULL),
+                     TROTH_ERR_INVALID);
+    LOCKED(ck_assert_uint_eq(shards[0].requests + shards[1].requests, 0));
+    ck_assert_int_eq(put(NULL, "alice"), 0);
+    tear_down();
+}
+END_TEST
+
 START_TEST(get_gives_the_value_or_not_found) {
     set_up();
     struct troth_kv_value value;
@@ -196,17 +210,18 @@ START_TEST(lists_of_shards_that_are_none_are_refused) {
 END_TEST
 
 int main(void) {
-    return suite_run(
-        "client_kv",
-        (const TTest *[]){each_key_goes_to_its_shard_and_each_branch_to_commit_once,
-                          S5_a_transaction_that_is_left_has_its_branches_enlisted,
-                          S5_a_transaction_that_is_left_and_can_not_have_its_branches_is_aborted,
-                          without_a_transaction_no_node_is_asked, get_gives_the_value_or_not_found,
-                          S5_a_transaction_that_may_lack_work_is_not_committed,
-                          S5_a_shard_that_restarted_in_between_has_lost_work,
-                          a_refused_write_that_changed_nothing_leaves_the_transaction_alive,
-                          a_scan_merges_all_shards_in_order_over_many_pages,
-                          a_scan_keeps_to_its_range_and_stops_when_told,
-                          a_scan_in_a_transaction_gathers_every_shards_branch,
-                          lists_of_shards_that_are_none_are_refused, NULL});
+    return suite_run("client_kv",
+                     (const TTest *[]){
+                         each_key_goes_to_its_shard_and_each_branch_to_commit_once,
+                         S5_a_transaction_that_is_left_has_its_branches_enlisted,
+                         S5_a_transaction_that_is_left_and_can_not_have_its_branches_is_aborted,
+                         without_a_transaction_no_node_is_asked,
+                         what_no_shard_would_take_is_refused_here, get_gives_the_value_or_not_found,
+                         S5_a_transaction_that_may_lack_work_is_not_committed,
+                         S5_a_shard_that_restarted_in_between_has_lost_work,
+                         a_refused_write_that_changed_nothing_leaves_the_transaction_alive,
+                         a_scan_merges_all_shards_in_order_over_many_pages,
+                         a_scan_keeps_to_its_range_and_stops_when_told,
+                         a_scan_in_a_transaction_gathers_every_shards_branch,
+                         lists_of_shards_that_are_none_are_refused, NULL});
 }

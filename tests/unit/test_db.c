@@ -181,6 +181,23 @@ START_TEST(S4_what_was_committed_before_and_after_room_was_made_is_there_after_a
 }
 END_TEST
 
+/* Else each crash would add a MiB, for as long as no orderly end cuts the log. */
+START_TEST(the_room_of_a_run_that_crashed_is_used_by_the_next) {
+    make_folder();
+    struct db db;
+    open_ours(&db);
+    fill(&db, 79);
+    fill(&db, 1);
+    ck_assert_int_eq(db_make_room(&db), 0);
+    int64_t size = wal_bytes();
+    db.wal_bytes = 0; /* as the next run knows it */
+    ck_assert_int_eq(db_make_room(&db), 0);
+    ck_assert_int_eq(wal_bytes(), size);
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
 START_TEST(an_open_batch_is_left_alone) {
     make_folder();
     struct db db;
@@ -244,7 +261,9 @@ START_TEST(without_space_it_goes_without_room) {
     limit = before;
     limit.rlim_cur = (rlim_t)wal_bytes() + 3 * FRAME_BYTES;
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    int64_t size = wal_bytes();
     ck_assert_int_eq(db_make_room(&db), 0);
+    ck_assert_int_eq(wal_bytes(), size);
     fill(&db, 1); /* what is left is for what is needed */
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
     ck_assert_int_eq(count_after_crash(), 81);
@@ -260,6 +279,7 @@ int main(void) {
             S4_a_committed_batch_is_there_and_an_open_one_is_not, a_database_in_use_is_refused,
             a_foreign_newer_or_damaged_database_is_refused, a_folder_that_is_not_there_is_named,
             a_log_that_is_used_gets_its_size_ahead_of_need,
+            the_room_of_a_run_that_crashed_is_used_by_the_next,
             S4_what_was_committed_before_and_after_room_was_made_is_there_after_a_crash,
             an_open_batch_is_left_alone, room_is_made_behind_what_others_have_written,
             a_long_log_is_begun_anew, without_space_it_goes_without_room, NULL});

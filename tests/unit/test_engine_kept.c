@@ -76,6 +76,11 @@ START_TEST(L3_what_one_participant_holds_back_costs_no_other_its_outcome) {
     for (uint32_t i = 0; i < 2 * RETAINED; i++) {
         commit_at(1, 1);
     }
+    /* Its sequences follow the others', so that most of them were never its own. */
+    struct message heartbeat = {.type = MESSAGE_HEARTBEAT, .sequence_next = 1000};
+    world_step(
+        &w, 2,
+        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 1, .message = &heartbeat});
     struct troth_txid other = commit_at(2, 1);
     world_advance(&w, 60000);
     ck_assert_int_eq(error_of_get(2, other), 0);
