@@ -178,7 +178,7 @@ int bench_all_bank(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
     int err = open_bank(&bank, bench_all_folder(all, "bank", folder), why);
     for (unsigned round = 0; err == 0 && round < rounds; round++) {
         err = measure_bank(&bank, all->args, round, &measured[round], why);
-        bank_rates[round] = measured[round].per_second;
+        bank_rates[round] = err == 0 ? measured[round].per_second : 0;
         if (err == 0 && all->etcd != NULL) {
             /* To the leader and over all three in turn is no comparison: the leader alone is best
              * for etcd at so few in flight. */

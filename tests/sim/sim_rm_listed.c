@@ -1,6 +1,6 @@
-/* A participant without a log, as participant/adapters/resource_turns.c: the core for databases that
- * list what is prepared, over the same resource manager as the others. Its intents on disk are that
- * list; beside them it keeps, as PostgreSQL's driver does, evidence of what it has committed.
+/* A participant without a log, as participant/adapters/resource_turns.c: the core for databases
+ * that list what is prepared, over the same resource manager as the others. Its intents on disk are
+ * that list; beside them it keeps, as PostgreSQL's driver does, evidence of what it has committed.
  *
  * Events come as those of branches.h and are told to this core as its own; its questions to nodes
  * are asked as a client asks. */
