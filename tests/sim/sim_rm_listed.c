@@ -27,6 +27,8 @@ struct question {
     uint32_t call; /* 0: none is asked */
     bool proposes_abort;
     int64_t due_ms;
+    uint8_t node;        /* that is asked */
+    uint32_t other_asks; /* nodes that were asked who takes part, after the first */
 };
 struct rm_listing {
     struct listed *core;
@@ -44,10 +46,9 @@ static void step(struct sim_rm *rm, struct listed_event event);
 
 /* ---- Questions ------------------------------------------------------------------------------- */
 
-static void ask_node(struct sim_rm *rm, struct question *question, enum session_request request) {
+static void ask_this(struct sim_rm *rm, struct question *question, enum session_request request) {
     struct world *world = rm->host.world;
-    struct random r = {.state = world_random(world, &rm->host)};
-    struct process node = {ROLE_NODE, (uint8_t)(1 + random_below(&r, world->plan->nodes))};
+    struct process node = {ROLE_NODE, question->node};
     struct packet *packet = packet_new(world, PACKET_REQUEST, rm->host.self, node);
     question->call = ++rm->listing->calls;
     question->due_ms = rm->now_ms + QUESTION_MS;
@@ -56,6 +57,28 @@ static void ask_node(struct sim_rm *rm, struct question *question, enum session_
     packet->txid = question->txid;
     packet->timeout_ms = TIMEOUT_OF_A_GET;
     net_send(world, packet);
+}
+
+static void ask_node(struct sim_rm *rm, struct question *question, enum session_request request) {
+    struct world *world = rm->host.world;
+    struct random r = {.state = world_random(world, &rm->host)};
+    question->node = (uint8_t)(1 + random_below(&r, world->plan->nodes));
+    ask_this(rm, question, request);
+}
+
+/* As client_get_bound: where a node knows the outcome and not who takes part, the others are asked.
+ */
+static bool asks_another(struct sim_rm *rm, struct question *question,
+                         const struct packet *packet) {
+    uint32_t nodes = rm->host.world->plan->nodes;
+    if (packet->error != 0 || packet->outcome != PAXOS_OUTCOME_COMMITTED ||
+        packet->bound != BOUND_NOT_KNOWN || question->other_asks + 1 >= nodes) {
+        return false;
+    }
+    question->other_asks++;
+    question->node = (uint8_t)(question->node % nodes + 1);
+    ask_this(rm, question, SESSION_GET);
+    return true;
 }
 
 static void answer(struct sim_rm *rm, struct question *question, int result,
@@ -90,7 +113,7 @@ void rm_listing_on_reply(struct sim_rm *rm, const struct packet *packet) {
         bool decided = packet->error == 0 && packet->outcome != PAXOS_OUTCOME_NONE;
         if (packet->request == SESSION_GET && question->proposes_abort && !decided) {
             ask_node(rm, question, SESSION_ABORT);
-        } else {
+        } else if (!asks_another(rm, question, packet)) {
             answer(rm, question, packet->error,
                    packet->error == 0 ? packet->outcome : PAXOS_OUTCOME_NONE, packet->bound);
         }
