@@ -55,7 +55,7 @@ void sessions_close(struct sessions *sessions);
 void sessions_poll(struct sessions *sessions, int64_t until_ms);
 void sessions_wake(struct sessions *sessions);
 
-/* The rest is for the loop. */
+/* The rest is for the loop, or for whoever has the owner's turn (adapters/resource_turns.c). */
 /* It takes the place of the node's session before, which is back if this one is refused before the
  * next flush: who only claims to be a node must not cut off the true one. */
 void sessions_up(struct sessions *sessions, const struct session_up *up);

@@ -207,7 +207,7 @@ int troth_database_prepared(struct troth_database *db, struct troth_txid txid) {
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-/* Whoever is last, the waiting thread or the loop, frees it. */
+/* Whoever is last, the waiting thread or the turn that answers, frees it. */
 struct wait {
     pthread_mutex_t mutex;
     pthread_cond_t changed;

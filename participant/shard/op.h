@@ -71,7 +71,6 @@ struct op {
     bool answered;
     struct op *prev, *next;               /* among all that wait */
     struct op *branch_prev, *branch_next; /* among the branch's that wait for a lock */
-    struct op *ready_next;
 };
 
 bool op_in_transaction(const struct op *op);
