@@ -231,7 +231,7 @@ static void serve(struct engine *engine, struct troth_txid txid, const struct wa
     int error = locate(engine, txid, &tx);
     uint32_t node = troth_txid_node(txid);
     if (error == TROTH_ERR_FORGOTTEN && waiter->node == 0 && waiter->session == 0 &&
-        node != engine->options.self && watch_is_trusted(engine, node)) {
+        node != engine->options.self && watch_may_live(engine, node)) {
         error = 0; /* its origin may still keep what was aborted without a record */
     }
     if (error != 0) {

@@ -375,6 +375,8 @@ void watch_due(struct engine *engine, struct tx *tx);
 /* Nobody drives it as far as this node can tell; of KEPT transactions. */
 bool watch_is_lost(const struct engine *engine, const struct tx *tx);
 bool watch_is_trusted(const struct engine *engine, uint32_t node);
+/* Trusted, or not told of yet by a node that has just started. */
+bool watch_may_live(const struct engine *engine, uint32_t node);
 /* The node that should bring it to its end: the origin, or the last ballot's owner. */
 uint32_t watch_leading_node(const struct engine *engine, const struct tx *tx);
 

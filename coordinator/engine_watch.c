@@ -34,13 +34,17 @@ static int64_t takeover_ms(struct engine *engine, const struct tx *tx) {
            (rank > 0 ? engine_random_below(engine, stagger_ms) : 0);
 }
 
-/* Nobody drives it: the node that led it is gone, or is this one in an earlier life. A node that
- * has just started does not know yet who lives, and gives the others time to show. */
-bool watch_is_lost(const struct engine *engine, const struct tx *tx) {
-    uint32_t node = watch_leading_node(engine, tx);
+/* A node that has just started does not know yet who lives, and gives the others time to show. */
+bool watch_may_live(const struct engine *engine, uint32_t node) {
     bool knows = engine->nodes[node].was_trusted ||
                  engine->now_ms >= engine->started_ms + engine->options.resolve_ms;
-    return node == engine->options.self || (knows && !watch_is_trusted(engine, node));
+    return !knows || watch_is_trusted(engine, node);
+}
+
+/* Nobody drives it: the node that led it is gone, or is this one in an earlier life. */
+bool watch_is_lost(const struct engine *engine, const struct tx *tx) {
+    uint32_t node = watch_leading_node(engine, tx);
+    return node == engine->options.self || !watch_may_live(engine, node);
 }
 
 void watch_kept(struct engine *engine, struct tx *tx) {

@@ -114,7 +114,7 @@ START_TEST(each_request_of_a_frame_gets_its_reply) {
     /* And the unary call says the same. */
     char text[TROTH_TXID_TEXT];
     struct raw_answer answer =
-        scene_get(1, troth_txid_format(troth_txid_from_bytes(txids[1]), text));
+        scene_get(0, troth_txid_format(troth_txid_from_bytes(txids[1]), text));
     ck_assert_int_eq(answer.status, RPC_OK);
     ck_assert_int_eq(((Troth__V1__Transaction *)(void *)answer.reply)->outcome, ABORTED);
     raw_free(answer.reply);

@@ -291,7 +291,9 @@ void world_restart(struct world *world, uint32_t node) {
     load(world, node);
     for (uint32_t other = 1; other <= world->nodes; other++) {
         if (other != node && world->node[other].engine != NULL) {
-            world_trust(world, node, other);
+            if (!world->starts_alone) {
+                world_trust(world, node, other);
+            }
             world_trust(world, other, node);
         }
     }

@@ -73,6 +73,7 @@ struct world {
     bool shuffle;
     bool thrifty; /* of nodes that start from now on, as is the next */
     uint32_t retained_max;
+    bool starts_alone; /* who restarts does not trust the others yet */
     unsigned lose_percent;
     unsigned double_percent;
     /* NULL or: true for a message that is lost. */

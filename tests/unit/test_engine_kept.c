@@ -113,6 +113,31 @@ START_TEST(one_that_was_never_begun_can_be_asked_for_and_aborted_at_once) {
 }
 END_TEST
 
+/* It was aborted without a record, so its origin alone knows of it; who has just started has the
+ * origin's mark, and no word yet that the origin lives. */
+START_TEST(who_has_just_started_asks_the_origin_before_it_says_forgotten) {
+    world_init(&w, 3, 1);
+    struct troth_txid txid = world_begin(&w, 1);
+    world_ask(&w, 1, ENGINE_ABORT, txid);
+    world_run(&w);
+    w.starts_alone = true;
+    world_crash(&w, 2);
+    world_restart(&w, 2);
+    struct message heartbeat;
+    engine_heartbeat(w.node[1].engine, &heartbeat);
+    ck_assert_uint_gt(heartbeat.mark, txid.lo);
+    world_step(
+        &w, 2,
+        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 1, .message = &heartbeat});
+    uint64_t get = world_ask(&w, 2, ENGINE_GET, txid);
+    world_run(&w);
+    ck_assert(world_replied(&w, get));
+    ck_assert_int_eq(w.replies[get].error, 0);
+    ck_assert_int_eq(world_outcome(&w, get), PAXOS_OUTCOME_ABORTED);
+    world_release(&w);
+}
+END_TEST
+
 static bool cut_off_1(struct world *world, const struct world_message *message) {
     (void)world;
     bool between_nodes = message->from_node != 0 && message->to_node != 0;
@@ -157,5 +182,6 @@ int main(void) {
                           a_burst_of_too_many_is_kept_for_a_while_all_the_same,
                           L3_what_one_participant_holds_back_costs_no_other_its_outcome,
                           one_that_was_never_begun_can_be_asked_for_and_aborted_at_once,
+                          who_has_just_started_asks_the_origin_before_it_says_forgotten,
                           L3_one_that_was_to_decide_alone_hears_that_others_have_aborted, NULL});
 }
