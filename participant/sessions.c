@@ -2,14 +2,17 @@
  * loop's own where it is driven, in sessions_poll) greet, decode and queue; the loop sends. */
 #include "participant/sessions.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/troth_err.h"
 #include "paxos/types.h"
 #include "proto/wire.h"
+#include "shell/clock.h"
 #include "shell/crash_point.h"
 #include "shell/logline.h"
 
@@ -42,7 +45,8 @@ struct node_link {
     struct sessions *sessions;
     struct rpc_link *link;
     char address[ADDRESS_BYTES];
-    int last_status; /* said once, not at every attempt */
+    int last_status;           /* said once, not at every attempt */
+    struct rpc_stream *stream; /* the mutex guards it: that which was greeted and has not ended */
 };
 
 struct sessions {
@@ -52,6 +56,11 @@ struct sessions {
     struct live live[PAXOS_NODES_MAX + 1];
     struct node_link links[PAXOS_NODES_MAX];
     uint32_t n_links;
+
+    pthread_mutex_t mutex; /* guards what follows, and the links' streams */
+    pthread_cond_t ended;  /* a stream has */
+    uint32_t n_streams;
+    bool closing;
 };
 
 /* ---- gRPC's threads -------------------------------------------------------------------------- */
@@ -62,6 +71,35 @@ struct in_stream {
     struct wire_sets sets;
 };
 
+static bool is_closing(struct sessions *sessions) {
+    pthread_mutex_lock(&sessions->mutex);
+    bool closing = sessions->closing;
+    pthread_mutex_unlock(&sessions->mutex);
+    return closing;
+}
+
+/* False: no session begins any more. */
+static bool keep_stream(struct node_link *link, struct rpc_stream *stream) {
+    struct sessions *sessions = link->sessions;
+    pthread_mutex_lock(&sessions->mutex);
+    bool keeps = !sessions->closing;
+    if (keeps) {
+        link->stream = stream;
+        sessions->n_streams++;
+    }
+    pthread_mutex_unlock(&sessions->mutex);
+    return keeps;
+}
+
+static void forget_stream(struct node_link *link) {
+    struct sessions *sessions = link->sessions;
+    pthread_mutex_lock(&sessions->mutex);
+    link->stream = NULL;
+    sessions->n_streams--;
+    pthread_cond_signal(&sessions->ended);
+    pthread_mutex_unlock(&sessions->mutex);
+}
+
 static void opened(void *arg, struct rpc_stream *stream) {
     struct node_link *link = arg;
     const struct sessions_options *options = &link->sessions->options;
@@ -71,6 +109,10 @@ static void opened(void *arg, struct rpc_stream *stream) {
     snprintf(hello.participant, sizeof hello.participant, "%s", options->name);
     snprintf(hello.endpoint, sizeof hello.endpoint, "%s", options->endpoint);
     struct wire_buffer buffer = {0};
+    if (is_closing(link->sessions)) {
+        rpc_stream_finish(stream, RPC_OK, NULL);
+        return;
+    }
     CRASH_POINT(CRASH_PARTICIPANT, "before.send.", "hello");
     if (wire_encode_participant_hello(&hello, &buffer) != 0 ||
         rpc_stream_send_bytes(stream, buffer.bytes, buffer.n) != 0) {
@@ -102,9 +144,14 @@ static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8
                             .incarnation = welcome.node_incarnation,
                             .stream = stream};
     memcpy(up.disk, welcome.disk, sizeof up.disk);
+    if (!keep_stream(link, stream)) {
+        free(in);
+        return false;
+    }
     rpc_stream_hold(stream);
     if (options->up(options->arg, &up) != 0) {
         rpc_stream_release(stream);
+        forget_stream(link);
         free(in);
         return false;
     }
@@ -150,7 +197,8 @@ static int receive(const struct sessions_options *options, struct rpc_stream *st
 static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
     struct node_link *link = arg;
     const struct sessions_options *options = &link->sessions->options;
-    if (rpc_stream_data(stream) == NULL && !greet(link, stream, bytes, n)) {
+    if (rpc_stream_data(stream) == NULL &&
+        (is_closing(link->sessions) || !greet(link, stream, bytes, n))) {
         return;
     }
     int err = receive(options, stream, bytes, n);
@@ -164,7 +212,7 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
 static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
     struct node_link *link = arg;
     const struct sessions_options *options = &link->sessions->options;
-    if (status != link->last_status && status != RPC_CANCELLED) {
+    if (status != link->last_status && status != RPC_CANCELLED && !is_closing(link->sessions)) {
         logline(status == RPC_UNAVAILABLE || status == RPC_OK ? LOGLINE_WARN : LOGLINE_ERROR,
                 "participant %s: no session with %s: %s: %s; dialling on", options->name,
                 link->address, rpc_status_name(status), text);
@@ -172,6 +220,7 @@ static void closed(void *arg, struct rpc_stream *stream, int status, const char 
     link->last_status = status;
     struct in_stream *in = stream == NULL ? NULL : rpc_stream_data(stream);
     if (in != NULL) {
+        forget_stream(link);
         options->down(options->arg, in->session);
         rpc_stream_set_data(stream, NULL);
         wire_sets_clear(&in->sets);
@@ -228,6 +277,12 @@ int sessions_open(struct sessions **out, const struct sessions_options *options,
         return TROTH_ERR_NO_MEMORY;
     }
     sessions->options = *options;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&sessions->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&sessions->mutex, NULL);
     *out = sessions; /* also on an error: close frees it */
     sessions->rpc = options->rpc;
     int err = options->rpc != NULL
@@ -236,9 +291,32 @@ int sessions_open(struct sessions **out, const struct sessions_options *options,
     return err != 0 ? err : add_links(sessions, options->nodes, why, why_bytes);
 }
 
+/* What was sent last may still be on its way, and a link that is freed cancels its stream. */
+static void finish_streams(struct sessions *sessions) {
+    int64_t until_ms = clock_monotonic_ms() + SESSIONS_FINISH_MS;
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    rpc_let_go(sessions->rpc);
+    pthread_mutex_lock(&sessions->mutex);
+    sessions->closing = true;
+    for (uint32_t i = 0; i < sessions->n_links; i++) {
+        if (sessions->links[i].stream != NULL) {
+            rpc_stream_finish(sessions->links[i].stream, RPC_OK, NULL);
+        }
+    }
+    int err = 0;
+    while (sessions->n_streams > 0 && err == 0) {
+        err = pthread_cond_timedwait(&sessions->ended, &sessions->mutex, &until);
+    }
+    pthread_mutex_unlock(&sessions->mutex);
+}
+
 void sessions_close(struct sessions *sessions) {
     if (sessions == NULL) {
         return;
+    }
+    if (sessions->rpc != NULL) {
+        finish_streams(sessions);
     }
     for (uint32_t i = 0; i < sessions->n_links; i++) {
         rpc_link_free(sessions->links[i].link);
@@ -251,6 +329,8 @@ void sessions_close(struct sessions *sessions) {
         wire_buffer_release(&sessions->live[node].held.buffer);
         wire_sets_clear(&sessions->live[node].sets);
     }
+    pthread_cond_destroy(&sessions->ended);
+    pthread_mutex_destroy(&sessions->mutex);
     free(sessions);
 }
 

@@ -14,6 +14,7 @@
 #include "rpc/rpc.h"
 
 #define SESSION_DISK_BYTES 16
+#define SESSIONS_FINISH_MS 1000
 
 /* A node has greeted. */
 struct session_up {
@@ -48,7 +49,8 @@ struct sessions;
  * frees it. TROTH_ERR_INVALID, _NO_MEMORY, _SYSTEM. */
 int sessions_open(struct sessions **out, const struct sessions_options *options, char *why,
                   size_t why_bytes);
-/* After the loop has ended. NULL is let be. */
+/* After the loop has ended. What was flushed leaves: the streams end in order, each when its node
+ * has read all; one that does not is cut off after SESSIONS_FINISH_MS. NULL is let be. */
 void sessions_close(struct sessions *sessions);
 
 /* When driven; as rpc_poll and rpc_wake. */

@@ -1,0 +1,144 @@
+/* sessions: a participant's streams with the nodes, and how they end. */
+#include "participant/sessions.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/troth_err.h"
+#include "paxos/types.h"
+#include "tests/lib/fake_node.h"
+#include "tests/lib/suite.h"
+
+/* More than gRPC takes of a stream that nobody reads. */
+#define MESSAGES_MANY 4000u
+
+struct world {
+    struct fake_node node;
+    struct sessions *sessions;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    struct session_up up; /* session 0: not yet */
+    bool is_closed;
+};
+
+static int up(void *arg, const struct session_up *up) {
+    struct world *world = arg;
+    pthread_mutex_lock(&world->mutex);
+    world->up = *up;
+    pthread_cond_signal(&world->changed);
+    pthread_mutex_unlock(&world->mutex);
+    return 0;
+}
+
+static void down(void *arg, uint64_t session) {
+    (void)arg;
+    (void)session;
+}
+
+static int messages(void *arg, uint64_t session, struct message_batch *batch) {
+    (void)arg;
+    (void)session;
+    message_batch_free(batch);
+    return 0;
+}
+
+/* A session with a node. */
+static void begin(struct world *world) {
+    char nodes[64];
+    char why[256];
+    *world = (struct world){0};
+    pthread_mutex_init(&world->mutex, NULL);
+    pthread_cond_init(&world->changed, NULL);
+    fake_node_start(&world->node, 1, 3);
+    snprintf(nodes, sizeof nodes, "127.0.0.1:%d", world->node.port);
+    struct sessions_options options = {.cluster = "troth",
+                                       .name = "stock",
+                                       .endpoint = "",
+                                       .nodes = nodes,
+                                       .incarnation = 7,
+                                       .arg = world,
+                                       .up = up,
+                                       .down = down,
+                                       .messages = messages};
+    ck_assert_int_eq(sessions_open(&world->sessions, &options, why, sizeof why), 0);
+    pthread_mutex_lock(&world->mutex);
+    while (world->up.session == 0) {
+        pthread_cond_wait(&world->changed, &world->mutex);
+    }
+    pthread_mutex_unlock(&world->mutex);
+    sessions_up(world->sessions, &world->up);
+}
+
+static void end(struct world *world) {
+    fake_node_stop(&world->node);
+    pthread_cond_destroy(&world->changed);
+    pthread_mutex_destroy(&world->mutex);
+}
+
+static void send_ack(struct world *world, uint64_t sequence) {
+    struct message message = {.type = MESSAGE_ACK,
+                              .txid = troth_txid_make(0, 1, 3, sequence),
+                              .outcome = PAXOS_OUTCOME_COMMITTED};
+    ck_assert_int_eq(
+        sessions_send(world->sessions, world->up.node, world->up.session, &message, true), 0);
+    sessions_flush(world->sessions, true);
+}
+
+static void *close_sessions(void *arg) {
+    struct world *world = arg;
+    sessions_drop_all(world->sessions);
+    sessions_close(world->sessions);
+    return NULL;
+}
+
+/* Whoever has the stream can't send on it any more. */
+static void wait_until_it_ends(struct rpc_stream *stream) {
+    while (rpc_stream_send_bytes(stream, NULL, 0) != TROTH_ERR_CLOSED) {
+        usleep(1000);
+    }
+}
+
+START_TEST(L2_what_was_sent_last_arrives_though_the_sessions_are_closed_behind_it) {
+    struct world world;
+    pthread_t closer;
+    begin(&world);
+    struct rpc_stream *stream = world.up.stream;
+    rpc_stream_hold(stream);
+    pthread_mutex_lock(&world.node.mutex); /* it reads no further */
+    for (uint64_t i = 1; i <= MESSAGES_MANY; i++) {
+        send_ack(&world, i);
+    }
+    ck_assert_int_eq(pthread_create(&closer, NULL, close_sessions, &world), 0);
+    wait_until_it_ends(stream);
+    pthread_mutex_unlock(&world.node.mutex);
+    for (uint64_t i = 1; i <= MESSAGES_MANY; i++) {
+        const struct message *message = fake_node_expect(&world.node, MESSAGE_ACK);
+        ck_assert_uint_eq(troth_txid_sequence(message->txid), i);
+    }
+    pthread_join(closer, NULL);
+    rpc_stream_release(stream);
+    end(&world);
+}
+END_TEST
+
+START_TEST(L3_a_node_that_reads_nothing_holds_up_no_closing_for_good) {
+    struct world world;
+    begin(&world);
+    pthread_mutex_lock(&world.node.mutex);
+    for (uint64_t i = 1; i <= MESSAGES_MANY; i++) {
+        send_ack(&world, i);
+    }
+    close_sessions(&world);
+    pthread_mutex_unlock(&world.node.mutex);
+    end(&world);
+}
+END_TEST
+
+int main(void) {
+    return suite_run(
+        "sessions",
+        (const TTest *[]){L2_what_was_sent_last_arrives_though_the_sessions_are_closed_behind_it,
+                          L3_a_node_that_reads_nothing_holds_up_no_closing_for_good, NULL});
+}
