@@ -167,8 +167,7 @@ static void ask_engine(struct node *node, struct call *call) {
         return;
     }
     if (HASH_COUNT(calls->waiting) >= CALLS_MAX) {
-        call_fail(call, RPC_UNAVAILABLE, "%u calls wait at this node already; try again later",
-                  CALLS_MAX);
+        call_fail(call, RPC_UNAVAILABLE, CALLS_TOO_MANY, CALLS_MAX);
         return;
     }
     call->request = node_next_id(node);

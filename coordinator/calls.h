@@ -10,7 +10,8 @@
 #include "troth/v1/transactions.pb-c.h"
 
 /* Calls that wait for their answer at once; more are refused. */
-#define CALLS_MAX 100000u
+#define CALLS_MAX      100000u
+#define CALLS_TOO_MANY "%u calls wait at this node already; try again later"
 
 struct call {
     uint64_t request;

@@ -39,12 +39,13 @@ struct node *clients_node(const struct clients *clients) {
     return clients->node;
 }
 
-bool clients_enter_queue(struct clients *clients) {
-    if (atomic_fetch_add(&clients->queued, 1) < CALLS_MAX) {
-        return true;
+int clients_enter_queue(struct clients *clients) {
+    unsigned before = atomic_fetch_add(&clients->queued, 1);
+    if (before >= 2 * CALLS_MAX) {
+        clients_leave_queue(clients);
+        return TROTH_ERR_FULL;
     }
-    clients_leave_queue(clients);
-    return false;
+    return before < CALLS_MAX ? 0 : TROTH_ERR_TOO_MANY;
 }
 
 void clients_leave_queue(struct clients *clients) {

@@ -31,12 +31,14 @@ struct client *client_new(struct clients *clients, struct rpc_stream *stream);
 /* One that the loop never heard of. */
 void client_free(struct client *client);
 /* The frame's requests, in order, by `next`, each for call_free and clients_leave_queue; NULL with
- * *err 0: there is none. TROTH_ERR_INVALID: it is no frame; TROTH_ERR_TOO_MANY: more than may wait;
- * TROTH_ERR_NO_MEMORY. */
+ * *err 0: there is none. One that is too many to wait has a refusal. TROTH_ERR_INVALID: it is no
+ * frame; TROTH_ERR_FULL: more than can be refused one by one; TROTH_ERR_NO_MEMORY. */
 struct call *clients_read_frame(struct clients *clients, const uint8_t *bytes, size_t n, int *err);
 struct node *clients_node(const struct clients *clients);
-/* One more request was read; false: too many wait for the loop, CALLS_MAX. Any thread. */
-bool clients_enter_queue(struct clients *clients);
+/* One more request was read. TROTH_ERR_TOO_MANY: it is to wait only to be refused, as CALLS_MAX
+ * wait for the loop already. TROTH_ERR_FULL: so many wait to be refused, too; it was not counted.
+ * Any thread. */
+int clients_enter_queue(struct clients *clients);
 void clients_leave_queue(struct clients *clients);
 /* item->object: the client; of a frame item->data: its calls, by `next`. */
 void clients_on_opened(struct node *node, struct node_item *item);

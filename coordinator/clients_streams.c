@@ -28,6 +28,17 @@ static void free_all(struct clients *clients, struct call *calls) {
     }
 }
 
+/* Not RESOURCE_EXHAUSTED, which would say of a Commit that nothing has changed: it may have been
+ * asked of another node before. */
+static struct call *refuse(const Troth__V1__SessionRequest *request) {
+    struct call *call = calloc(1, sizeof *call);
+    if (call != NULL) {
+        call->number = request->number;
+        call_fail(call, RPC_UNAVAILABLE, CALLS_TOO_MANY, CALLS_MAX);
+    }
+    return call;
+}
+
 static int read_request(struct clients *clients, struct wire_item item, struct wire_arena *arena,
                         struct call **call) {
     Troth__V1__SessionRequest *request;
@@ -35,10 +46,11 @@ static int read_request(struct clients *clients, struct wire_item item, struct w
     if (err != 0) {
         return err;
     }
-    if (!clients_enter_queue(clients)) {
-        return TROTH_ERR_TOO_MANY;
+    err = clients_enter_queue(clients);
+    if (err == TROTH_ERR_FULL) {
+        return err;
     }
-    *call = service_read_request(request);
+    *call = err == 0 ? service_read_request(request) : refuse(request);
     if (*call == NULL) {
         clients_leave_queue(clients);
         return TROTH_ERR_NO_MEMORY;
