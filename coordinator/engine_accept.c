@@ -233,6 +233,26 @@ void accept_phase2a(struct engine *engine, uint32_t node, const struct message *
     }
 }
 
+void accept_tell_votes(struct engine *engine, uint32_t node, const struct message *message) {
+    struct sender from = {.node = node};
+    struct tx *tx = tx_find(engine, message->txid);
+    if (tx == NULL && !marks_forgotten(engine, message->txid)) {
+        return;
+    }
+    tx = record_for(engine, from, message->txid);
+    if (tx == NULL) {
+        return;
+    }
+    if (tx->record.finished) {
+        send_known(engine, from, tx->txid, &tx->record);
+    } else if (tx->record.set != NULL) {
+        if (tx->unstored) {
+            effect_store(engine, tx, false); /* a 1b tells what is on disk, this one too */
+        }
+        send_phase1b(engine, node, tx, 0);
+    }
+}
+
 void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outcome,
                   enum paxos_reason reason, bool finished) {
     struct acceptor_effects effects = {0};

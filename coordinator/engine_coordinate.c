@@ -181,18 +181,22 @@ static bool is_on_its_disk(const struct branch *branch) {
     return branch->incarnation >> 32 == now >> 32 && now >= branch->incarnation;
 }
 
+/* See engine_needs.c. */
+static bool may_be_told(const struct tx *tx, const struct branch *branch) {
+    return !branch->uncertain || (tx->tries >= ENGINE_CERTAIN_TRIES && is_on_its_disk(branch));
+}
+
 void coordinate_send_branch(struct engine *engine, struct tx *tx, struct branch *branch) {
     if (branch->acked || branch->rm->session == 0) {
         return;
     }
     if (tx->stage == TX_LEADING) {
         send_prepare(engine, tx, branch);
-    } else if (tx->stage == TX_DECIDED &&
-               (!branch->uncertain || tx->tries >= ENGINE_CERTAIN_TRIES)) {
+    } else if (tx->stage == TX_DECIDED && may_be_told(tx, branch)) {
         struct message *decision =
             effect_to_rm(engine, branch->rm->session, MESSAGE_DECISION, tx->txid);
         decision->outcome = tx_outcome(tx);
-        decision->uncertain = branch->uncertain && is_on_its_disk(branch);
+        decision->uncertain = branch->uncertain;
     }
 }
 
@@ -241,16 +245,6 @@ void coordinate_branch_aborted(struct engine *engine, struct rm *rm,
 /* ---- Decided: phase two
  * ------------------------------------------------------------------------------------ */
 
-/* A read-only vote leaves phase two; who voted aborted, by itself at ballot 0, has aborted. In a
- * higher ballot "aborted" is what a leader proposed for a participant that may know nothing of it.
- * Who was entrusted has decided, unless a leader that did not find that has: `entrusted` is false
- * then. */
-static bool needs_decision(enum paxos_vote vote, uint32_t ballot, bool entrusted) {
-    return vote == PAXOS_VOTE_PREPARED || vote == PAXOS_VOTE_NONE ||
-           (vote == PAXOS_VOTE_ABORTED && ballot > 0) ||
-           (vote == PAXOS_VOTE_DELEGATED && !entrusted);
-}
-
 static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
     tx->told = true;
     bool waits = finished && tx->is_heuristic;
@@ -281,7 +275,7 @@ static void tell_all_participants(struct engine *engine, struct tx *tx) {
     }
 }
 
-static void finish_if_acked(struct engine *engine, struct tx *tx) {
+void coordinate_finish_if_acked(struct engine *engine, struct tx *tx) {
     if (tx->stage != TX_DECIDED || !tx->delivers || tx->unacked > 0) {
         return;
     }
@@ -304,35 +298,7 @@ static void deliver(struct engine *engine, struct tx *tx) {
     }
     tx_timer(engine, tx, engine->now_ms + ENGINE_KNOWN_DELAY_MS);
     tx_count(engine, tx);
-    finish_if_acked(engine, tx);
-}
-
-/* A participant votes read-only at ballot 0 only, and once: wherever such a vote is seen, whatever
- * its ballot, that participant is out of it. */
-static bool is_read_only(const struct tx *tx, uint32_t i) {
-    const struct leader *leader = tx->leader;
-    const struct acceptor *record = &tx->record;
-    return (leader->votes != NULL && leader->votes[i] == PAXOS_VOTE_READ_ONLY) ||
-           (leader->best != NULL && leader->best[i].vote == PAXOS_VOTE_READ_ONLY) ||
-           (record->set != NULL && paxos_set_equal(record->set, leader->set) &&
-            record->accepted[i].vote == PAXOS_VOTE_READ_ONLY);
-}
-
-/* Who needs the decision, as far as this leader knows the votes. When another node decided it may
- * not know them all. */
-static void find_who_needs_it(struct engine *engine, struct tx *tx) {
-    const struct leader *leader = tx->leader;
-    bool knows_all = leader->phase == LEADER_DECIDED;
-    tx_branches_from_set(engine, tx, leader->set);
-    for (uint32_t i = 0; i < tx->n_branches; i++) {
-        enum paxos_vote vote = leader->votes != NULL ? leader->votes[i] : PAXOS_VOTE_NONE;
-        bool entrusted = knows_all || tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
-        if (is_read_only(tx, i) || !needs_decision(vote, leader->ballot, entrusted)) {
-            branch_over(tx, &tx->branches[i]);
-        }
-        tx->branches[i].uncertain =
-            !knows_all && vote != PAXOS_VOTE_PREPARED && tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
-    }
+    coordinate_finish_if_acked(engine, tx);
 }
 
 void coordinate_decided(struct engine *engine, struct tx *tx) {
@@ -341,7 +307,7 @@ void coordinate_decided(struct engine *engine, struct tx *tx) {
      * coordinator does, and sees to phase two and to the mark; this node only tells. */
     bool knows_whom = tx->leader == NULL || tx->leader->set != NULL || tx_is_own(engine, tx);
     if (tx->leader != NULL && tx->leader->set != NULL) {
-        find_who_needs_it(engine, tx);
+        needs_by_leader(engine, tx);
         tx->they_know = engine->options.faster && tx->leader->phase == LEADER_DECIDED &&
                         tx->leader->ballot == 0 && tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
     }
@@ -373,15 +339,7 @@ void coordinate_resume(struct engine *engine, struct tx *tx) {
     }
     tx->asked = true;
     tx->reason = tx->record.reason;
-    tx_branches_from_set(engine, tx, tx->record.set);
-    for (uint32_t i = 0; i < tx->n_branches; i++) {
-        if (!needs_decision(tx->record.accepted[i].vote, tx->record.accepted[i].ballot,
-                            tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED)) {
-            branch_over(tx, &tx->branches[i]);
-        }
-        tx->branches[i].uncertain = tx->record.accepted[i].vote != PAXOS_VOTE_PREPARED &&
-                                    tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
-    }
+    needs_by_record(engine, tx);
     deliver(engine, tx);
 }
 
@@ -409,7 +367,7 @@ void coordinate_ack(struct engine *engine, struct rm *rm, const struct message *
     }
     branch_over(tx, &tx->branches[index]);
     tx_count(engine, tx);
-    finish_if_acked(engine, tx);
+    coordinate_finish_if_acked(engine, tx);
 }
 
 void coordinate_forgotten(struct engine *engine, struct tx *tx) {
@@ -437,6 +395,7 @@ static void repeat_decision(struct engine *engine, struct tx *tx) {
     if (late) {
         send_branches(engine, tx);
     }
+    needs_ask_votes(engine, tx);
     int64_t wait_ms = (int64_t)engine->options.repeat_ms << (tx->tries < 10 ? tx->tries : 10);
     if (tx->tries < 10) {
         tx->tries++;

@@ -232,6 +232,10 @@ static void phase2b_reason(struct tx *tx, const struct message *message) {
 
 void lead_message(struct engine *engine, uint32_t node, const struct message *message) {
     struct tx *tx = tx_find(engine, message->txid);
+    if (tx != NULL && message->type == MESSAGE_PHASE1B && message->ballot == 0) {
+        needs_hear_votes(engine, tx, message); /* no promise: it was asked for votes */
+        return;
+    }
     if (tx == NULL || tx->leader == NULL) {
         return; /* late: it is over, or was led in an earlier life */
     }
@@ -299,6 +303,11 @@ void lead_known(struct engine *engine, const struct message *message) {
     if (message->forgotten) {
         if (!was_decided) {
             coordinate_forgotten(engine, tx);
+        } else if (tx->stage == TX_DECIDED && !tx_is_own(engine, tx) &&
+                   tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED) {
+            /* Below the mark of its origin, so all have acknowledged it. */
+            accept_learn(engine, tx, PAXOS_OUTCOME_COMMITTED, tx->reason, true);
+            tx_finish(engine, tx);
         }
         return;
     }

@@ -305,6 +305,9 @@ void requests_ask(struct engine *engine, uint32_t node, struct message *message)
     case MESSAGE_ASK_RESOLVE:
         lead_resolve(engine, node, message);
         return;
+    case MESSAGE_ASK_VOTES:
+        accept_tell_votes(engine, node, message);
+        return;
     case MESSAGE_ASK_NONE:
         return;
     }

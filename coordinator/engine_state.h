@@ -42,11 +42,9 @@
 #define ENGINE_RETAINED_MIN_MS 10000 /* a finished outcome is kept for so long, however many */
 #define ENGINE_RECENT          4096u /* a power of two */
 #define ENGINE_BACKOFF_MS      50    /* after a lost duel, at least; doubles up to 2^5 times that */
-/* A branch that may have voted read-only, and does not ask, is told of a commit only at this
- * repeat: it would not know the branch any more, and that is a hazard to whoever voted prepared. */
-#define ENGINE_CERTAIN_TRIES  5
-#define ENGINE_TELL_ALL_MAX   64 /* attached participants; with more, an abort is not told to all */
-#define ENGINE_UNANSWERED_MAX 3  /* then a leader that should know counts as lost */
+#define ENGINE_CERTAIN_TRIES   5  /* at this repeat an uncertain branch is told: engine_needs.c */
+#define ENGINE_TELL_ALL_MAX    64 /* attached participants; with more, an abort is not told to all */
+#define ENGINE_UNANSWERED_MAX  3  /* then a leader that should know counts as lost */
 /* The only member of the set of a transaction in which nobody took part. */
 #define ENGINE_NOBODY "_nobody"
 
@@ -61,7 +59,8 @@ struct branch {
     struct branch *next;
     uint64_t incarnation;
     bool acked;     /* needs nothing more from us */
-    bool uncertain; /* committed, and not known here whether it voted prepared or read-only */
+    bool uncertain; /* committed, and not known here whether it voted prepared or read-only:
+                     * engine_needs.c */
 };
 
 /* A participant that this node has heard of. */
@@ -322,6 +321,20 @@ void coordinate_repeat(struct engine *engine, struct tx *tx);
 void tx_finish(struct engine *engine, struct tx *tx);
 /* Decided in an earlier life of this node, and perhaps not delivered: phase two again. */
 void coordinate_resume(struct engine *engine, struct tx *tx);
+/* Ends a DECIDED transaction that nobody has to acknowledge any more. */
+void coordinate_finish_if_acked(struct engine *engine, struct tx *tx);
+
+/* ---- engine_needs.c: who needs the decision
+ * -------------------------------------------------------- */
+
+/* As far as the leader knows the votes; when another node has decided it may not know them all. */
+void needs_by_leader(struct engine *engine, struct tx *tx);
+/* As far as this node's record does. */
+void needs_by_record(struct engine *engine, struct tx *tx);
+/* Asks the other nodes for the votes that are missed, if any are. */
+void needs_ask_votes(struct engine *engine, const struct tx *tx);
+/* The answer. */
+void needs_hear_votes(struct engine *engine, struct tx *tx, const struct message *message);
 
 /* ---- engine_heuristic.c: what branches did by themselves
  * ------------------------------------------- */
@@ -337,6 +350,8 @@ void heuristic_keep(struct engine *engine, struct tx *tx, const struct rm *rm,
 void accept_vote(struct engine *engine, struct rm *rm, const struct message *message);
 void accept_phase1a(struct engine *engine, uint32_t node, const struct message *message);
 void accept_phase2a(struct engine *engine, uint32_t node, const struct message *message);
+/* Tells a node that misses votes of a committed transaction which this one holds. */
+void accept_tell_votes(struct engine *engine, uint32_t node, const struct message *message);
 /* Puts the outcome into the record; stores it, with a later batch, where votes may exist. What this
  * node leads is stored once it is finished, or by accept_store_outcome when that takes long. */
 void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outcome,

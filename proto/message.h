@@ -30,7 +30,7 @@ enum message_type {
     MESSAGE_MARK,             /* txid: all of this origin's below it are finished */
     /* node -> node */
     MESSAGE_PHASE1A,   /* txid, ballot */
-    MESSAGE_PHASE1B,   /* txid, ballot, set, accepted, void_ballot */
+    MESSAGE_PHASE1B,   /* txid, ballot, set, accepted, void_ballot; ballot 0: see ASK_VOTES */
     MESSAGE_PHASE2A,   /* txid, ballot, set, votes; ballot 0 for a delegation */
     MESSAGE_PHASE2B,   /* txid, ballot, votes, reason, detail */
     MESSAGE_REFUSED,   /* txid, ballot, promised */
@@ -51,7 +51,9 @@ enum message_ask {
     MESSAGE_ASK_ENLIST = 3,
     MESSAGE_ASK_RESOLVE = 4,
     MESSAGE_ASK_GET = 5,
+    MESSAGE_ASK_VOTES = 6, /* answered by KNOWN, or PHASE1B of ballot 0, which promises nothing */
 };
+#define MESSAGE_ASK_LAST MESSAGE_ASK_VOTES
 
 /* What a branch did on its own authority; the numbers are those of troth.v1.Heuristic, and of the
  * log. */

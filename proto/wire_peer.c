@@ -6,7 +6,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-static_assert((int)MESSAGE_ASK_GET == (int)TROTH__V1__ASK__KIND__KIND_GET, "kinds of Ask");
+static_assert((int)MESSAGE_ASK_LAST == (int)TROTH__V1__ASK__KIND__KIND_VOTES, "kinds of Ask");
 
 /* ---- Encoding -------------------------------------------------------------------------------- */
 
@@ -199,7 +199,7 @@ static int read_ask(const void *in, struct message *message) {
     const Troth__V1__Ask *part = in;
     message->type = MESSAGE_ASK;
     message->request = part->request;
-    bool known = (unsigned)part->kind <= MESSAGE_ASK_GET;
+    bool known = (unsigned)part->kind <= MESSAGE_ASK_LAST;
     message->ask = known ? (enum message_ask)part->kind : MESSAGE_ASK_NONE;
     return wire_get_txid(&part->txid, message) ? 0 : TROTH_ERR_INVALID;
 }

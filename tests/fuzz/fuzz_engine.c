@@ -110,7 +110,7 @@ static struct message any_message(struct world *world, enum message_type type) {
                             ? (enum message_heuristic)(1 + roll(world, MESSAGE_HEURISTIC_LAST))
                             : MESSAGE_HEURISTIC_NONE;
     message.already = roll(world, 2) == 0;
-    message.ask = (enum message_ask)roll(world, MESSAGE_ASK_GET + 1);
+    message.ask = (enum message_ask)roll(world, MESSAGE_ASK_LAST + 1);
     message.request = 1 + roll(world, (uint32_t)world->last_id + 1);
     message.error = roll(world, 3) == 0 ? -(int)roll(world, 21) : 0;
     message.incarnation = 1 + roll(world, 3);

@@ -114,7 +114,7 @@ static inline void wire_sample_fill(struct message *message, enum message_type t
     message->uncertain = type == MESSAGE_DECISION;
     message->ok = type == MESSAGE_ENLISTED;
     message->already = type == MESSAGE_ENLISTED || type == MESSAGE_ANSWER;
-    message->ask = type == MESSAGE_ASK ? MESSAGE_ASK_GET : MESSAGE_ASK_NONE;
+    message->ask = type == MESSAGE_ASK ? MESSAGE_ASK_VOTES : MESSAGE_ASK_NONE;
     message->request = type == MESSAGE_ASK || type == MESSAGE_ANSWER ? UINT64_MAX : 0;
     message->error = type == MESSAGE_ANSWER ? -14 : 0;
     message->incarnation = type == MESSAGE_COMMIT_ONE_PHASE ? 1ull << 51 : 0;

@@ -138,7 +138,8 @@ static enum speech_kind kind_of(const struct message *message) {
 }
 
 static const char *ask_name(enum message_ask ask) {
-    static const char *const names[] = {"nothing", "commit", "abort", "enlist", "resolve", "get"};
+    static const char *const names[] = {"nothing", "commit", "abort", "enlist",
+                                        "resolve", "get",    "votes"};
     return names[ask];
 }
 

@@ -30,7 +30,7 @@ static int examine(void *arg, struct message *message) {
     ck_assert_uint_le(message->n_votes, PAXOS_PARTICIPANTS_MAX);
     ck_assert_uint_lt(strlen(message->detail), MESSAGE_DETAIL_BYTES);
     ck_assert(message->vote <= PAXOS_VOTE_LAST && message->outcome <= PAXOS_OUTCOME_ABORTED &&
-              message->reason <= PAXOS_REASON_LAST && message->ask <= MESSAGE_ASK_GET &&
+              message->reason <= PAXOS_REASON_LAST && message->ask <= MESSAGE_ASK_LAST &&
               message->heuristic <= MESSAGE_HEURISTIC_LAST);
     for (uint32_t i = 0; i < message->n_votes; i++) {
         ck_assert(message->votes[i] <= PAXOS_VOTE_LAST);
