@@ -63,6 +63,7 @@ static void read_rest(struct kv_request *request, const Troth__V1__KvRequest *in
         op->expected = keep(&end, in->expected);
     }
     op->named = in->named;
+    op->tells_branch = true;
     op->for_update = in->for_update && op->verb == OP_GET;
     op->delta = in->delta;
     op->has_minimum = in->limits_case == TROTH__V1__KV_REQUEST__LIMITS_MINIMUM;

@@ -83,6 +83,25 @@ static void answer_after_batch(struct shard *shard, struct op *op) {
     }
 }
 
+static void on_bound(void *arg, struct troth_txid txid, int err, const char *detail) {
+    (void)arg;
+    (void)txid;
+    (void)err; /* then the participant aborts the branch */
+    (void)detail;
+}
+
+/* A call that fails by itself tells its client of no branch, who names none then: the coordinator
+ * is told, or the locks would stay until the participant has waited in vain for that name. */
+static void make_known(struct shard *shard, const struct op *op) {
+    struct branch *branch = op->branch;
+    if (branch == NULL || branch->is_known) {
+        return;
+    }
+    bool tells = op->status == RPC_OK || op->tells_branch || !op->named;
+    branch->is_known =
+        tells || troth_participant_enlist(shard->participant, op->txid, on_bound, NULL) == 0;
+}
+
 /* ---- Locks ---------------------------------------------------------------------------------- */
 
 void shard_obey(struct shard *shard, const struct lock_effects *effects) {
@@ -123,6 +142,7 @@ static void do_ready(struct shard *shard, struct op *op) {
     struct branch *branch = op->branch;
     shard_check_write(work_do(op, shard->store, branch != NULL ? branch->writes : NULL));
     if (branch != NULL) {
+        make_known(shard, op);
         shard_answer(shard, op);
         return;
     }
@@ -184,6 +204,7 @@ static void on_timer(void *arg) {
                         ? "another transaction holds the lock; nothing was done, try again later"
                         : "the transaction's coordinator did not answer in time; nothing was done, "
                           "try again later");
+            make_known(shard, op);
             shard_answer(shard, op);
             next = shard->waiting; /* others may have left the list with it */
         }

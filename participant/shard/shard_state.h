@@ -17,6 +17,7 @@ struct branch {
      * alone (NULL). */
     struct writes *writes;
     bool prepared;
+    bool is_known;  /* to its coordinator, or to a client that will name it */
     struct op *ops; /* not done yet: they wait for a lock, or are ready */
     bool wounded;
     struct branch *victim_prev, *victim_next;

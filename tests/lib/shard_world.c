@@ -49,6 +49,8 @@ static struct {
     int enlist_gives;
     struct troth_txid given_up[WAITERS_MAX];
     size_t given_up_n;
+    struct troth_txid enlisted[WAITERS_MAX];
+    size_t enlisted_n;
     const struct troth_txid *in_doubt;
     size_t in_doubt_n;
     int *recover_results;
@@ -95,8 +97,8 @@ void troth_participant_close(struct troth_participant *p) {
     p->db = NULL;
 }
 
-int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid,
-                             troth_enlisted_fn *done, void *arg) {
+int troth_participant_join(struct troth_participant *p, struct troth_txid txid,
+                           troth_enlisted_fn *done, void *arg) {
     (void)p;
     if (world.enlist_later) {
         world.enlistments[world.enlistments_n++] = (struct enlistment){txid, done, arg};
@@ -106,9 +108,10 @@ int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid
     return 0;
 }
 
-int troth_participant_join(struct troth_participant *p, struct troth_txid txid,
-                           troth_enlisted_fn *done, void *arg) {
-    return troth_participant_enlist(p, txid, done, arg);
+int troth_participant_enlist(struct troth_participant *p, struct troth_txid txid,
+                             troth_enlisted_fn *done, void *arg) {
+    world.enlisted[world.enlisted_n++ % WAITERS_MAX] = txid;
+    return troth_participant_join(p, txid, done, arg);
 }
 
 void troth_participant_sync(struct troth_participant *p) {
@@ -349,6 +352,14 @@ bool world_gave_up(struct troth_txid txid) {
         }
     }
     return false;
+}
+
+unsigned world_enlisted(struct troth_txid txid) {
+    unsigned n = 0;
+    for (size_t i = 0; i < world.enlisted_n && i < WAITERS_MAX; i++) {
+        n += troth_txid_equal(world.enlisted[i], txid);
+    }
+    return n;
 }
 
 /* ---- The file, as another process sees it --------------------------------------------------- */

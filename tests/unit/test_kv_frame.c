@@ -64,7 +64,7 @@ START_TEST(requests_become_operations_in_their_order) {
     struct kv_request *first = read_all();
     struct op *op = &first->op;
     ck_assert_uint_eq(first->number, 11);
-    ck_assert(op->verb == OP_GET && op->named && op->for_update);
+    ck_assert(op->verb == OP_GET && op->named && op->tells_branch && op->for_update);
     ck_assert(op->txid.hi == 7 && op->txid.lo == 9);
     is_text(op->key, "alice");
     op = &first->next->op;

@@ -322,23 +322,78 @@ START_TEST(a_branch_that_writes_too_much_is_told_and_keeps_what_it_has) {
 }
 END_TEST
 
+/* It finds another value than none. */
+static struct call *world_fail(struct troth_txid txid, bool tells_branch) {
+    return world_send((struct op){.verb = OP_COMPARE_AND_SET,
+                                  .txid = txid,
+                                  .named = true,
+                                  .tells_branch = tells_branch,
+                                  .key = {(const uint8_t *)"a", 1},
+                                  .value = {(const uint8_t *)"2", 1}});
+}
+
+START_TEST(L3_a_branch_of_which_its_client_has_not_heard_is_told_to_its_coordinator) {
+    world_open();
+    world_put(NO_TX, "a", "1");
+    world_end_batch();
+    for (unsigned i = 0; i < 3; i++) {
+        expect_failed(world_fail(world_tx(1), false), RPC_FAILED_PRECONDITION, "");
+        ck_assert_uint_eq(world_enlisted(world_tx(1)), 1);
+    }
+    struct call *other = world_put(world_tx(2), "a", "3");
+    ck_assert(!other->answered); /* what it saw stays so, until it ends */
+    ck_assert_int_eq(world_abort(world_tx(1)), 0);
+    expect_ok(other);
+    /* One that fails by its deadline is as good. */
+    struct call *late = world_send((struct op){.verb = OP_GET,
+                                               .txid = world_tx(3),
+                                               .named = true,
+                                               .key = {(const uint8_t *)"a", 1},
+                                               .deadline_ms = clock_monotonic_ms()});
+    world_fire_timers();
+    expect_failed(late, RPC_DEADLINE_EXCEEDED, "");
+    ck_assert_uint_eq(world_enlisted(world_tx(3)), 1);
+    world_close();
+}
+END_TEST
+
+START_TEST(a_branch_of_which_its_client_has_heard_costs_its_coordinator_nothing) {
+    world_open();
+    world_put(NO_TX, "a", "1");
+    world_end_batch();
+    expect_failed(world_fail(world_tx(1), true), RPC_FAILED_PRECONDITION, "");
+    expect_failed(world_fail(world_tx(1), false), RPC_FAILED_PRECONDITION, "");
+    ck_assert_uint_eq(world_enlisted(world_tx(1)), 0);
+    ck_assert_int_eq(world_abort(world_tx(1)), 0);
+    expect_ok(world_send((struct op){
+        .verb = OP_GET, .txid = world_tx(2), .named = true, .key = {(const uint8_t *)"a", 1}}));
+    expect_failed(world_fail(world_tx(2), false), RPC_FAILED_PRECONDITION, "");
+    ck_assert_uint_eq(world_enlisted(world_tx(2)), 0);
+    world_close();
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "shard",
-        (const TTest *[]){
-            S4_a_single_write_is_answered_when_it_is_on_disk_and_not_before,
-            S4_a_single_write_that_got_its_lock_from_a_commit_asks_for_a_sync,
-            a_transaction_reads_its_own_writes_and_nobody_else_does,
-            a_read_outside_of_transactions_waits_for_a_prepared_branch,
-            an_older_transaction_wounds_a_younger_one_and_goes_on,
-            a_younger_transaction_waits_for_an_older_one,
-            a_lock_that_is_not_free_in_time_is_DEADLINE_EXCEEDED_and_the_branch_stays,
-            an_enlistment_that_fails_says_why_and_nothing_is_done,
-            an_operation_is_answered_only_when_its_branch_is_bound,
-            no_phantoms_a_put_into_a_scanned_range_waits, a_scan_waits_for_a_write_in_its_range,
-            for_update_takes_the_lock_that_a_write_needs, no_money_is_lost_by_single_additions,
-            what_a_client_that_is_gone_waits_for_is_given_up,
-            a_stop_answers_all_that_waits_and_all_that_comes,
-            what_is_over_a_limit_is_INVALID_ARGUMENT_and_says_what_is_allowed,
-            a_branch_that_writes_too_much_is_told_and_keeps_what_it_has, NULL});
+        (const TTest *[]){S4_a_single_write_is_answered_when_it_is_on_disk_and_not_before,
+                          S4_a_single_write_that_got_its_lock_from_a_commit_asks_for_a_sync,
+                          a_transaction_reads_its_own_writes_and_nobody_else_does,
+                          a_read_outside_of_transactions_waits_for_a_prepared_branch,
+                          an_older_transaction_wounds_a_younger_one_and_goes_on,
+                          a_younger_transaction_waits_for_an_older_one,
+                          a_lock_that_is_not_free_in_time_is_DEADLINE_EXCEEDED_and_the_branch_stays,
+                          an_enlistment_that_fails_says_why_and_nothing_is_done,
+                          an_operation_is_answered_only_when_its_branch_is_bound,
+                          no_phantoms_a_put_into_a_scanned_range_waits,
+                          a_scan_waits_for_a_write_in_its_range,
+                          for_update_takes_the_lock_that_a_write_needs,
+                          no_money_is_lost_by_single_additions,
+                          what_a_client_that_is_gone_waits_for_is_given_up,
+                          a_stop_answers_all_that_waits_and_all_that_comes,
+                          what_is_over_a_limit_is_INVALID_ARGUMENT_and_says_what_is_allowed,
+                          a_branch_that_writes_too_much_is_told_and_keeps_what_it_has,
+                          L3_a_branch_of_which_its_client_has_not_heard_is_told_to_its_coordinator,
+                          a_branch_of_which_its_client_has_heard_costs_its_coordinator_nothing,
+                          NULL});
 }
