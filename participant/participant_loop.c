@@ -390,7 +390,6 @@ static void run_batch(struct troth_participant *p, struct item *items, size_t n)
     if (p->n_held_calls > 0 || batch_is_due(&p->batch, p->now_ms)) {
         check(p, "the batch can't be stored", store_batch(p));
         let_out(p);
-        check(p, "the branch log can't be synced", db_make_room(p->db));
     } else {
         run_after_batch(p); /* they don't wait for what is lazy */
     }
@@ -398,6 +397,18 @@ static void run_batch(struct troth_participant *p, struct item *items, size_t n)
 
 static bool has_more(const struct troth_participant *p) {
     return p->local_at < p->n_local || p->after_batch.n > 0 || p->n_held_calls > 0;
+}
+
+/* When a turn is over. What it has begun, replies above all, does not wait for that. */
+static void make_room(struct troth_participant *p) {
+    if (!db_needs_room(p->db)) {
+        return;
+    }
+    if (has_more(p)) {
+        p->batch.urgent = true; /* none is open then */
+        run_batch(p, NULL, 0);
+    }
+    check(p, "the branch log can't be synced", db_make_room(p->db));
 }
 
 static void run_rest(struct troth_participant *p) {
@@ -452,6 +463,7 @@ void *participant_loop(void *participant) {
         /* The network also comes back to say that it has sent: no batch for that. */
         if (n > 0 || due_ms(p) <= clock_monotonic_ms()) {
             run_batch(p, items, n);
+            make_room(p);
         }
     }
 }

@@ -272,11 +272,18 @@ static int grow(struct db *db, sqlite3_file *wal, int64_t needed_bytes) {
                : TROTH_ERR_STORAGE;
 }
 
-int db_make_room(struct db *db) {
+static int64_t bytes_needed(const struct db *db) {
     int64_t frames = (int64_t)db->wal_frames + LEFT_FRAMES;
-    int64_t needed_bytes = WAL_HEADER_BYTES + frames * db->frame_bytes;
-    if (db->in_batch || db->wal_frames < SHORT_FRAMES || db->commit_frames > SMALL_FRAMES ||
-        needed_bytes <= db->wal_bytes) {
+    return WAL_HEADER_BYTES + frames * db->frame_bytes;
+}
+
+bool db_needs_room(const struct db *db) {
+    return !db->in_batch && db->wal_frames >= SHORT_FRAMES && db->commit_frames <= SMALL_FRAMES &&
+           bytes_needed(db) > db->wal_bytes;
+}
+
+int db_make_room(struct db *db) {
+    if (!db_needs_room(db)) {
         return 0;
     }
     sqlite3_file *wal = NULL;
@@ -284,7 +291,7 @@ int db_make_room(struct db *db) {
     if (err == 0 &&
         sqlite3_file_control(db->sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK &&
         wal != NULL && wal->pMethods != NULL) {
-        err = grow(db, wal, needed_bytes);
+        err = grow(db, wal, bytes_needed(db));
     }
     return err != 0 ? err : db_commit(db);
 }

@@ -59,5 +59,7 @@ int db_commit(struct db *db);
  * many share that one's sync that it costs them little, and the room would keep many waiting. Where
  * the disk has no room it goes without. TROTH_ERR_STORAGE: a sync has failed (H9). */
 int db_make_room(struct db *db);
+/* Whether it would now: what somebody waits for may go first. */
+bool db_needs_room(const struct db *db);
 
 #endif

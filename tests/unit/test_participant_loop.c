@@ -79,6 +79,50 @@ START_TEST(a_branch_given_up_is_undone_and_told) {
 }
 END_TEST
 
+/* A reply is sent like this: made when the batch is on disk, sent behind all that others make. */
+static off_t size_when_made, size_when_sent;
+static bool room_was_made;
+
+static off_t wal_size(const struct world *world) {
+    char path[128];
+    struct stat stat_of;
+    snprintf(path, sizeof path, "%s-wal", world->path);
+    ck_assert_int_eq(stat(path, &stat_of), 0);
+    return stat_of.st_size;
+}
+
+static void send_reply(void *arg) {
+    struct world *world = arg;
+    size_when_sent = wal_size(world);
+    ck_assert_int_eq(size_when_sent, size_when_made);
+    world_count(world);
+}
+
+static void make_reply(void *arg) {
+    struct world *world = arg;
+    size_when_made = wal_size(world);
+    room_was_made = room_was_made || size_when_made > size_when_sent + (512 << 10);
+    ck_assert_int_eq(troth_participant_run(world->participant, send_reply, world), 0);
+}
+
+static void write_and_reply(void *arg) {
+    struct world *world = arg;
+    world_set_row(world, world_txid(9), "written");
+    ck_assert_int_eq(troth_participant_after_batch(world->participant, make_reply, world), 0);
+}
+
+START_TEST(no_reply_waits_for_the_log_to_get_its_room) {
+    struct world *world = world_begin_attached();
+    size_when_sent = wal_size(world);
+    for (int i = 1; !room_was_made; i++) {
+        ck_assert_int_lt(i, 1000);
+        ck_assert_int_eq(troth_participant_run(world->participant, write_and_reply, world), 0);
+        world_wait_for(world, &world->ran, i);
+    }
+    world_end(world);
+}
+END_TEST
+
 START_TEST(closing_answers_everyone_who_waits) {
     struct world *world = world_begin_attached();
     ck_assert_int_eq(
@@ -163,7 +207,7 @@ int main(void) {
         (const TTest *[]){
             S4_what_a_function_writes_is_on_disk_when_its_batch_is_and_reading_writes_nothing,
             functions_run_after_their_time, a_branch_given_up_is_undone_and_told,
-            closing_answers_everyone_who_waits, who_asks_again_at_the_closing_is_refused,
-            without_nodes_an_enlistment_is_unavailable,
+            no_reply_waits_for_the_log_to_get_its_room, closing_answers_everyone_who_waits,
+            who_asks_again_at_the_closing_is_refused, without_nodes_an_enlistment_is_unavailable,
             options_that_are_none_are_refused_with_the_reason, NULL});
 }
