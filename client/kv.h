@@ -12,7 +12,10 @@ struct kv_shard {
     struct troth_kv *kv;
     size_t number;
     struct link *link;
-    unsigned n_open; /* calls; the requests' lock guards it */
+
+    /* The requests' lock guards what follows. */
+    unsigned n_open;     /* calls */
+    size_t parked_bytes; /* of those that wait for the link */
 };
 struct troth_kv {
     struct troth *troth;

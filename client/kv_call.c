@@ -13,6 +13,8 @@
 
 /* The shard's own answer, that a lock was not free in time, should come before our verdict. */
 #define GRACE_MS 200
+/* What may wait for a link, bytes. */
+#define PARKED_BYTES_MAX (3u << 20)
 
 struct kv_call {
     uint64_t number;
@@ -21,6 +23,8 @@ struct kv_call {
     Troth__V1__KvVerb verb;
     int64_t deadline_ms;
     uint64_t attempt; /* the link's, when it was asked */
+    uint8_t *parked;  /* the request while the link is not up; or NULL */
+    size_t parked_n;
     struct kv_end end;
     struct kv_call *prev, *next; /* by deadline; of those that are over, next */
     UT_hash_handle hh;
@@ -98,6 +102,57 @@ static int gather(const struct kv_call *call, const Troth__V1__Branch *branch, c
     return err;
 }
 
+/* ---- Waiting for the link, with the lock held -------------------------------------------------
+ */
+
+static int park(struct kv_call *call, const Troth__V1__KvRequest *request) {
+    size_t n = troth__v1__kv_request__get_packed_size(request);
+    if (call->shard->parked_bytes + n > PARKED_BYTES_MAX) {
+        return TROTH_ERR_UNAVAILABLE;
+    }
+    call->parked = malloc(n);
+    if (call->parked == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    call->parked_n = troth__v1__kv_request__pack(request, call->parked);
+    call->shard->parked_bytes += n;
+    return 0;
+}
+
+static void drop_parked(struct kv_call *call) {
+    if (call->parked != NULL) {
+        call->shard->parked_bytes -= call->parked_n;
+        free(call->parked);
+        call->parked = NULL;
+    }
+}
+
+/* With the time that is left. Without memory it stays, and is over at its deadline. */
+static void ask_parked(struct kv_call *call, int64_t left_ms) {
+    Troth__V1__KvRequest *request =
+        troth__v1__kv_request__unpack(NULL, call->parked_n, call->parked);
+    if (request == NULL) {
+        return;
+    }
+    request->wait_ms = (uint32_t)left_ms;
+    if (link_ask(call->shard->link, &request->base, 0) == 0) {
+        drop_parked(call);
+    }
+    troth__v1__kv_request__free_unpacked(request, NULL);
+}
+
+static void up(void *arg) {
+    const struct kv_shard *shard = arg;
+    int64_t now_ms = clock_monotonic_ms();
+    struct kv_call *call;
+    DL_FOREACH(shard->kv->oldest, call) {
+        int64_t left_ms = call->deadline_ms - GRACE_MS - now_ms;
+        if (call->shard == shard && call->parked != NULL && left_ms > 0) {
+            ask_parked(call, left_ms);
+        }
+    }
+}
+
 /* ---- The end --------------------------------------------------------------------------------- */
 
 /* With the lock held. */
@@ -108,6 +163,7 @@ static void take_out(struct kv_call *call) {
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the list
     DL_DELETE(kv->oldest, call);
     call->shard->n_open--;
+    drop_parked(call);
 }
 
 static int err_of(const struct kv_call *call, int status) {
@@ -287,6 +343,7 @@ static int put_in(struct troth_kv *kv, struct kv_call *call, Troth__V1__KvReques
         call->number = ++kv->last_number;
         request->number = call->number;
         err = link_ask(call->shard->link, &request->base, 0);
+        err = err == TROTH_ERR_STATE ? park(call, request) : err;
     }
     if (err == 0) {
         call->attempt = link_attempt(call->shard->link);
@@ -387,7 +444,7 @@ int kv_calls_open(struct troth_kv *kv) {
         err = link_new(&shard->link, kv->troth->links,
                        &(struct link_use){.address = kv->addresses.items[i].host_port,
                                           .method = "/troth.v1.KeyValue/Session",
-                                          .waits = true,
+                                          .up = up,
                                           .read = read_answer,
                                           .lost = lost,
                                           .arg = shard});

@@ -140,6 +140,9 @@ static void opened(void *arg, struct rpc_stream *stream) {
     link->stream = stream;
     link->state = LINK_UP;
     set_waiting(link, link->out.n > 0);
+    if (link->use.up != NULL) {
+        link->use.up(link->use.arg);
+    }
     requests_unlock(links->troth->requests);
     links_flush(links);
 }
@@ -213,11 +216,14 @@ static int get_ready(struct link *link) {
         link->state = LINK_CONNECTING;
         err = rpc_link_new(&link->rpc, link->links->troth->rpc, link->use.address, link->use.method,
                            &handler, link);
-        link->state = err == 0 ? link->state : LINK_NEW;
-        return err;
+        if (err != 0) {
+            link->state = LINK_NEW;
+            return err;
+        }
+        break;
     case LINK_DOWN:
         hurry(link);
-        if (!link->use.waits) {
+        if (link->use.up == NULL) {
             return TROTH_ERR_UNAVAILABLE;
         }
         link->state = LINK_CONNECTING;
@@ -225,6 +231,9 @@ static int get_ready(struct link *link) {
     case LINK_CONNECTING:
     case LINK_UP:
         break;
+    }
+    if (link->use.up != NULL && link->state != LINK_UP) {
+        return TROTH_ERR_STATE;
     }
     return link->out.n < OUT_BYTES_MAX ? 0 : TROTH_ERR_UNAVAILABLE;
 }

@@ -10,9 +10,11 @@
  *                               |
  *                               +--question, of a link that waits--> CONNECTING
  *
- * What is asked while CONNECTING waits for the attempt to end. A link that is down dials again, the
- * sooner the more it is asked. One that does not wait answers meanwhile that it can't be reached,
- * since there is another to ask. When a stream or an attempt ends, all that it still owes is lost.
+ * A link that is down dials again, the sooner the more it is asked. One that does not wait answers
+ * meanwhile that it can't be reached, since there is another to ask; what it is asked while
+ * CONNECTING leaves when it is up. One that waits takes a question only when it is up, and tells
+ * when that is: a dial that hangs must not keep what nobody wants any more. When a stream or an
+ * attempt ends, all that it still owes is lost.
  *
  * The requests' lock (request.h) guards the links too, since a question is put while it is held.
  */
@@ -29,7 +31,9 @@
 struct link_use {
     const char *address; /* lives as long as the link */
     const char *method;
-    bool waits;
+    /* The link is up and takes what it had no place for before; with the lock. NULL: it does not
+     * wait. */
+    void (*up)(void *arg);
     /* An item of a frame of answers; without the lock. TROTH_ERR_INVALID: it is none, and the
      * stream ends; TROTH_ERR_NO_MEMORY. */
     int (*read)(void *arg, struct wire_item item, struct wire_arena *arena);
@@ -52,7 +56,8 @@ int link_new(struct link **out, struct links *links, const struct link_use *use)
 /* Returns when no callback runs any more; nothing is lost by that. NULL is let be. */
 void link_free(struct link *link);
 /* Puts a question into the next frame. With the lock held. `kind` is for link_use.sent.
- * TROTH_ERR_UNAVAILABLE: no answer will come. */
+ * TROTH_ERR_UNAVAILABLE: no answer will come. TROTH_ERR_STATE, of one that waits: it is not up yet;
+ * either `up` or `lost` will be called. */
 int link_ask(struct link *link, const ProtobufCMessage *question, unsigned kind);
 /* Another number after each end of a stream or an attempt. With the lock held. */
 uint64_t link_attempt(const struct link *link);

@@ -2,6 +2,8 @@
  * order. Shards and node are servers in this process. */
 #include "tests/unit/test_client_shards.h"
 
+#include <unistd.h>
+
 START_TEST(each_key_goes_to_its_shard_and_each_branch_to_commit_once) {
     set_up();
     struct troth_kv_tx *tx = begin();
@@ -198,6 +200,70 @@ START_TEST(a_scan_in_a_transaction_gathers_every_shards_branch) {
 }
 END_TEST
 
+/* A shard that answers nobody's dial until it is let go. */
+struct sleeper {
+    struct rpc *rpc;
+    struct shard shard;
+};
+
+static struct troth_kv *open_sleeper(struct sleeper *sleeper, uint32_t timeout_ms) {
+    char list[64];
+    struct troth_kv *to;
+    *sleeper = (struct sleeper){.shard.name = "late"};
+    ck_assert_int_eq(rpc_new(&sleeper->rpc, &(struct rpc_options){.driven = true}), 0);
+    ck_assert_int_eq(rpc_server_new(&sleeper->shard.server, sleeper->rpc, "127.0.0.1:0"), 0);
+    rpc_server_stream(sleeper->shard.server, "/troth.v1.KeyValue/Session",
+                      &(struct rpc_stream_handler){
+                          .opened = on_kv_opened, .received = on_kv_frame, .closed = on_closed},
+                      &sleeper->shard);
+    ck_assert_int_eq(rpc_server_start(sleeper->shard.server), 0);
+    snprintf(list, sizeof list, "late=127.0.0.1:%d", rpc_server_port(sleeper->shard.server));
+    ck_assert_int_eq(
+        troth_kv_open(&to, troth,
+                      &(struct troth_kv_options){.shards = list, .timeout_ms = timeout_ms}),
+        0);
+    return to;
+}
+
+static void close_sleeper(struct sleeper *sleeper) {
+    rpc_server_stop(sleeper->shard.server, 0);
+    rpc_server_free(sleeper->shard.server);
+    rpc_free(sleeper->rpc);
+}
+
+static void on_done(void *arg, int err, const struct troth_kv_answer *answer) {
+    (void)answer;
+    LOCKED(*(int *)arg = err; pthread_cond_broadcast(&changed));
+}
+
+#define SLEEPER_TIMEOUT_MS 300u
+#define NOT_DONE           1
+
+/* What waits for a dial that hangs is nobody's any more when its time is over, and what is still
+ * somebody's may wait at the shard only for what is left of that. */
+START_TEST(what_waits_for_a_link_is_not_sent_after_its_deadline) {
+    struct sleeper sleeper;
+    struct troth_kv_value value;
+    set_up();
+    struct troth_kv *to = open_sleeper(&sleeper, SLEEPER_TIMEOUT_MS);
+    ck_assert_int_eq(troth_kv_get(to, NULL, "k", 1, false, &value, NULL), TROTH_ERR_TIMEOUT);
+    int err = NOT_DONE;
+    troth_kv_put_async(to, NULL, "k", 1, "1", 1, on_done, &err);
+    usleep(20000); /* of its time */
+    rpc_let_go(sleeper.rpc);
+    LOCKED(while (err == NOT_DONE) pthread_cond_wait(&changed, &mutex));
+    bool in_time = err == 0;
+    while (err != 0) { /* on a machine that was busy for so long */
+        err = troth_kv_put(to, NULL, "k", 1, "1", 1, NULL);
+    }
+    LOCKED(ck_assert_uint_eq(sleeper.shard.reads, 0));
+    LOCKED(ck_assert(!in_time || sleeper.shard.wait_ms <= SLEEPER_TIMEOUT_MS - 20));
+    troth_kv_close(to);
+    tear_down();
+    close_sleeper(&sleeper);
+}
+END_TEST
+
 START_TEST(lists_of_shards_that_are_none_are_refused) {
     ck_assert_int_eq(troth_open(&troth, &(struct troth_options){.nodes = "h:1"}), 0);
     static const char *const wrong[] = {"h:1", "a=h:1,a=h:2", "a=h"};
@@ -223,5 +289,6 @@ int main(void) {
                          a_scan_merges_all_shards_in_order_over_many_pages,
                          a_scan_keeps_to_its_range_and_stops_when_told,
                          a_scan_in_a_transaction_gathers_every_shards_branch,
+                         what_waits_for_a_link_is_not_sent_after_its_deadline,
                          lists_of_shards_that_are_none_are_refused, NULL});
 }

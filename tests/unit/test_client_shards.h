@@ -31,6 +31,8 @@ struct shard {
     unsigned requests;
     unsigned frames;
     unsigned writes;
+    unsigned reads;
+    uint32_t wait_ms;    /* of the last write */
     unsigned continued;  /* scans that began right behind a key */
     const char *keys[8]; /* in order; NULL ends them; a key's value is itself */
 };
@@ -164,6 +166,7 @@ static void send_reply(struct rpc_stream *stream, Troth__V1__KvReply *reply) {
 static void on_get(struct shard *shard, const Troth__V1__KvRequest *request,
                    Troth__V1__KvReply *reply) {
     note_txid(shard, request);
+    LOCKED(shard->reads++);
     reply->existed = request->key.len != 6 || memcmp(request->key.data, "absent", 6) != 0;
     reply->value = request->key;
 }
@@ -171,6 +174,7 @@ static void on_get(struct shard *shard, const Troth__V1__KvRequest *request,
 static void on_put(struct shard *shard, const Troth__V1__KvRequest *request,
                    Troth__V1__KvReply *reply) {
     note_txid(shard, request);
+    LOCKED(shard->wait_ms = request->wait_ms);
     LOCKED(reply->status = (uint32_t)shard->status);
     if (reply->status == RPC_OK) {
         LOCKED(shard->writes++);

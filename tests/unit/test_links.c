@@ -159,24 +159,51 @@ START_TEST(a_frame_that_is_sent_leaves_the_stream_open) {
 }
 END_TEST
 
-/* There is another node to ask, and no other shard. */
-START_TEST(what_is_down_is_unavailable_or_waits_for_the_next_attempt) {
+START_TEST(what_is_down_can_not_be_reached) {
     Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
+    set_up();
+    uint64_t attempt = link_attempt(link_to);
+    events->closed(handler_arg, &opened, RPC_UNAVAILABLE, "over");
+    ck_assert_uint_ne(link_attempt(link_to), attempt);
+    ck_assert_int_eq(link_ask(link_to, &question.base, 0), TROTH_ERR_UNAVAILABLE);
+    events->opened(handler_arg, &opened);
+    ck_assert_uint_eq(opened.frames, 1);
+    lost = 0;
+    tear_down();
+}
+END_TEST
+
+static void ask_when_up(void *arg) {
+    Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
+    ck_assert_ptr_eq(arg, &opened);
     question.number = 7;
-    for (int waits = 0; waits < 2; waits++) {
-        lost = 0;
-        set_up_with(&(struct link_use){
-            .read = on_item, .lost = on_lost, .waits = waits == 1, .arg = &opened});
-        uint64_t attempt = link_attempt(link_to);
-        events->closed(handler_arg, &opened, RPC_UNAVAILABLE, "over");
-        ck_assert_uint_ne(link_attempt(link_to), attempt);
-        ck_assert_int_eq(link_ask(link_to, &question.base, 0),
-                         waits == 1 ? 0 : TROTH_ERR_UNAVAILABLE);
+    ck_assert_int_eq(link_ask(link_to, &question.base, 0), 0);
+}
+
+/* There is no other shard to ask; and who has given up meanwhile asks nothing. */
+START_TEST(a_link_that_waits_says_when_it_can_be_asked) {
+    Troth__V1__SessionRequest question = TROTH__V1__SESSION_REQUEST__INIT;
+    opened = (struct rpc_stream){.finished = -1};
+    ck_assert_int_eq(links_new(&links, &troth), 0);
+    ck_assert_int_eq(
+        link_new(&link_to, links,
+                 &(struct link_use){
+                     .read = on_item, .up = ask_when_up, .lost = on_lost, .arg = &opened}),
+        0);
+    for (unsigned attempt = 1; attempt <= 2; attempt++) {
+        ck_assert_int_eq(link_ask(link_to, &question.base, 0), TROTH_ERR_STATE);
+        links_flush(links);
+        ck_assert_uint_eq(opened.frames, attempt - 1);
         events->opened(handler_arg, &opened);
-        ck_assert_uint_eq(opened.frames, waits == 1 ? 2 : 1);
+        ck_assert_uint_eq(opened.frames, attempt);
         lost = 0;
-        tear_down();
+        if (attempt == 1) {
+            events->closed(handler_arg, &opened, RPC_UNAVAILABLE, "over");
+            ck_assert_uint_eq(lost, 1);
+            lost = 0;
+        }
     }
+    tear_down();
 }
 END_TEST
 
@@ -208,10 +235,10 @@ END_TEST
 int main(void) {
     return suite_run(
         "links",
-        (const TTest *[]){a_frame_that_can_not_be_queued_ends_its_stream,
-                          a_frame_for_a_stream_that_is_closed_waits_for_its_end,
-                          a_frame_that_is_sent_leaves_the_stream_open,
-                          what_is_down_is_unavailable_or_waits_for_the_next_attempt,
-                          what_has_grown_large_leaves_at_once,
-                          a_thread_that_says_when_it_has_run_all_sends_then_and_not_before, NULL});
+        (const TTest *[]){
+            a_frame_that_can_not_be_queued_ends_its_stream,
+            a_frame_for_a_stream_that_is_closed_waits_for_its_end,
+            a_frame_that_is_sent_leaves_the_stream_open, what_is_down_can_not_be_reached,
+            a_link_that_waits_says_when_it_can_be_asked, what_has_grown_large_leaves_at_once,
+            a_thread_that_says_when_it_has_run_all_sends_then_and_not_before, NULL});
 }
