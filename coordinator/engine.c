@@ -40,6 +40,7 @@ int engine_new(struct engine **out, const struct engine_options *options) {
     engine->sequence_next = 1;
     engine->mark_max = UINT64_MAX;
     engine->alarmed_ms = -10 * ENGINE_WAIT_ALARM_MS;
+    thrifty_init(engine);
     *out = engine;
     return 0;
 }

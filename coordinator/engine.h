@@ -48,7 +48,7 @@ struct engine_options {
     uint32_t retention_ms; /* a finished transaction's outcome is kept; default 600,000 */
     uint32_t retained_max; /* with more of them the oldest go sooner, after
                             * ENGINE_RETAINED_MIN_MS at the least; default 262,144 */
-    bool thrifty; /* votes go to F + 1 acceptors first, to the others after repeat_ms [GL 5] */
+    bool thrifty; /* votes go to F + 1 acceptors first, to all when that takes long [GL 5] */
     bool faster;  /* acceptors tell participants too, which so unlock a message sooner [GL 4.3] */
 };
 

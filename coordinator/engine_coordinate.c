@@ -77,27 +77,8 @@ static struct paxos_set *set_of_branches(struct engine *engine, const struct tx 
     return set;
 }
 
-/* ---- Thrifty: F + 1 acceptors are enough while nothing fails [GL 5]
- * ------------------------------------------- */
-
-static bool may_hold(const struct tx *tx, uint32_t node) {
-    return tx->acceptors == 0 || (tx->acceptors & 1u << node) != 0;
-}
-
-/* This node, and the next ones that are trusted; 0, which is all, where they are too few. */
-static uint32_t choose_acceptors(const struct engine *engine) {
-    uint32_t nodes = engine->options.nodes;
-    uint32_t missing = paxos_majority(nodes);
-    uint32_t mask = 0;
-    for (uint32_t i = 0; i < nodes && missing > 0; i++) {
-        uint32_t node = (engine->options.self - 1 + i) % nodes + 1;
-        if (watch_is_trusted(engine, node)) {
-            mask |= 1u << node;
-            missing--;
-        }
-    }
-    return missing == 0 && engine->options.thrifty ? mask : 0;
-}
+/* ---- Votes are asked for
+ * ------------------------------------------------------------------------------------ */
 
 /* The only participant, which decides by itself. One without a log of its own can't: what it was
  * told, and did, it would not know after a restart. */
@@ -112,7 +93,7 @@ static bool may_delegate(const struct tx *tx) {
 static void vote_in_place(struct engine *engine, struct tx *tx) {
     enum paxos_vote vote = may_delegate(tx) ? PAXOS_VOTE_DELEGATED : PAXOS_VOTE_READ_ONLY;
     for (uint32_t node = 1; node <= engine->options.nodes; node++) {
-        if (!may_hold(tx, node)) {
+        if (!thrifty_may_hold(tx, node)) {
             continue;
         }
         enum paxos_vote *votes = malloc(sizeof *votes);
@@ -154,7 +135,7 @@ void coordinate_commit(struct engine *engine, struct tx *tx, struct paxos_set *n
         engine_fail(engine, error);
         return;
     }
-    tx->acceptors = choose_acceptors(engine);
+    tx->acceptors = thrifty_choose(engine);
     ask_for_votes(engine, tx);
     tx_timer(engine, tx, sooner(tx->deadline_ms, engine->now_ms + engine->options.repeat_ms));
 }
@@ -250,7 +231,7 @@ static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
     bool waits = finished && tx->is_heuristic;
     for (uint32_t node = 1; tx->asked && node <= engine->options.nodes; node++) {
         /* All keep a finished outcome for a while, also those that nobody asked (thrifty). */
-        if (node != engine->options.self && (finished || may_hold(tx, node))) {
+        if (node != engine->options.self && (finished || thrifty_may_hold(tx, node))) {
             struct message *message =
                 waits ? effect_to_node_stored(engine, node, MESSAGE_KNOWN, tx->txid)
                       : effect_to_node(engine, node, MESSAGE_KNOWN, tx->txid);
@@ -443,7 +424,7 @@ void coordinate_repeat(struct engine *engine, struct tx *tx) {
     } else if (tx->leader->phase == LEADER_LEARNING && ballot_0_is_over(engine, tx)) {
         lead_take_over(engine, tx);
     } else if (tx->leader->phase == LEADER_LEARNING) {
-        tx->acceptors = 0;
+        thrifty_give_up(engine, tx);
         ask_for_votes(engine, tx);
         tx_timer(engine, tx,
                  sooner(tx->deadline_taken ? INT64_MAX : tx->deadline_ms,

@@ -76,6 +76,7 @@ static enum paxos_reason reason_of(const struct tx *tx) {
 
 static void decided(struct engine *engine, struct tx *tx) {
     enum paxos_outcome outcome = tx->leader->outcome;
+    thrifty_decided(engine, tx);
     tx->reason = reason_of(tx);
     if (outcome == PAXOS_OUTCOME_COMMITTED) {
         engine->counters.committed++;
@@ -235,6 +236,9 @@ void lead_message(struct engine *engine, uint32_t node, const struct message *me
     if (tx != NULL && message->type == MESSAGE_PHASE1B && message->ballot == 0) {
         needs_hear_votes(engine, tx, message); /* no promise: it was asked for votes */
         return;
+    }
+    if (message->type == MESSAGE_PHASE2B && message->ballot == 0) {
+        thrifty_accepted(engine, node, tx);
     }
     if (tx == NULL || tx->leader == NULL) {
         return; /* late: it is over, or was led in an earlier life */

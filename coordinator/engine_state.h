@@ -42,9 +42,12 @@
 #define ENGINE_RETAINED_MIN_MS 10000 /* a finished outcome is kept for so long, however many */
 #define ENGINE_RECENT          4096u /* a power of two */
 #define ENGINE_BACKOFF_MS      50    /* after a lost duel, at least; doubles up to 2^5 times that */
-#define ENGINE_CERTAIN_TRIES   5  /* at this repeat an uncertain branch is told: engine_needs.c */
-#define ENGINE_TELL_ALL_MAX    64 /* attached participants; with more, an abort is not told to all */
-#define ENGINE_UNANSWERED_MAX  3  /* then a leader that should know counts as lost */
+/* Thrifty: how long the others of the few may take, before it is measured and at the least. */
+#define ENGINE_PATIENCE_FIRST_MS 200
+#define ENGINE_PATIENCE_MIN_MS   20
+#define ENGINE_CERTAIN_TRIES     5 /* at this repeat an uncertain branch is told: engine_needs.c */
+#define ENGINE_TELL_ALL_MAX      64 /* attached participants; with more, an abort is not told to all */
+#define ENGINE_UNANSWERED_MAX    3 /* then a leader that should know counts as lost */
 /* The only member of the set of a transaction in which nobody took part. */
 #define ENGINE_NOBODY "_nobody"
 
@@ -102,7 +105,8 @@ struct tx {
     bool delivers;     /* this node sees to phase two */
     bool is_decided_elsewhere; /* a participant has acknowledged an outcome not known here */
     bool they_know;            /* faster: the acceptors have told the participants */
-    bool is_heuristic; /* a branch ended by itself; its row goes to disk before `finished` */
+    bool is_heuristic;  /* a branch ended by itself; its row goes to disk before `finished` */
+    bool has_own_votes; /* its leader's own acceptor has them all; the others' are waited for */
     bool counted_in_doubt;
     bool counted_undelivered;
     uint8_t tries;      /* of what the timer repeats; grows the wait */
@@ -116,6 +120,7 @@ struct tx {
     uint32_t unacked;
     uint32_t acceptors; /* mask of nodes that may hold something of it (thrifty); 0: all */
     uint32_t timeout_ms;
+    int64_t own_votes_ms; /* since when has_own_votes */
     int64_t since_ms;
     int64_t deadline_ms; /* INT64_MAX: none */
     int64_t timer_ms;
@@ -153,6 +158,16 @@ struct origin {
 struct node_state {
     bool trusted;
     bool was_trusted; /* since this node started */
+    bool is_slow;     /* it kept thrifty votes waiting, and has accepted nothing since */
+};
+
+/* How long the others of the few are waited for (thrifty). */
+struct patience {
+    bool is_measured;
+    int64_t smoothed;  /* delay, in eighths of a millisecond */
+    int64_t variation; /* of it, the same */
+    int64_t wait_ms;
+    int64_t grown_ms; /* when it was doubled last */
 };
 
 /* With the time beside the pointer, so that a sift touches no transaction that stays. */
@@ -172,6 +187,7 @@ struct engine {
     uint64_t sequence_next;
     uint64_t mark_max; /* set by STOP: its own mark goes no further */
     struct node_state nodes[PAXOS_NODES_MAX + 1];
+    struct patience patience;
     struct tx *txs; /* by txid */
     /* What was looked for last, by a hash of the txid: nearly all that is under way, so that a
      * message's transaction is found without a walk through memory that nobody has touched for
@@ -377,6 +393,22 @@ void lead_known(struct engine *engine, const struct message *message);
 void lead_drop(struct tx *tx);
 /* Another node holds votes and misses the outcome. */
 void lead_resolve(struct engine *engine, uint32_t node, const struct message *message);
+
+/* ---- engine_thrifty.c: votes go to F + 1 acceptors first
+ * ------------------------------------------------------- */
+
+void thrifty_init(struct engine *engine);
+/* Those that a transaction's votes go to at first, a mask; 0, which is all, where too few are
+ * trusted and quick, and where it is switched off. */
+uint32_t thrifty_choose(const struct engine *engine);
+/* Whether the node may have been sent a vote. */
+bool thrifty_may_hold(const struct tx *tx, uint32_t node);
+/* The node has accepted all votes of ballot 0. `tx` is NULL when it is over. */
+void thrifty_accepted(struct engine *engine, uint32_t node, struct tx *tx);
+/* The transaction's leader has decided. */
+void thrifty_decided(struct engine *engine, const struct tx *tx);
+/* Its votes are asked for once more: from now on they go to all. */
+void thrifty_give_up(struct engine *engine, struct tx *tx);
 
 /* ---- engine_watch.c: who takes over, and when
  * ------------------------------------------------------- */

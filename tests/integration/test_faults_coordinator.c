@@ -178,7 +178,7 @@ END_TEST
 
 /* ---- The one that takes over is killed, too -------------------------------------------------- */
 
-#define LEADER 2 /* the highest live node id is preferred */
+#define LEADER 1 /* the next behind the coordinator is preferred, since votes go to it first */
 
 START_TEST(a_takeover_survives_the_death_of_the_one_that_took_over) {
     static const char *const names[] = {

@@ -137,7 +137,7 @@ static void draw_processes(struct plan *plan, struct random *r) {
     plan->attempt_ms = (uint32_t)random_between(r, 500, 2000);
     plan->client_timeout_ms = (uint32_t)random_between(r, 4000, 10000);
     plan->op_timeout_ms = (uint32_t)random_between(r, 500, 3000);
-    plan->thrifty = random_percent(r, 30);
+    plan->thrifty = random_percent(r, 60);
     plan->faster = random_percent(r, 30);
 }
 

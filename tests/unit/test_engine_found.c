@@ -149,94 +149,6 @@ static bool to_other_nodes(struct world *world, const struct world_message *mess
     return message->to_node == 1 || message->to_node == 2;
 }
 
-static void start_thriftily(void) {
-    world_init(&w, 3, 2);
-    w.thrifty = true;
-    for (uint32_t node = 1; node <= 3; node++) {
-        world_crash(&w, node);
-        world_restart(&w, node);
-    }
-}
-
-START_TEST(a_thrifty_outcome_is_kept_by_nodes_that_got_no_vote) {
-    start_thriftily();
-    struct troth_txid txid = two_branches(1);
-    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
-    world_run(&w);
-    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
-    for (uint32_t to = 2; to <= 3; to++) {
-        beat_from(1, to); /* the mark passes it */
-    }
-    world_lose_node(&w, 1);
-    for (uint32_t node = 2; node <= 3; node++) {
-        uint64_t again = world_ask(&w, node, ENGINE_COMMIT, txid);
-        world_run(&w);
-        ck_assert_int_eq(world_outcome(&w, again), PAXOS_OUTCOME_COMMITTED);
-    }
-    world_release(&w);
-}
-END_TEST
-
-static bool votes_to_2(struct world *world, const struct world_message *message) {
-    (void)world;
-    return message->message.type == MESSAGE_VOTE && message->to_node == 2;
-}
-
-START_TEST(L1_thrifty_votes_that_get_lost_go_to_all_and_need_no_ballot) {
-    start_thriftily();
-    struct troth_txid txid = two_branches(1);
-    w.lose = votes_to_2;
-    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
-    world_run(&w);
-    ck_assert(!world_replied(&w, commit));
-    world_advance(&w, 3000);
-    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
-    struct engine_counters counters;
-    engine_counters(w.node[1].engine, &counters);
-    ck_assert_uint_eq(counters.takeovers, 0);
-    world_release(&w);
-}
-END_TEST
-
-static bool to_coordinator(struct world *world, const struct world_message *message) {
-    (void)world;
-    return message->message.type == MESSAGE_PHASE2B && message->to_node == 1;
-}
-
-/* The votes are at node 2: node 3, which is higher, knows nothing that it could take over. */
-START_TEST(L1_a_thrifty_takeover_waits_for_no_node_that_got_no_votes) {
-    start_thriftily();
-    struct troth_txid txid = two_branches(1);
-    w.lose = to_coordinator;
-    world_ask(&w, 1, ENGINE_COMMIT, txid);
-    world_run(&w);
-    ck_assert_ptr_null(world_on_disk(&w, 3, txid));
-    w.lose = NULL;
-    world_lose_node(&w, 1);
-    world_advance(&w, 1);
-    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_COMMITTED);
-    ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_COMMITTED);
-    world_release(&w);
-}
-END_TEST
-
-START_TEST(L1_thrifty_votes_go_to_all_as_soon_as_one_of_the_few_is_suspected) {
-    start_thriftily();
-    struct troth_txid txid = two_branches(1);
-    world_crash(&w, 2);
-    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
-    world_run(&w);
-    ck_assert(!world_replied(&w, commit));
-    world_suspect(&w, 1, 2);
-    world_advance(&w, 1);
-    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
-    struct engine_counters counters;
-    engine_counters(w.node[1].engine, &counters);
-    ck_assert_uint_eq(counters.takeovers, 0);
-    world_release(&w);
-}
-END_TEST
-
 /* A participant that votes with a set of its own making: whoever leads has another one. */
 START_TEST(a_vote_with_another_set_does_no_harm) {
     world_init(&w, 3, 3);
@@ -384,10 +296,6 @@ int main(void) {
             L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know,
             S6_a_record_goes_only_with_a_stored_mark,
             L3_locks_go_when_another_node_aborts_for_a_paused_coordinator,
-            a_thrifty_outcome_is_kept_by_nodes_that_got_no_vote,
-            L1_thrifty_votes_that_get_lost_go_to_all_and_need_no_ballot,
-            L1_a_thrifty_takeover_waits_for_no_node_that_got_no_votes,
-            L1_thrifty_votes_go_to_all_as_soon_as_one_of_the_few_is_suspected,
             a_vote_with_another_set_does_no_harm,
             L3_an_acknowledgement_of_what_is_not_known_yet_leads_to_the_outcome_soon,
             S5_who_was_seen_to_vote_read_only_is_never_told,
