@@ -1,6 +1,7 @@
 /* Transactions that libtroth begins ahead of need: each is given out once, none that is too old, of
  * another time than was asked for, or of a node that is gone. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "client/blocks.h"
 #include "shell/clock.h"
@@ -220,6 +221,46 @@ START_TEST(close_aborts_what_was_begun_and_not_used) {
 }
 END_TEST
 
+static void take_begun(void *arg, int err, struct troth_txid txid,
+                       const struct troth_result *result) {
+    (void)result;
+    ck_assert_int_eq(err, 0);
+    LOCKED(*(struct troth_txid *)arg = txid);
+}
+
+/* Whoever waited for it gets his; nobody will come for the rest. */
+START_TEST(a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited_for) {
+    struct troth *t = set_up_granting();
+    struct troth_txid begun = {0};
+    const struct node *asked = NULL;
+    for (int i = 0; i < NODES; i++) {
+        begin(t, 7000);
+    }
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(nodes[i].holds_begins = true);
+    }
+    troth_begin_async(t, 7000, take_begun, &begun); /* now it asks for two */
+    while (asked == NULL) {
+        usleep(1000);
+        for (int i = 0; i < NODES; i++) {
+            LOCKED(asked = nodes[i].begin_stream != NULL ? &nodes[i] : asked);
+        }
+    }
+    blocks_close(t->blocks);
+    LOCKED(ck_assert_uint_eq(asked->asked, 0));
+    let_begin_go(&nodes[asked - nodes]);
+    unsigned aborted = 0;
+    while (aborted == 0) {
+        usleep(1000);
+        LOCKED(aborted = asked->asked);
+    }
+    LOCKED(ck_assert_uint_eq(troth_txid_sequence(begun), 2));
+    LOCKED(ck_assert_uint_eq(asked->granted, 3));
+    tear_down(t);
+    ck_assert_uint_eq(asked->asked, 1);
+}
+END_TEST
+
 START_TEST(what_has_grown_old_is_aborted_when_the_next_block_comes) {
     struct troth *t = set_up_granting();
     t->block_age_ms = 0;
@@ -259,6 +300,7 @@ int main(void) {
                           a_block_of_a_node_that_is_silent_is_not_used,
                           a_block_of_a_node_that_answers_others_is_used_on,
                           close_aborts_what_was_begun_and_not_used,
+                          a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited_for,
                           what_has_grown_old_is_aborted_when_the_next_block_comes,
                           a_node_that_knows_of_no_blocks_gives_one, NULL});
 }

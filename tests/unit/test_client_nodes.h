@@ -28,6 +28,9 @@ struct node {
     bool is_slow;   /* answers no Commit or Abort */
     unsigned asked; /* Commit or Abort */
     unsigned begun;
+    bool holds_begins; /* answers no Begin until let_begin_go, the last one's */
+    struct rpc_stream *begin_stream;
+    Troth__V1__SessionRequest begin;
     bool grants;         /* blocks, as many as asked for, with txids of its own */
     unsigned granted;    /* transactions */
     unsigned most;       /* asked for at once */
@@ -95,6 +98,11 @@ static inline void say(const struct node *node, struct rpc_stream *stream, uint6
 
 static inline void answer_begin(struct node *node, struct rpc_stream *stream,
                                 const Troth__V1__SessionRequest *request) {
+    if (node->holds_begins) {
+        node->begin_stream = stream;
+        node->begin = *request;
+        return;
+    }
     node->begun++;
     node->timeout_ms = request->timeout_ms;
     node->most = request->count > node->most ? request->count : node->most;
@@ -117,6 +125,11 @@ static inline void answer_begin(struct node *node, struct rpc_stream *stream,
     reply.node = node->id;
     reply.timeout_ms = request->timeout_ms == 0 ? 30000 : request->timeout_ms;
     send_reply(stream, &reply);
+}
+
+/* The Begin that the node holds back, once it has come. */
+static inline void let_begin_go(struct node *node) {
+    LOCKED(node->holds_begins = false; answer_begin(node, node->begin_stream, &node->begin));
 }
 
 static inline void answer(struct node *node, struct rpc_stream *stream,

@@ -237,6 +237,29 @@ START_TEST(L3_patient_jobs_wait_for_no_thread_that_is_stuck) {
 }
 END_TEST
 
+/* Or nobody would look after it again: the thread that was called is another job's. */
+START_TEST(L3_while_a_thread_is_on_its_way_a_patient_job_has_its_alarm) {
+    for (int round = 0; round < 50; round++) {
+        struct scene scene;
+        open_scene(&scene, 3);
+        put_patient(&scene, 0);
+        wait_taken(&scene, 1);
+        put(&scene, 2, 1); /* calls the second thread */
+        put_patient(&scene, 2);
+        int64_t due_ms = jobs_hurry(scene.jobs, clock_monotonic_ms() - 1000);
+        ck_assert_int_ne(due_ms, INT64_MAX); /* there is a third thread */
+        while (due_ms != INT64_MAX) {
+            due_ms = jobs_hurry(scene.jobs, due_ms);
+            sched_yield();
+        }
+        wait_taken(&scene, 3);
+        let_go(&scene);
+        wait_done(&scene, 3);
+        close_scene(&scene);
+    }
+}
+END_TEST
+
 START_TEST(a_job_that_somebody_waits_for_waits_for_no_patient_one) {
     struct scene scene;
     open_scene(&scene, 3);
@@ -260,5 +283,6 @@ int main(void) {
                           patient_jobs_are_gathered_for_the_thread_that_is_at_work,
                           more_patient_jobs_than_a_thread_takes_call_another,
                           L3_patient_jobs_wait_for_no_thread_that_is_stuck,
+                          L3_while_a_thread_is_on_its_way_a_patient_job_has_its_alarm,
                           a_job_that_somebody_waits_for_waits_for_no_patient_one, NULL});
 }

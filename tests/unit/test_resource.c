@@ -202,6 +202,46 @@ START_TEST(L2_closing_acknowledges_what_has_ended_meanwhile) {
 }
 END_TEST
 
+struct told {
+    unsigned n;
+    int err;
+};
+
+static void note_told(void *arg, struct troth_txid txid, int err, const char *detail) {
+    struct told *told = arg;
+    (void)txid;
+    (void)detail;
+    told->n++;
+    told->err = err;
+}
+
+START_TEST(closing_tells_an_operator_once_though_his_end_is_under_way) {
+    struct scene scene;
+    struct told told = {.n = 0};
+    pthread_t thread;
+    begin_open(&scene);
+    prepare_in_database(&scene, tx(1));
+    ask_to_prepare(&scene, tx(1));
+    expect_vote(&scene, tx(1));
+    pthread_mutex_lock(&scene.database.mutex);
+    scene.database.stuck = tx(1);
+    pthread_mutex_unlock(&scene.database.mutex);
+    ck_assert_int_eq(resource_resolve(scene.resource, tx(1), true, "ann", note_told, &told), 0);
+    wait_waiting(&scene, 1);
+    resource_stop(scene.resource);
+    ck_assert_uint_eq(told.n, 1);
+    ck_assert_int_eq(told.err, TROTH_ERR_CLOSED);
+    ck_assert_int_eq(pthread_create(&thread, NULL, close_it, &scene), 0);
+    unstick(&scene);
+    pthread_join(thread, NULL);
+    scene.resource = NULL;
+    ck_assert_uint_eq(told.n, 1);
+    ck_assert_uint_eq(count_prepared(&scene), 0);
+    expect_ack(&scene, tx(1), MESSAGE_HEURISTIC_COMMIT); /* the node hears what was done */
+    finish(&scene);
+}
+END_TEST
+
 START_TEST(closing_waits_for_no_node_for_long) {
     struct scene scene;
     begin(&scene);
@@ -362,8 +402,9 @@ int main(void) {
             H7_nonsense_from_a_driver_is_neither_a_vote_nor_an_end,
             an_enlistment_that_takes_too_long_gives_no_branch_and_its_late_answer_harms_nobody,
             closing_tells_who_waits_and_waits_for_calls_that_are_under_way,
-            L2_closing_acknowledges_what_has_ended_meanwhile, closing_waits_for_no_node_for_long,
-            an_operator_ends_a_branch_and_hears_of_it,
+            L2_closing_acknowledges_what_has_ended_meanwhile,
+            closing_tells_an_operator_once_though_his_end_is_under_way,
+            closing_waits_for_no_node_for_long, an_operator_ends_a_branch_and_hears_of_it,
             H4_who_claims_to_be_a_node_does_not_cut_off_the_true_one,
             many_threads_and_branches_at_once_all_end,
             stopping_in_the_middle_of_everything_leaves_no_thread_waiting, NULL});
