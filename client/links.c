@@ -76,7 +76,7 @@ static void send_frame(const struct link *link, struct rpc_stream *stream,
 }
 
 /* The lock is held. */
-static void let_go(struct link *link) {
+static void release(struct link *link) {
     if (--link->refs > 0) {
         return;
     }
@@ -107,7 +107,7 @@ static void flush_link(struct link *link) {
     } else {
         wire_buffer_release(&frame);
     }
-    let_go(link);
+    release(link);
 }
 
 static void flush_all(struct links *links) {
@@ -315,6 +315,6 @@ void link_free(struct link *link) {
     rpc_link_free(link->rpc);
     requests_lock(requests);
     set_waiting(link, false);
-    let_go(link);
+    release(link);
     requests_unlock(requests);
 }

@@ -71,14 +71,16 @@ static void client_free(struct kv_client *client) {
 
 /* ---- Replies --------------------------------------------------------------------------------- */
 
-enum kind { KIND_FAILURE, KIND_WRITE, KIND_READ };
+enum kind { KIND_FAILURE, KIND_WRITE, KIND_READ, KINDS };
+
+#ifdef TROTH_CRASH_POINTS
+static const char *const kind_names[KINDS] = {"failure", "write", "read"};
+#endif
 
 static void pass_replies(unsigned kinds) {
-    static const char *const names[] = {"failure", "write", "read"};
-    for (unsigned kind = 0; kind < sizeof names / sizeof *names; kind++) {
+    for (unsigned kind = 0; kind < KINDS; kind++) {
         if ((kinds & 1u << kind) != 0) {
-            CRASH_POINT_AT(CRASH_SHARD, CRASH_SENT, "after.reply.", names[kind]);
-            (void)names;
+            CRASH_POINT_AT(CRASH_SHARD, CRASH_SENT, "after.reply.", kind_names[kind]);
         }
     }
 }
@@ -130,9 +132,7 @@ static void reply(struct kv_client *client, const struct kv_request *request) {
     struct kv_clients *clients = client->clients;
     const struct op *op = &request->op;
     enum kind kind = op->status != RPC_OK ? KIND_FAILURE : op_writes(op) ? KIND_WRITE : KIND_READ;
-    static const char *const names[] = {"failure", "write", "read"};
-    CRASH_POINT(CRASH_SHARD, "before.reply.", names[kind]);
-    (void)names;
+    CRASH_POINT(CRASH_SHARD, "before.reply.", kind_names[kind]);
     if (client->out.n > 0 && client->out.n + pairs_bytes(op) >= REPLY_BYTES_ENOUGH) {
         send(client);
     }
@@ -169,7 +169,7 @@ static void release(struct op *op) {
 
 /* ---- Requests on the loop -------------------------------------------------------------------- */
 
-static void take(struct kv_client *client, struct kv_request *request) {
+static void take_request(struct kv_client *client, struct kv_request *request) {
     struct op *op = &request->op;
     bool too_many = client->n_open >= KV_CLIENT_OPEN_MAX ||
                     client->open_bytes + request->size > KV_CLIENT_BYTES_MAX;
@@ -212,7 +212,7 @@ static void give_up(struct kv_client *client) {
     }
 }
 
-static void look_at(struct kv_client *client) {
+static void take_incoming(struct kv_client *client) {
     struct kv_clients *clients = client->clients;
     struct kv_request *request, *next, *incoming;
     pthread_mutex_lock(&clients->mutex);
@@ -230,11 +230,11 @@ static void look_at(struct kv_client *client) {
     }
     DL_FOREACH_SAFE(incoming, request, next) {
         DL_DELETE(incoming, request);
-        take(client, request);
+        take_request(client, request);
     }
 }
 
-static void look(void *arg) {
+static void take_due(void *arg) {
     struct kv_clients *clients = arg;
     pthread_mutex_lock(&clients->mutex);
     struct kv_client *client = clients->due;
@@ -243,7 +243,7 @@ static void look(void *arg) {
     pthread_mutex_unlock(&clients->mutex);
     for (struct kv_client *next; client != NULL; client = next) {
         next = client->next_due;
-        look_at(client);
+        take_incoming(client);
     }
 }
 
@@ -264,7 +264,7 @@ static bool make_due(struct kv_client *client) {
 
 /* An error: the loop will not come for this; it may for another. */
 static int call_loop(struct kv_clients *clients) {
-    int err = troth_participant_run(shard_participant(clients->shard), look, clients);
+    int err = troth_participant_run(shard_participant(clients->shard), take_due, clients);
     if (err != 0) {
         pthread_mutex_lock(&clients->mutex);
         clients->posted = false;
