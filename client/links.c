@@ -150,20 +150,11 @@ static void opened(void *arg, struct rpc_stream *stream) {
 static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
     struct link *link = arg;
     struct links *links = link->links;
-    struct wire_walker walker = {.at = bytes, .end = bytes + n};
-    struct wire_item item;
-    struct wire_arena arena;
-    int more;
     atomic_store(&link->heard_ms, clock_monotonic_ms());
-    wire_arena_init(&arena);
     working_off = links;
-    while ((more = wire_next_item(&walker, &item)) > 0 &&
-           (more = link->use.read(link->use.arg, item, &arena)) == 0) {
-        wire_arena_clear(&arena);
-    }
-    wire_arena_clear(&arena);
+    int err = wire_read_items(bytes, n, link->use.read, link->use.arg);
     working_off = NULL;
-    if (more < 0) {
+    if (err != 0) {
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "a frame that can't be read");
     }
     links_flush(links);

@@ -36,7 +36,7 @@ struct link_use {
     void (*up)(void *arg);
     /* An item of a frame of answers; without the lock. TROTH_ERR_INVALID: it is none, and the
      * stream ends; TROTH_ERR_NO_MEMORY. */
-    int (*read)(void *arg, struct wire_item item, struct wire_arena *arena);
+    wire_read_fn *read;
     /* What was asked before link_attempt changed is not answered any more; without the lock. */
     void (*lost)(void *arg, const char *why);
     /* A frame with questions of these kinds, a bit for each, was given to the network; for crash

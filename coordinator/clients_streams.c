@@ -39,8 +39,15 @@ static struct call *refuse(const Troth__V1__SessionRequest *request) {
     return call;
 }
 
-static int read_request(struct clients *clients, struct wire_item item, struct wire_arena *arena,
-                        struct call **call) {
+struct reading {
+    struct clients *clients;
+    struct call *first;
+    struct call **end;
+};
+
+static int read_request(void *arg, struct wire_item item, struct wire_arena *arena) {
+    struct reading *reading = arg;
+    struct clients *clients = reading->clients;
     Troth__V1__SessionRequest *request;
     int err = wire_unpack(&troth__v1__session_request__descriptor, item, arena, &request);
     if (err != 0) {
@@ -50,35 +57,25 @@ static int read_request(struct clients *clients, struct wire_item item, struct w
     if (err == TROTH_ERR_FULL) {
         return err;
     }
-    *call = err == 0 ? service_read_request(request) : refuse(request);
-    if (*call == NULL) {
+    struct call *call = err == 0 ? service_read_request(request) : refuse(request);
+    if (call == NULL) {
         clients_leave_queue(clients);
         return TROTH_ERR_NO_MEMORY;
     }
+    *reading->end = call;
+    reading->end = &call->next;
     return 0;
 }
 
 struct call *clients_read_frame(struct clients *clients, const uint8_t *bytes, size_t n, int *err) {
-    struct wire_walker walker = {.at = bytes, .end = bytes + n};
-    struct wire_item item;
-    struct wire_arena arena;
-    struct call *first = NULL;
-    struct call **end = &first;
-    int more;
-    wire_arena_init(&arena);
-    *err = 0;
-    while (*err == 0 && (more = wire_next_item(&walker, &item)) != 0) {
-        *err = more < 0 ? TROTH_ERR_INVALID : read_request(clients, item, &arena, end);
-        if (*err == 0) {
-            end = &(*end)->next;
-        }
-        wire_arena_clear(&arena);
-    }
+    struct reading reading = {.clients = clients};
+    reading.end = &reading.first;
+    *err = wire_read_items(bytes, n, read_request, &reading);
     if (*err != 0) {
-        free_all(clients, first);
-        first = NULL;
+        free_all(clients, reading.first);
+        return NULL;
     }
-    return first;
+    return reading.first;
 }
 
 static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {

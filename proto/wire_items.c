@@ -183,3 +183,16 @@ int wire_unpack(const ProtobufCMessageDescriptor *descriptor, struct wire_item i
     memcpy(out, &unpacked, sizeof unpacked);
     return 0;
 }
+
+int wire_read_items(const uint8_t *bytes, size_t n, wire_read_fn *read, void *arg) {
+    struct wire_walker walker = {.at = bytes, .end = bytes + n};
+    struct wire_item item;
+    struct wire_arena arena;
+    int err;
+    wire_arena_init(&arena);
+    while ((err = wire_next_item(&walker, &item)) > 0 && (err = read(arg, item, &arena)) == 0) {
+        wire_arena_clear(&arena);
+    }
+    wire_arena_clear(&arena);
+    return err;
+}

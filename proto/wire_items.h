@@ -39,4 +39,9 @@ void wire_arena_clear(struct wire_arena *arena);
 int wire_unpack(const ProtobufCMessageDescriptor *descriptor, struct wire_item item,
                 struct wire_arena *arena, void *out);
 
+/* Reads an item; the arena is for what need not outlive that. Not 0: no more are read. */
+typedef int wire_read_fn(void *arg, struct wire_item item, struct wire_arena *arena);
+/* Reads a frame's items in order. What `read` returned, or TROTH_ERR_INVALID. */
+int wire_read_items(const uint8_t *bytes, size_t n, wire_read_fn *read, void *arg);
+
 #endif

@@ -72,7 +72,7 @@ static void read_rest(struct kv_request *request, const Troth__V1__KvRequest *in
 }
 
 /* NULL: no memory. */
-static struct kv_request *read_request(const Troth__V1__KvRequest *in, int64_t now_ms) {
+static struct kv_request *request_of(const Troth__V1__KvRequest *in, int64_t now_ms) {
     size_t expected_n =
         in->expects_case == TROTH__V1__KV_REQUEST__EXPECTS_EXPECTED ? in->expected.len : 0;
     size_t size = sizeof(struct kv_request) + in->key.len + in->value.len + in->to.len + expected_n;
@@ -105,34 +105,37 @@ void kv_frame_free(struct kv_request *first) {
     }
 }
 
-int kv_frame_read(const uint8_t *bytes, size_t n, struct kv_request **first) {
-    struct wire_walker walker = {.at = bytes, .end = bytes + n};
-    struct wire_item item;
-    struct wire_arena arena;
-    struct kv_request *requests = NULL;
-    int64_t now_ms = clock_monotonic_ms();
-    size_t count = 0;
-    int err = 0;
-    int more;
-    wire_arena_init(&arena);
-    while (err == 0 && (more = wire_next_item(&walker, &item)) != 0) {
-        Troth__V1__KvRequest *in = NULL;
-        err = more < 0 || ++count > KV_FRAME_REQUESTS_MAX
+struct reading {
+    struct kv_request *requests;
+    size_t count;
+    int64_t now_ms;
+};
+
+static int read_request(void *arg, struct wire_item item, struct wire_arena *arena) {
+    struct reading *reading = arg;
+    Troth__V1__KvRequest *in;
+    int err = ++reading->count > KV_FRAME_REQUESTS_MAX
                   ? TROTH_ERR_INVALID
-                  : wire_unpack(&troth__v1__kv_request__descriptor, item, &arena, &in);
-        struct kv_request *request = err == 0 ? read_request(in, now_ms) : NULL;
-        if (request != NULL) {
-            DL_APPEND(requests, request);
-        } else if (err == 0) {
-            err = TROTH_ERR_NO_MEMORY;
-        }
-        wire_arena_clear(&arena);
-    }
+                  : wire_unpack(&troth__v1__kv_request__descriptor, item, arena, &in);
     if (err != 0) {
-        kv_frame_free(requests);
-        requests = NULL;
+        return err;
     }
-    *first = requests;
+    struct kv_request *request = request_of(in, reading->now_ms);
+    if (request == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    DL_APPEND(reading->requests, request);
+    return 0;
+}
+
+int kv_frame_read(const uint8_t *bytes, size_t n, struct kv_request **first) {
+    struct reading reading = {.now_ms = clock_monotonic_ms()};
+    int err = wire_read_items(bytes, n, read_request, &reading);
+    if (err != 0) {
+        kv_frame_free(reading.requests);
+        reading.requests = NULL;
+    }
+    *first = reading.requests;
     return err;
 }
 
