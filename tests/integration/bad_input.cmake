@@ -3,14 +3,15 @@ troth_library(
   troth_scene
   SOURCES ${CMAKE_SOURCE_DIR}/tests/lib/scene.c
           ${CMAKE_SOURCE_DIR}/tests/lib/raw_rpc.c
+          ${CMAKE_SOURCE_DIR}/tests/lib/stream_replies.c
           ${CMAKE_SOURCE_DIR}/tests/lib/db_dump.c
           ${CMAKE_SOURCE_DIR}/tests/lib/program_run.c
-  LINKS troth_harness troth_rpc PkgConfig::SQLITE PkgConfig::CHECK)
+  LINKS troth_harness troth_rpc troth_wire_items PkgConfig::SQLITE PkgConfig::CHECK)
 
 troth_integration_test(test_bad_input_transactions LINKS troth_scene)
 troth_integration_test(test_bad_input_streams LINKS troth_scene troth_wire)
 troth_integration_test(test_client_stream LINKS troth_scene)
-troth_integration_test(test_kv_stream LINKS troth_scene troth_wire_items)
+troth_integration_test(test_kv_stream LINKS troth_scene)
 troth_integration_test(test_bad_input_kv LINKS troth_scene)
 troth_integration_test(test_bad_input_data LINKS troth_scene)
 troth_integration_test(test_bad_input_disk LINKS troth_scene)

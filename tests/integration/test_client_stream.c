@@ -4,18 +4,19 @@
 
 #include "base/txid.h"
 #include "tests/lib/scene.h"
+#include "tests/lib/stream_replies.h"
 
-#define SESSION   "/troth.v1.Transactions/Session"
-#define REPLIES   16
-#define NODES     3u
-#define BLOCK     3u
-#define BEGIN     TROTH__V1__SESSION_KIND__SESSION_KIND_BEGIN
-#define COMMIT    TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT
-#define ABORT     TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT
-#define GET       TROTH__V1__SESSION_KIND__SESSION_KIND_GET
-#define ENLIST    TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST
-#define COMMITTED TROTH__V1__OUTCOME__OUTCOME_COMMITTED
-#define ABORTED   TROTH__V1__OUTCOME__OUTCOME_ABORTED
+#define SESSION      "/troth.v1.Transactions/Session"
+#define REQUESTS_MAX 16
+#define NODES        3u
+#define BLOCK        3u
+#define BEGIN        TROTH__V1__SESSION_KIND__SESSION_KIND_BEGIN
+#define COMMIT       TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT
+#define ABORT        TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT
+#define GET          TROTH__V1__SESSION_KIND__SESSION_KIND_GET
+#define ENLIST       TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST
+#define COMMITTED    TROTH__V1__OUTCOME__OUTCOME_COMMITTED
+#define ABORTED      TROTH__V1__OUTCOME__OUTCOME_ABORTED
 
 static Troth__V1__SessionRequest request(uint64_t number, Troth__V1__SessionKind kind,
                                          uint8_t *txid) {
@@ -31,7 +32,7 @@ static Troth__V1__SessionRequest request(uint64_t number, Troth__V1__SessionKind
 
 /* All in one frame. */
 static void ask(struct raw_stream *stream, Troth__V1__SessionRequest *requests, size_t n) {
-    Troth__V1__SessionRequest *list[REPLIES];
+    Troth__V1__SessionRequest *list[REQUESTS_MAX];
     uint8_t bytes[4096];
     Troth__V1__SessionRequests frame = TROTH__V1__SESSION_REQUESTS__INIT;
     frame.requests = list;
@@ -42,46 +43,24 @@ static void ask(struct raw_stream *stream, Troth__V1__SessionRequest *requests, 
     raw_send(stream, bytes, protobuf_c_message_pack(&frame.base, bytes));
 }
 
-/* The replies to the numbers 1 to n, of which each must come once. */
-struct replies {
-    Troth__V1__SessionReplies *frames[REPLIES];
-    size_t n_frames;
-    Troth__V1__SessionReply *to[REPLIES];
-};
-
-static void read_replies(struct raw_stream *stream, size_t n, struct replies *replies) {
-    *replies = (struct replies){.n_frames = 0};
-    for (size_t got = 0; got < n;) {
-        const uint8_t *bytes;
-        size_t size;
-        ck_assert(raw_receive(stream, &bytes, &size));
-        Troth__V1__SessionReplies *frame = troth__v1__session_replies__unpack(NULL, size, bytes);
-        ck_assert_ptr_nonnull(frame);
-        for (size_t i = 0; i < frame->n_replies; i++, got++) {
-            Troth__V1__SessionReply *reply = frame->replies[i];
-            ck_assert(reply->number >= 1 && reply->number <= n);
-            ck_assert_ptr_null(replies->to[reply->number]);
-            replies->to[reply->number] = reply;
-        }
-        replies->frames[replies->n_frames++] = frame;
-    }
+static void read_replies(struct raw_stream *stream, size_t n, struct stream_replies *replies) {
+    stream_replies_read(replies, stream, &troth__v1__session_reply__descriptor, n);
 }
 
-static void free_replies(struct replies *replies) {
-    for (size_t i = 0; i < replies->n_frames; i++) {
-        troth__v1__session_replies__free_unpacked(replies->frames[i], NULL);
-    }
+/* The reply to the request of this number. */
+static Troth__V1__SessionReply *to(const struct stream_replies *replies, size_t number) {
+    return (Troth__V1__SessionReply *)(void *)replies->to[number];
 }
 
 /* The txids of a block, as they stand on the wire. */
 static void begin_block(struct raw_stream *stream, uint8_t txids[BLOCK][TROTH_TXID_BYTES]) {
-    struct replies replies;
+    struct stream_replies replies;
     Troth__V1__SessionRequest begin = request(1, BEGIN, NULL);
     begin.count = BLOCK;
     begin.timeout_ms = 60000;
     ask(stream, &begin, 1);
     read_replies(stream, 1, &replies);
-    const Troth__V1__SessionReply *reply = replies.to[1];
+    const Troth__V1__SessionReply *reply = to(&replies, 1);
     ck_assert_uint_eq(reply->status, RPC_OK);
     ck_assert_uint_eq(reply->count, BLOCK);
     ck_assert_uint_eq(reply->node, 1);
@@ -91,26 +70,26 @@ static void begin_block(struct raw_stream *stream, uint8_t txids[BLOCK][TROTH_TX
     for (uint32_t i = 0; i < BLOCK; i++, txid.lo++) {
         troth_txid_to_bytes(txid, txids[i]);
     }
-    free_replies(&replies);
+    stream_replies_free(&replies);
 }
 
 START_TEST(each_request_of_a_frame_gets_its_reply) {
     uint8_t txids[BLOCK][TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     struct raw_stream *stream = raw_dial(scene_node(0), SESSION);
     begin_block(stream, txids);
     Troth__V1__SessionRequest requests[] = {request(1, COMMIT, txids[0]),
                                             request(2, ABORT, txids[1]), request(3, GET, txids[2])};
     ask(stream, requests, 3);
     read_replies(stream, 3, &replies);
-    ck_assert_int_eq(replies.to[1]->outcome, COMMITTED);
-    ck_assert_int_eq(replies.to[2]->outcome, ABORTED);
-    ck_assert_int_eq(replies.to[2]->reason, TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT);
-    ck_assert_int_eq(replies.to[3]->outcome, TROTH__V1__OUTCOME__OUTCOME_NONE);
+    ck_assert_int_eq(to(&replies, 1)->outcome, COMMITTED);
+    ck_assert_int_eq(to(&replies, 2)->outcome, ABORTED);
+    ck_assert_int_eq(to(&replies, 2)->reason, TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT);
+    ck_assert_int_eq(to(&replies, 3)->outcome, TROTH__V1__OUTCOME__OUTCOME_NONE);
     for (size_t i = 1; i <= 3; i++) {
-        ck_assert_uint_eq(replies.to[i]->status, RPC_OK);
+        ck_assert_uint_eq(to(&replies, i)->status, RPC_OK);
     }
-    free_replies(&replies);
+    stream_replies_free(&replies);
     /* And the unary call says the same. */
     char text[TROTH_TXID_TEXT];
     struct raw_answer answer =
@@ -124,7 +103,7 @@ END_TEST
 
 START_TEST(the_answers_of_one_batch_leave_in_one_frame) {
     uint8_t txids[BLOCK][TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     struct raw_stream *stream = raw_dial(scene_node(0), SESSION);
     begin_block(stream, txids);
     Troth__V1__SessionRequest requests[8];
@@ -134,14 +113,14 @@ START_TEST(the_answers_of_one_batch_leave_in_one_frame) {
     ask(stream, requests, 8);
     read_replies(stream, 8, &replies);
     ck_assert_uint_eq(replies.n_frames, 1);
-    free_replies(&replies);
+    stream_replies_free(&replies);
     raw_hang_up(stream);
 }
 END_TEST
 
 START_TEST(a_branch_is_enlisted_once_and_get_names_it) {
     uint8_t txids[BLOCK][TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     char name[] = "absent";
     Troth__V1__Branch branch = TROTH__V1__BRANCH__INIT;
     branch.participant = name;
@@ -155,19 +134,19 @@ START_TEST(a_branch_is_enlisted_once_and_get_names_it) {
     requests[0].n_branches = requests[1].n_branches = 1;
     ask(stream, requests, 3);
     read_replies(stream, 3, &replies);
-    ck_assert(!replies.to[1]->already);
-    ck_assert(replies.to[2]->already);
-    ck_assert_uint_eq(replies.to[3]->n_branches, 1);
-    ck_assert_str_eq(replies.to[3]->branches[0]->participant, "absent");
-    ck_assert_uint_eq(replies.to[3]->branches[0]->incarnation, 7);
-    free_replies(&replies);
+    ck_assert(!to(&replies, 1)->already);
+    ck_assert(to(&replies, 2)->already);
+    ck_assert_uint_eq(to(&replies, 3)->n_branches, 1);
+    ck_assert_str_eq(to(&replies, 3)->branches[0]->participant, "absent");
+    ck_assert_uint_eq(to(&replies, 3)->branches[0]->incarnation, 7);
+    stream_replies_free(&replies);
     raw_hang_up(stream);
 }
 END_TEST
 
 START_TEST(what_is_wrong_with_one_request_does_not_touch_the_others) {
     uint8_t txids[BLOCK][TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     char name[] = "not a name";
     Troth__V1__Branch branch = TROTH__V1__BRANCH__INIT;
     branch.participant = name;
@@ -190,15 +169,15 @@ START_TEST(what_is_wrong_with_one_request_does_not_touch_the_others) {
     requests[4].timeout_ms = 3600001;
     ask(stream, requests, 8);
     read_replies(stream, 8, &replies);
-    ck_assert_uint_eq(replies.to[1]->status, RPC_UNIMPLEMENTED);
+    ck_assert_uint_eq(to(&replies, 1)->status, RPC_UNIMPLEMENTED);
     for (size_t i = 2; i <= 7; i++) {
-        ck_assert_uint_eq(replies.to[i]->status, RPC_INVALID_ARGUMENT);
+        ck_assert_uint_eq(to(&replies, i)->status, RPC_INVALID_ARGUMENT);
     }
-    scene_has_words(replies.to[3]->detail, (const char *[]){"count", "1024", NULL});
-    scene_has_words(replies.to[4]->detail, (const char *[]){"not a name", NULL});
-    ck_assert_uint_eq(replies.to[8]->status, RPC_OK);
-    ck_assert_int_eq(replies.to[8]->outcome, COMMITTED);
-    free_replies(&replies);
+    scene_has_words(to(&replies, 3)->detail, (const char *[]){"count", "1024", NULL});
+    scene_has_words(to(&replies, 4)->detail, (const char *[]){"not a name", NULL});
+    ck_assert_uint_eq(to(&replies, 8)->status, RPC_OK);
+    ck_assert_int_eq(to(&replies, 8)->outcome, COMMITTED);
+    stream_replies_free(&replies);
     raw_hang_up(stream);
 }
 END_TEST
@@ -224,7 +203,7 @@ END_TEST
 
 START_TEST(a_request_ends_with_its_own_deadline_and_the_transaction_goes_on) {
     uint8_t txids[BLOCK][TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     char names[2][8] = {"away", "absent"};
     Troth__V1__Branch of[2] = {TROTH__V1__BRANCH__INIT, TROTH__V1__BRANCH__INIT};
     Troth__V1__Branch *branches[] = {&of[0], &of[1]};
@@ -240,15 +219,15 @@ START_TEST(a_request_ends_with_its_own_deadline_and_the_transaction_goes_on) {
     commit.wait_ms = 300;
     ask(stream, &commit, 1);
     read_replies(stream, 1, &replies); /* nobody prepares those branches */
-    ck_assert_uint_eq(replies.to[1]->status, RPC_DEADLINE_EXCEEDED);
-    free_replies(&replies);
+    ck_assert_uint_eq(to(&replies, 1)->status, RPC_DEADLINE_EXCEEDED);
+    stream_replies_free(&replies);
     /* One that waits when its stream ends is no harm: the nodes stop in order at the end. */
     commit.wait_ms = 0;
     ask(stream, &commit, 1);
     Troth__V1__SessionRequest get = request(1, GET, txids[1]);
     ask(stream, &get, 1); /* answered after the commit was taken in */
     read_replies(stream, 1, &replies);
-    free_replies(&replies);
+    stream_replies_free(&replies);
     raw_hang_up(stream);
     char text[TROTH_TXID_TEXT];
     struct raw_answer answer =

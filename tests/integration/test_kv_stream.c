@@ -6,9 +6,9 @@
 #include "base/txid.h"
 #include "proto/wire_items.h"
 #include "tests/lib/scene.h"
+#include "tests/lib/stream_replies.h"
 
 #define SESSION    "/troth.v1.KeyValue/Session"
-#define REPLIES    16
 #define VERB(name) TROTH__V1__KV_VERB__KV_VERB_##name
 
 static Troth__V1__KvRequest request(uint64_t number, Troth__V1__KvVerb verb, const char *key) {
@@ -30,35 +30,13 @@ static void ask(struct raw_stream *stream, const Troth__V1__KvRequest *requests,
     wire_buffer_release(&frame);
 }
 
-/* The replies to the numbers 1 to n, of which each must come once. */
-struct replies {
-    Troth__V1__KvReplies *frames[REPLIES];
-    size_t n_frames;
-    Troth__V1__KvReply *to[REPLIES];
-};
-
-static void read_replies(struct raw_stream *stream, size_t n, struct replies *replies) {
-    *replies = (struct replies){.n_frames = 0};
-    for (size_t got = 0; got < n;) {
-        const uint8_t *bytes;
-        size_t size;
-        ck_assert(raw_receive(stream, &bytes, &size));
-        Troth__V1__KvReplies *frame = troth__v1__kv_replies__unpack(NULL, size, bytes);
-        ck_assert_ptr_nonnull(frame);
-        for (size_t i = 0; i < frame->n_replies; i++, got++) {
-            Troth__V1__KvReply *reply = frame->replies[i];
-            ck_assert(reply->number >= 1 && reply->number <= n);
-            ck_assert_ptr_null(replies->to[reply->number]);
-            replies->to[reply->number] = reply;
-        }
-        replies->frames[replies->n_frames++] = frame;
-    }
+static void read_replies(struct raw_stream *stream, size_t n, struct stream_replies *replies) {
+    stream_replies_read(replies, stream, &troth__v1__kv_reply__descriptor, n);
 }
 
-static void free_replies(struct replies *replies) {
-    for (size_t i = 0; i < replies->n_frames; i++) {
-        troth__v1__kv_replies__free_unpacked(replies->frames[i], NULL);
-    }
+/* The reply to the request of this number. */
+static Troth__V1__KvReply *to(const struct stream_replies *replies, size_t number) {
+    return (Troth__V1__KvReply *)(void *)replies->to[number];
 }
 
 static void begin(char text[SCENE_TXID_BYTES], uint8_t bytes[TROTH_TXID_BYTES]) {
@@ -75,7 +53,7 @@ static void in_tx(Troth__V1__KvRequest *of, uint8_t txid[TROTH_TXID_BYTES]) {
 START_TEST(a_transactions_work_is_answered_with_its_branch_in_one_frame) {
     char text[SCENE_TXID_BYTES];
     uint8_t txid[TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     begin(text, txid);
     struct raw_stream *stream = raw_dial(scene_shard(0), SESSION);
     Troth__V1__KvRequest requests[] = {request(1, VERB(ADD), "sum"), request(2, VERB(PUT), "put"),
@@ -91,25 +69,25 @@ START_TEST(a_transactions_work_is_answered_with_its_branch_in_one_frame) {
     read_replies(stream, 5, &replies);
     ck_assert_uint_eq(replies.n_frames, 1);
     for (size_t i = 1; i <= 5; i++) {
-        ck_assert_uint_eq(replies.to[i]->status, RPC_OK);
-        ck_assert_ptr_nonnull(replies.to[i]->branch);
-        ck_assert_str_eq(replies.to[i]->branch->participant, "shard-1");
+        ck_assert_uint_eq(to(&replies, i)->status, RPC_OK);
+        ck_assert_ptr_nonnull(to(&replies, i)->branch);
+        ck_assert_str_eq(to(&replies, i)->branch->participant, "shard-1");
     }
-    ck_assert_int_eq(replies.to[1]->sum, 5);
-    ck_assert_uint_eq(replies.to[3]->value.len, 1);
-    ck_assert_uint_ge(replies.to[5]->n_pairs, 1);
-    struct raw_answer answer = scene_commit(0, text, 1, &replies.to[1]->branch);
+    ck_assert_int_eq(to(&replies, 1)->sum, 5);
+    ck_assert_uint_eq(to(&replies, 3)->value.len, 1);
+    ck_assert_uint_ge(to(&replies, 5)->n_pairs, 1);
+    struct raw_answer answer = scene_commit(0, text, 1, &to(&replies, 1)->branch);
     ck_assert_int_eq(answer.status, RPC_OK);
     ck_assert_int_eq(((Troth__V1__OutcomeReply *)(void *)answer.reply)->outcome,
                      TROTH__V1__OUTCOME__OUTCOME_COMMITTED);
     raw_free(answer.reply);
-    free_replies(&replies);
+    stream_replies_free(&replies);
     raw_hang_up(stream);
 }
 END_TEST
 
 START_TEST(what_is_wrong_with_one_request_does_not_touch_the_others) {
-    struct replies replies;
+    struct stream_replies replies;
     struct raw_stream *stream = raw_dial(scene_shard(0), SESSION);
     Troth__V1__KvRequest requests[] = {request(1, (Troth__V1__KvVerb)77, "a"),
                                        request(2, VERB(GET), "a"), request(3, VERB(GET), ""),
@@ -119,13 +97,13 @@ START_TEST(what_is_wrong_with_one_request_does_not_touch_the_others) {
     in_tx(&requests[3], nobodys);
     ask(stream, requests, 5);
     read_replies(stream, 5, &replies);
-    ck_assert_uint_eq(replies.to[1]->status, RPC_UNIMPLEMENTED);
-    ck_assert_uint_eq(replies.to[2]->status, RPC_INVALID_ARGUMENT);
-    ck_assert_uint_eq(replies.to[3]->status, RPC_INVALID_ARGUMENT);
-    scene_has_words(replies.to[3]->detail, (const char *[]){"key", "empty", NULL});
-    ck_assert_uint_ne(replies.to[4]->status, RPC_OK);
-    ck_assert_uint_eq(replies.to[5]->status, RPC_OK);
-    free_replies(&replies);
+    ck_assert_uint_eq(to(&replies, 1)->status, RPC_UNIMPLEMENTED);
+    ck_assert_uint_eq(to(&replies, 2)->status, RPC_INVALID_ARGUMENT);
+    ck_assert_uint_eq(to(&replies, 3)->status, RPC_INVALID_ARGUMENT);
+    scene_has_words(to(&replies, 3)->detail, (const char *[]){"key", "empty", NULL});
+    ck_assert_uint_ne(to(&replies, 4)->status, RPC_OK);
+    ck_assert_uint_eq(to(&replies, 5)->status, RPC_OK);
+    stream_replies_free(&replies);
     raw_hang_up(stream);
 }
 END_TEST
@@ -144,12 +122,12 @@ START_TEST(garbage_ends_the_stream_and_nothing_else) {
         scene_has_words(text, (const char *[]){"KvRequests", NULL});
         raw_hang_up(stream);
     }
-    struct replies replies;
+    struct stream_replies replies;
     Troth__V1__KvRequest get = request(1, VERB(GET), "a");
     ask(other, &get, 1);
     read_replies(other, 1, &replies);
-    ck_assert_uint_eq(replies.to[1]->status, RPC_OK);
-    free_replies(&replies);
+    ck_assert_uint_eq(to(&replies, 1)->status, RPC_OK);
+    stream_replies_free(&replies);
     raw_hang_up(other);
     scene_unchanged(before);
 }
@@ -160,7 +138,7 @@ END_TEST
 START_TEST(what_a_client_that_is_gone_waits_for_is_given_up) {
     char text[3][SCENE_TXID_BYTES];
     uint8_t txids[3][TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     for (size_t i = 0; i < 3; i++) {
         begin(text[i], txids[i]);
     }
@@ -170,7 +148,7 @@ START_TEST(what_a_client_that_is_gone_waits_for_is_given_up) {
     in_tx(&get, txids[0]);
     ask(stays, &get, 1);
     read_replies(stays, 1, &replies);
-    free_replies(&replies);
+    stream_replies_free(&replies);
     Troth__V1__KvRequest requests[] = {request(2, VERB(PUT), "wanted"),
                                        request(1, VERB(GET), "something else")};
     in_tx(&requests[0], txids[1]);
@@ -187,8 +165,8 @@ START_TEST(what_a_client_that_is_gone_waits_for_is_given_up) {
     get.wait_ms = 8000;
     ask(stays, &get, 1);
     read_replies(stays, 1, &replies);
-    ck_assert_uint_eq(replies.to[1]->status, RPC_OK);
-    free_replies(&replies);
+    ck_assert_uint_eq(to(&replies, 1)->status, RPC_OK);
+    stream_replies_free(&replies);
     raw_hang_up(stays);
     for (size_t i = 0; i < 3; i++) {
         raw_free(scene_abort(0, text[i]).reply);
@@ -200,7 +178,7 @@ START_TEST(too_many_open_requests_are_refused_each_by_itself) {
     enum { MANY = 10002 };
     char text[2][SCENE_TXID_BYTES];
     uint8_t txids[2][TROTH_TXID_BYTES];
-    struct replies replies;
+    struct stream_replies replies;
     begin(text[0], txids[0]);
     begin(text[1], txids[1]);
     struct raw_stream *stream = raw_dial(scene_shard(0), SESSION);
@@ -208,7 +186,7 @@ START_TEST(too_many_open_requests_are_refused_each_by_itself) {
     in_tx(&put, txids[0]);
     ask(stream, &put, 1);
     read_replies(stream, 1, &replies);
-    free_replies(&replies);
+    stream_replies_free(&replies);
     /* All of these wait for that lock, but for those that are too many. */
     struct wire_buffer frame = {0};
     in_tx(&put, txids[1]);
