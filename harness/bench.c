@@ -11,6 +11,7 @@
 #include "harness/bench_exit.h"
 #include "harness/bench_json.h"
 #include "harness/bench_postgres_command.h"
+#include "harness/bench_syncs.h"
 #include "harness/bench_worker.h"
 #include "harness/demo_screen.h"
 #include "shell/mutex_checks.h"
@@ -32,6 +33,8 @@ static void help(FILE *out) {
         "  --rounds N      of each load, in turn (5)\n"
         "  --seconds S     of each round (3)\n"
         "  --warm-up MS    before each round, with the same load (1000)\n"
+        "  --sync-ms MS    each sync of each process takes so much longer, as on a slower disk of\n"
+        "                  its own (0)\n"
         "  --data FOLDER   new or empty folder for all files; else one under $TMPDIR\n"
         "  --json FILE     write the figures there\n"
         "  --plot FILE     draw latency against throughput there (SVG)\n"
@@ -62,6 +65,10 @@ static int measure(const struct bench_args *args, struct bench_data *data,
                    "Name one on a disk with --data.%s",
                    screen_bold(), screen_plain());
     }
+    if (args->sync_ms > 0) {
+        screen_say("each sync takes %u ms more than this disk needs", args->sync_ms);
+    }
+    bench_json_number(&json, "", "sync_ms", args->sync_ms);
     bench_json_text(&json, "file_system", data->file_system);
     bench_json_number(&json, "", "rounds", args->rounds);
     bench_json_number(&json, "", "seconds", args->seconds);
@@ -98,7 +105,12 @@ int main(int argc, char *argv[]) {
         return BENCH_EXIT_ARGUMENTS;
     }
     struct bench_data data;
-    int err = bench_data_make(&data, args.data, why);
+    int err = bench_syncs_slow_down(args.sync_ms, argv);
+    if (err != 0) {
+        snprintf(why, sizeof why, "can't slow syncs down: %s", troth_err_text(err));
+    } else {
+        err = bench_data_make(&data, args.data, why);
+    }
     if (err == 0) {
         err = measure(&args, &data, why);
         bool keep = err != 0 && err != TROTH_ERR_CLOSED && err != TROTH_ERR_NOT_FOUND;

@@ -121,6 +121,7 @@ int bench_args_read(struct bench_args *args, int argc, char *argv[],
         {"rounds", NUMBER, &args->rounds, NULL, 1, BENCH_ROUNDS_AT_MOST},
         {"seconds", NUMBER, &args->seconds, NULL, 1, 3600},
         {"warm-up", NUMBER, &args->warm_up_ms, NULL, 0, 600000},
+        {"sync-ms", NUMBER, &args->sync_ms, NULL, 0, BENCH_SYNC_MS_MOST},
         {"peers", FLAG, &args->peers, NULL, 0, 0},
         {"data", TEXT, &args->data, NULL, 0, 0},
         {"json", TEXT, &args->json, NULL, 0, 0},
@@ -144,6 +145,12 @@ int bench_args_read(struct bench_args *args, int argc, char *argv[],
     }
     if (args->what == NULL) {
         args->what = "all";
+    }
+    if (args->sync_ms > 0 && args->peers) {
+        snprintf(
+            why, BENCH_ARGS_WHY_BYTES,
+            "--sync-ms can't slow etcd down, which makes its own system calls: leave --peers out");
+        return TROTH_ERR_INVALID;
     }
     if (args->nodes % 2 == 0) {
         snprintf(why, BENCH_ARGS_WHY_BYTES, "--nodes takes an odd number, not %u", args->nodes);

@@ -9,6 +9,7 @@
 #define BENCH_ROUNDS_AT_MOST  32u
 #define BENCH_ARGS_WHY_BYTES  256
 #define BENCH_IN_FLIGHT_LIMIT 16384u
+#define BENCH_SYNC_MS_MOST    1000u
 
 struct bench_args {
     const char *what; /* "all", "commit", ... */
@@ -18,6 +19,7 @@ struct bench_args {
     unsigned open; /* transactions at once at one node, of "all" */
     unsigned many; /* participants of the large transactions of "all" */
     unsigned rounds, seconds, warm_up_ms;
+    unsigned sync_ms; /* each sync takes so much longer */
     bool peers;
     const char *data, *json, *plot; /* borrowed from argv; NULL: not given */
     bool help;

@@ -9,10 +9,13 @@
 #include <string.h>
 
 #include "base/troth_err.h"
+#include "harness/bench_args.h"
 #include "harness/bench_data.h"
 #include "harness/bench_exit.h"
 #include "harness/bench_postgres.h"
 #include "harness/bench_report.h"
+#include "harness/bench_syncs.h"
+#include "harness/demo_screen.h"
 
 #define CLIENTS_MAX 64u
 
@@ -29,6 +32,8 @@ static void help(FILE *out) {
         "  --apart         statements go to one server after the other, as in most programs; else "
         "to\n"
         "                  both at the same time\n"
+        "  --sync-ms MS    each sync of each process takes so much longer, as on a slower disk of\n"
+        "                  its own (0)\n"
         "  --data FOLDER   new or empty folder for all files; else one under $TMPDIR\n"
         "  --json FILE     write the figures there\n"
         "  --help          show this\n\n"
@@ -70,21 +75,39 @@ static bool read_sizes(const char *text, struct bench_postgres_options *options)
 
 struct asked {
     struct bench_postgres_options options;
+    unsigned sync_ms;
     const char *json;
     bool help;
 };
 
+/* Starts the program anew where syncs are to be slower. The name comes first then, as it did:
+ * getopt has put it behind the options. */
+static int slow_down(const struct asked *asked, int argc, char *argv[], char why[BENCH_WHY_BYTES]) {
+    char **again = calloc((size_t)argc + 1, sizeof *again);
+    int err = again == NULL ? TROTH_ERR_NO_MEMORY : 0;
+    if (err == 0) {
+        again[0] = argv[0];
+        again[1] = argv[argc - 1];
+        memcpy(&again[2], &argv[1], (size_t)(argc - 2) * sizeof *again);
+        err = bench_syncs_slow_down(asked->sync_ms, again);
+    }
+    if (err != 0) {
+        snprintf(why, BENCH_WHY_BYTES, "can't slow syncs down: %s", troth_err_text(err));
+    } else if (asked->sync_ms > 0) {
+        screen_say("each sync takes %u ms more than this disk needs", asked->sync_ms);
+    }
+    free(again);
+    return err;
+}
+
 /* False, with a message, when it is wrong. */
 static bool read_args(struct asked *asked, int argc, char *argv[]) {
-    static const struct option longs[] = {{"clients", required_argument, NULL, 'c'},
-                                          {"rounds", required_argument, NULL, 'r'},
-                                          {"seconds", required_argument, NULL, 's'},
-                                          {"nodes", required_argument, NULL, 'n'},
-                                          {"apart", no_argument, NULL, 'a'},
-                                          {"data", required_argument, NULL, 'd'},
-                                          {"json", required_argument, NULL, 'j'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"clients", required_argument, NULL, 'c'}, {"rounds", required_argument, NULL, 'r'},
+        {"seconds", required_argument, NULL, 's'}, {"nodes", required_argument, NULL, 'n'},
+        {"apart", no_argument, NULL, 'a'},         {"sync-ms", required_argument, NULL, 'y'},
+        {"data", required_argument, NULL, 'd'},    {"json", required_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     struct bench_postgres_options *options = &asked->options;
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         bool good = c != '?';
@@ -108,6 +131,10 @@ static bool read_args(struct asked *asked, int argc, char *argv[]) {
             break;
         case 'a':
             options->apart = true;
+            break;
+        case 'y':
+            good = read_number(optarg, BENCH_SYNC_MS_MOST, &asked->sync_ms);
+            range = "--sync-ms takes a number from 1 to 1000";
             break;
         case 'd':
             options->data = optarg;
@@ -170,5 +197,6 @@ int bench_postgres_command(int argc, char *argv[]) {
         help(stdout);
         return 0;
     }
-    return bench_exit_status(run(&asked, sizes, why), why);
+    int err = slow_down(&asked, argc, argv, why);
+    return bench_exit_status(err == 0 ? run(&asked, sizes, why) : err, why);
 }

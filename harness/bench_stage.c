@@ -52,20 +52,17 @@ static int fail(char why[BENCH_WHY_BYTES], int err, const char *what) {
     return err;
 }
 
-/* The sanitizers of a test build want to be loaded first; the counter may be before them. */
 static int count_syncs(struct bench_syncs *syncs, const char *folder, const char *name,
-                       char env[3][BENCH_SYNCS_ENV_BYTES], char why[BENCH_WHY_BYTES]) {
+                       char env[BENCH_SYNCS_ENV][BENCH_SYNCS_ENV_BYTES],
+                       char why[BENCH_WHY_BYTES]) {
     char path[4096];
-    const char *asan = getenv("ASAN_OPTIONS");
     snprintf(path, sizeof path, "%s/%s.syncs", folder, name);
-    snprintf(env[2], BENCH_SYNCS_ENV_BYTES, "ASAN_OPTIONS=%s%sverify_asan_link_order=0",
-             asan == NULL ? "" : asan, asan == NULL ? "" : ":");
     int err = bench_syncs_open(syncs, path, env);
     return err == 0 ? 0 : fail(why, err, "count what waits for the disk");
 }
 
 static int start_nodes(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
-    char env[3][BENCH_SYNCS_ENV_BYTES];
+    char env[BENCH_SYNCS_ENV][BENCH_SYNCS_ENV_BYTES];
     int err = cluster_new(
         &stage->cluster,
         &(struct cluster_options){.data = stage->options.folder, .nodes = stage->options.nodes},
@@ -73,7 +70,7 @@ static int start_nodes(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
     for (unsigned i = 0; err == 0 && i < stage->options.nodes; i++) {
         err = count_syncs(&stage->node_syncs[i], cluster_data(stage->cluster),
                           cluster_member(stage->cluster, CLUSTER_NODE, i), env, why);
-        for (int k = 0; err == 0 && k < 3; k++) {
+        for (int k = 0; err == 0 && k < BENCH_SYNCS_ENV; k++) {
             err = cluster_add_env(stage->cluster, CLUSTER_NODE, i, env[k]);
         }
     }
@@ -110,7 +107,7 @@ static int give_args(struct bench_stage *stage, struct worker *worker) {
 
 static int start_worker(struct bench_stage *stage, unsigned number, char why[BENCH_WHY_BYTES]) {
     struct worker *worker = &stage->workers[number];
-    char env[3][BENCH_SYNCS_ENV_BYTES], name[32];
+    char env[BENCH_SYNCS_ENV][BENCH_SYNCS_ENV_BYTES], name[32];
     const char *folder = cluster_data(stage->cluster);
     snprintf(name, sizeof name, "participants-%u", number + 1);
     snprintf(worker->process.log, sizeof worker->process.log, "%s/%s.log", folder, name);
@@ -122,7 +119,7 @@ static int start_worker(struct bench_stage *stage, unsigned number, char why[BEN
     }
     snprintf(worker->address, sizeof worker->address, "127.0.0.1:%d", worker->port.number);
     err = count_syncs(&worker->syncs, folder, name, env, why);
-    for (int k = 0; err == 0 && k < 3; k++) {
+    for (int k = 0; err == 0 && k < BENCH_SYNCS_ENV; k++) {
         err = process_add_env(&worker->process, env[k]);
     }
     if (err == 0) {

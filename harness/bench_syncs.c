@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,9 +12,10 @@
 #include "base/troth_err.h"
 
 #define LIBRARY "libtroth-count-syncs.so"
+#define SLOWER  "TROTH_SLOW_SYNCS_MS"
 
-/* Beside this program, where the build puts it. */
-static int find_library(char *path, size_t path_bytes) {
+/* The variables that load the library, which is beside this program, where the build puts it. */
+static int load_library(char preload[BENCH_SYNCS_ENV_BYTES], char asan[BENCH_SYNCS_ENV_BYTES]) {
     char folder[4096] = {0};
     char *slash = NULL;
     if (readlink("/proc/self/exe", folder, sizeof folder - 1) > 0) {
@@ -23,18 +25,38 @@ static int find_library(char *path, size_t path_bytes) {
         return TROTH_ERR_NOT_FOUND;
     }
     *slash = '\0';
-    int n = snprintf(path, path_bytes, "LD_PRELOAD=%s/%s", folder, LIBRARY);
-    return n > 0 && (size_t)n < path_bytes && access(path + strlen("LD_PRELOAD="), R_OK) == 0
+    int n = snprintf(preload, BENCH_SYNCS_ENV_BYTES, "LD_PRELOAD=%s/%s", folder, LIBRARY);
+    /* The sanitizers of a test build want to be loaded first; the library may be before them. */
+    const char *options = getenv("ASAN_OPTIONS");
+    snprintf(asan, BENCH_SYNCS_ENV_BYTES, "ASAN_OPTIONS=%s%sverify_asan_link_order=0",
+             options == NULL ? "" : options, options == NULL ? "" : ":");
+    return n > 0 && n < BENCH_SYNCS_ENV_BYTES && access(preload + strlen("LD_PRELOAD="), R_OK) == 0
                ? 0
                : TROTH_ERR_NOT_FOUND;
 }
 
-int bench_syncs_open(struct bench_syncs *syncs, const char *path,
-                     char env[2][BENCH_SYNCS_ENV_BYTES]) {
-    if (find_library(env[0], BENCH_SYNCS_ENV_BYTES) != 0) {
+int bench_syncs_slow_down(unsigned ms, char *argv[]) {
+    /* The new program's own, for as long as it lives. */
+    static char env[BENCH_SYNCS_ENV][BENCH_SYNCS_ENV_BYTES];
+    if (ms == 0 || getenv(SLOWER) != NULL) {
+        return 0;
+    }
+    if (load_library(env[0], env[1]) != 0) {
         return TROTH_ERR_NOT_FOUND;
     }
-    snprintf(env[1], BENCH_SYNCS_ENV_BYTES, "TROTH_COUNT_SYNCS=%s", path);
+    snprintf(env[2], BENCH_SYNCS_ENV_BYTES, SLOWER "=%u", ms);
+    if (putenv(env[0]) == 0 && putenv(env[1]) == 0 && putenv(env[2]) == 0) {
+        execv("/proc/self/exe", argv);
+    }
+    return TROTH_ERR_SYSTEM;
+}
+
+int bench_syncs_open(struct bench_syncs *syncs, const char *path,
+                     char env[BENCH_SYNCS_ENV][BENCH_SYNCS_ENV_BYTES]) {
+    if (load_library(env[0], env[1]) != 0) {
+        return TROTH_ERR_NOT_FOUND;
+    }
+    snprintf(env[2], BENCH_SYNCS_ENV_BYTES, "TROTH_COUNT_SYNCS=%s", path);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
         return TROTH_ERR_SYSTEM;

@@ -56,6 +56,7 @@ START_TEST(what_is_wrong_is_named) {
     refused(READ("--in-flight", "0"), "from 1 to 16384, not \"0\"");
     refused(READ("--in-flight", "1,,2"), "--in-flight takes up to 8 numbers");
     refused(READ("--in-flight", "1,2,3,4,5,6,7,8,9"), "up to 8");
+    refused(READ("--sync-ms", "1", "--peers"), "leave --peers out");
     refused(READ("--rounds", "5x"), "not \"5x\"");
     refused(READ("--rounds", "-5"), "not \"-5\"");
     refused(READ("--rounds", "99999999999999999999"), "from 1 to 32");
