@@ -19,15 +19,15 @@ static bool needs_decision(enum paxos_vote vote, uint32_t ballot, bool entrusted
            (vote == PAXOS_VOTE_DELEGATED && !entrusted);
 }
 
-/* A participant votes read-only at ballot 0 only, and once: wherever such a vote is seen, whatever
- * its ballot, that participant is out of it. */
-static bool is_read_only(const struct tx *tx, uint32_t i) {
+/* A participant votes prepared or read-only at ballot 0 only, and once: wherever such a vote is
+ * seen, whatever its ballot, that is how it has voted. */
+static bool has_voted(const struct tx *tx, uint32_t i, enum paxos_vote vote) {
     const struct leader *leader = tx->leader;
     const struct acceptor *record = &tx->record;
-    return (leader->votes != NULL && leader->votes[i] == PAXOS_VOTE_READ_ONLY) ||
-           (leader->best != NULL && leader->best[i].vote == PAXOS_VOTE_READ_ONLY) ||
+    return (leader->votes != NULL && leader->votes[i] == vote) ||
+           (leader->best != NULL && leader->best[i].vote == vote) ||
            (record->set != NULL && paxos_set_equal(record->set, leader->set) &&
-            record->accepted[i].vote == PAXOS_VOTE_READ_ONLY);
+            record->accepted[i].vote == vote);
 }
 
 void needs_by_leader(struct engine *engine, struct tx *tx) {
@@ -37,11 +37,12 @@ void needs_by_leader(struct engine *engine, struct tx *tx) {
     for (uint32_t i = 0; i < tx->n_branches; i++) {
         enum paxos_vote vote = leader->votes != NULL ? leader->votes[i] : PAXOS_VOTE_NONE;
         bool entrusted = knows_all || tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
-        if (is_read_only(tx, i) || !needs_decision(vote, leader->ballot, entrusted)) {
+        if (has_voted(tx, i, PAXOS_VOTE_READ_ONLY) ||
+            !needs_decision(vote, leader->ballot, entrusted)) {
             branch_over(tx, &tx->branches[i]);
         }
-        tx->branches[i].uncertain =
-            !knows_all && vote != PAXOS_VOTE_PREPARED && tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
+        tx->branches[i].uncertain = !knows_all && !has_voted(tx, i, PAXOS_VOTE_PREPARED) &&
+                                    tx_outcome(tx) == PAXOS_OUTCOME_COMMITTED;
     }
 }
 

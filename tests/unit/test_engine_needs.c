@@ -116,6 +116,40 @@ START_TEST(L2_while_no_node_can_say_it_the_disk_that_voted_is_told_that_it_is_un
 }
 END_TEST
 
+static bool between_nodes(struct world *world, const struct world_message *message) {
+    bool decision = message->message.type == MESSAGE_DECISION;
+    told_1 += decision && message->to_participant == 1 && message->from_node == 3;
+    told_1_uncertain += decision && message->message.uncertain;
+    (void)world;
+    return message->to_node != 0 && message->from_node != 0 && message->to_node != 3;
+}
+
+/* It leads, hears from another that it is committed, and is the only one left that has the votes.
+ */
+START_TEST(L2_what_the_own_record_says_of_a_vote_is_known) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = world_begin(&w, 1);
+    world_work(&w, 1, txid);
+    world_work(&w, 2, txid);
+    world_run(&w);
+    told_1 = told_1_uncertain = 0;
+    w.lose = between_nodes;
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    world_lose_node(&w, 1);
+    world_advance(&w, 10);
+    struct message known = {
+        .type = MESSAGE_KNOWN, .txid = txid, .outcome = PAXOS_OUTCOME_COMMITTED};
+    world_step(&w, 3,
+               (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 2, .message = &known});
+    world_advance(&w, 10);
+    ck_assert_uint_eq(told_1, 1);
+    ck_assert_uint_eq(told_1_uncertain, 0);
+    ck_assert(world_on_disk(&w, 3, txid)->finished);
+    world_release(&w);
+}
+END_TEST
+
 /* Below its origin's mark, so all had acknowledged it before node 1 forgot that. */
 START_TEST(S6_what_the_others_have_forgotten_is_finished) {
     struct troth_txid txid = decided_and_died(PAXOS_VOTE_READ_ONLY);
@@ -140,6 +174,7 @@ int main(void) {
             L2_a_prepared_vote_that_was_not_seen_is_asked_for_and_then_told,
             S5_while_no_node_can_say_what_another_disk_has_voted_it_is_not_told,
             L2_while_no_node_can_say_it_the_disk_that_voted_is_told_that_it_is_uncertain,
+            L2_what_the_own_record_says_of_a_vote_is_known,
             S6_what_the_others_have_forgotten_is_finished,
             NULL,
         });
