@@ -31,8 +31,7 @@ int64_t random_between(struct random *random, int64_t low, int64_t high) {
     return low + (int64_t)(random_next(random) % (uint64_t)(high - low + 1));
 }
 
-/* One of the weights' indices. */
-static uint32_t random_weighted(struct random *random, const uint8_t *weights, uint32_t n) {
+uint32_t random_weighted(struct random *random, const uint8_t *weights, uint32_t n) {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < n; i++) {
         sum += weights[i];
@@ -239,155 +238,7 @@ static void draw_txs(struct plan *plan, struct random *r) {
     assert(plan->n_txs <= PLAN_TXS_MAX);
 }
 
-/* ---- Faults ---------------------------------------------------------------------------------- */
-
-static struct process draw_node(const struct plan *plan, struct random *r) {
-    return (struct process){ROLE_NODE, (uint8_t)(1 + random_below(r, plan->nodes))};
-}
-
-static struct process draw_rm(const struct plan *plan, struct random *r) {
-    return (struct process){ROLE_RM, (uint8_t)random_below(r, plan->rms)};
-}
-
-static struct process draw_client(const struct plan *plan, struct random *r) {
-    return (struct process){ROLE_CLIENT, (uint8_t)(1 + random_below(r, plan->clients))};
-}
-
-static struct process draw_server(const struct plan *plan, struct random *r) {
-    return random_percent(r, 60) ? draw_node(plan, r) : draw_rm(plan, r);
-}
-
-static enum speech_kind draw_speech(struct process who, struct random *r) {
-    static const enum speech_kind node_says[] = {
-        SAY_PREPARE, SAY_COMMIT_ONE_PHASE, SAY_DECISION, SAY_DECISION, SAY_PHASE1A, SAY_PHASE1B,
-        SAY_PHASE2A, SAY_PHASE2A,          SAY_PHASE2B,  SAY_PHASE2B,  SAY_KNOWN,   SAY_ASK,
-        SAY_ANSWER,  SAY_ENLISTED,         SAY_BEGUN,    SAY_REPLY};
-    static const enum speech_kind rm_says[] = {SAY_ENLIST, SAY_VOTE,   SAY_VOTE,
-                                               SAY_ACK,    SAY_WORKED, SAY_ONE_PHASE_RESULT};
-    return who.role == ROLE_NODE ? node_says[random_below(r, sizeof node_says / sizeof *node_says)]
-                                 : rm_says[random_below(r, sizeof rm_says / sizeof *rm_says)];
-}
-
-static void draw_fault(const struct plan *plan, struct random *r, const uint8_t *weights,
-                       struct plan_fault *fault) {
-    fault->kind = (enum fault_kind)random_weighted(r, weights, FAULT_KINDS);
-    fault->at_us = random_between(r, 0, plan->heal_us * 9 / 10);
-    fault->for_us = random_percent(r, 30)   ? random_between(r, 1000, 50000)
-                    : random_percent(r, 60) ? random_between(r, 50000, 3000000)
-                                            : random_between(r, 3000000, 10000000);
-    fault->who = draw_server(plan, r);
-    fault->to = draw_server(plan, r);
-    fault->after = random_percent(r, 50);
-    switch (fault->kind) {
-    case FAULT_CRASH:
-        if (random_percent(r, 10)) {
-            fault->who = draw_client(plan, r);
-        }
-        break;
-    case FAULT_CUT:
-    case FAULT_CUT_ONE_WAY:
-        if (random_percent(r, 15)) {
-            fault->who = draw_client(plan, r);
-        }
-        break;
-    case FAULT_ISOLATE_NODES:
-    case FAULT_EMPTY_DISK:
-    case FAULT_OLDER_DISK:
-    case FAULT_STOP:
-    case FAULT_DAMAGE:
-        fault->who = draw_node(plan, r);
-        break;
-    case FAULT_LOSE_BRANCH:
-        fault->who = draw_rm(plan, r);
-        break;
-    case FAULT_RESET: /* a node's connection */
-        fault->to = draw_node(plan, r);
-        break;
-    case FAULT_CRASH_SENDING:
-    case FAULT_CRASH_SYNCING:
-    case FAULT_PAUSE:
-    case FAULT_ISOLATE:
-    case FAULT_SLOW_DISK:
-    case FAULT_FULL_DISK:
-    case FAULT_FAILED_SYNC:
-    case FAULT_KINDS:
-        break;
-    }
-    fault->says = draw_speech(fault->who, r);
-}
-
-static void add_fault(struct plan *plan, enum fault_kind kind, struct process who, int64_t at_us,
-                      int64_t for_us) {
-    if (plan->n_faults < PLAN_FAULTS_MAX) {
-        plan->faults[plan->n_faults++] =
-            (struct plan_fault){.kind = kind, .who = who, .at_us = at_us, .for_us = for_us};
-    }
-}
-
-/* A leader that dies when it has proposed, while its own disk is slow, and is soon back; a
- * coordinator that is gone gives it something to lead. */
-static void draw_slow_leader(struct plan *plan, struct random *r) {
-    int64_t at_us = random_between(r, 0, plan->heal_us / 2);
-    struct process leader = {ROLE_NODE, (uint8_t)plan->nodes}; /* the one that is preferred */
-    struct process other = draw_node(plan, r);
-    add_fault(plan, FAULT_CRASH, other, at_us, 3000000);
-    add_fault(plan, FAULT_SLOW_DISK, leader, at_us, 4000000);
-    add_fault(plan, FAULT_CRASH_SENDING, leader, at_us, random_between(r, 1000, 300000));
-    plan->faults[plan->n_faults - 1].says = SAY_PHASE2A;
-    plan->faults[plan->n_faults - 1].after = true;
-}
-
-/* A participant that starts anew between two pieces of work of one transaction. */
-static void draw_quick_restart(struct plan *plan, struct random *r) {
-    add_fault(plan, FAULT_CRASH_SENDING, draw_rm(plan, r),
-              random_between(r, 0, plan->heal_us * 8 / 10), random_between(r, 1000, 20000));
-    plan->faults[plan->n_faults - 1].says = SAY_WORKED;
-    plan->faults[plan->n_faults - 1].after = true;
-}
-
-/* Each world has a mix of its own: some kinds often, others never. */
-static void draw_faults(struct plan *plan, struct random *r) {
-    static const uint8_t usual[FAULT_KINDS] = {
-        [FAULT_CRASH] = 20,     [FAULT_CRASH_SENDING] = 40, [FAULT_CRASH_SYNCING] = 12,
-        [FAULT_PAUSE] = 10,     [FAULT_CUT] = 10,           [FAULT_CUT_ONE_WAY] = 8,
-        [FAULT_ISOLATE] = 6,    [FAULT_ISOLATE_NODES] = 6,  [FAULT_SLOW_DISK] = 4,
-        [FAULT_FULL_DISK] = 2,  [FAULT_FAILED_SYNC] = 4,    [FAULT_EMPTY_DISK] = 2,
-        [FAULT_OLDER_DISK] = 4, [FAULT_LOSE_BRANCH] = 6,    [FAULT_RESET] = 8,
-        [FAULT_STOP] = 6,       [FAULT_DAMAGE] = 3};
-    uint8_t weights[FAULT_KINDS];
-    for (uint32_t i = 0; i < FAULT_KINDS; i++) {
-        weights[i] = random_percent(r, 50) ? usual[i] : 0;
-    }
-    weights[FAULT_CRASH] = weights[FAULT_CRASH] == 0 ? 1 : weights[FAULT_CRASH];
-    uint32_t n = random_percent(r, 8) ? 0 : 1 + random_below(r, random_percent(r, 30) ? 36 : 14);
-    for (uint32_t i = 0; i < n; i++) {
-        draw_fault(plan, r, weights, &plan->faults[plan->n_faults++]);
-    }
-    if (random_percent(r, 6) && plan->nodes > 1) {
-        draw_slow_leader(plan, r);
-    }
-    for (uint32_t i = random_percent(r, 15) ? 3 : 0; i > 0; i--) {
-        draw_quick_restart(plan, r);
-    }
-    if (random_percent(r, 25) && plan->nodes > 1) {
-        uint32_t most = 1 + random_below(r, (plan->nodes - 1) / 2);
-        for (uint32_t i = 0; i < most; i++) {
-            plan->gone_nodes |= 1u << (1 + random_below(r, plan->nodes));
-        }
-    }
-    if (random_percent(r, 10) && plan->rms > 1) {
-        plan->gone_rms |= 1u << random_below(r, plan->rms);
-    }
-    for (uint32_t node = 1; node <= plan->nodes; node++) {
-        if ((plan->gone_nodes & 1u << node) != 0) {
-            struct plan_fault *fault = &plan->faults[plan->n_faults++];
-            draw_fault(plan, r, weights, fault);
-            fault->kind = random_percent(r, 50) ? FAULT_CRASH : FAULT_CRASH_SENDING;
-            fault->who = (struct process){ROLE_NODE, (uint8_t)node};
-            fault->says = draw_speech(fault->who, r);
-        }
-    }
-}
+/* ---- A world --------------------------------------------------------------------------------- */
 
 /* From a stream of their own: all else of a seed's world stays as it was without them. */
 static void draw_listed(struct plan *plan, uint64_t seed) {
@@ -412,7 +263,7 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *opti
     draw_txs(plan, &r);
     draw_listed(plan, seed);
     if (!options->no_faults) {
-        draw_faults(plan, &r);
+        plan_draw_faults(plan, &r);
     } else {
         plan->lose_permille = plan->double_permille = plan->late_permille = 0;
         plan->sync_stall_permille = 0;
@@ -458,27 +309,4 @@ void plan_make_still(struct plan *plan, uint32_t nodes, uint32_t rms, int64_t de
             tx->ops[tx->n_ops++] = (struct plan_op){.kind = OP_APPEND, .key = rm, .number = rm + 1};
         }
     }
-}
-
-const char *fault_name(enum fault_kind kind) {
-    static const char *const names[FAULT_KINDS] = {
-        [FAULT_CRASH] = "crash",
-        [FAULT_CRASH_SENDING] = "crash while sending",
-        [FAULT_CRASH_SYNCING] = "crash while syncing",
-        [FAULT_PAUSE] = "pause",
-        [FAULT_CUT] = "cut",
-        [FAULT_CUT_ONE_WAY] = "cut one way",
-        [FAULT_ISOLATE] = "isolate",
-        [FAULT_ISOLATE_NODES] = "isolate from nodes",
-        [FAULT_SLOW_DISK] = "slow disk",
-        [FAULT_FULL_DISK] = "full disk",
-        [FAULT_FAILED_SYNC] = "failed sync",
-        [FAULT_EMPTY_DISK] = "empty disk",
-        [FAULT_OLDER_DISK] = "older disk",
-        [FAULT_LOSE_BRANCH] = "lost branch",
-        [FAULT_RESET] = "reset",
-        [FAULT_STOP] = "stop",
-        [FAULT_DAMAGE] = "damaged record",
-    };
-    return kind < FAULT_KINDS ? names[kind] : "?";
 }

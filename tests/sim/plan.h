@@ -29,6 +29,8 @@ bool random_percent(struct random *random, uint32_t percent);
 /* From low to high, both included. */
 int64_t random_between(struct random *random, int64_t low, int64_t high);
 uint64_t random_mix(uint64_t a, uint64_t b);
+/* One of the weights' indices. */
+uint32_t random_weighted(struct random *random, const uint8_t *weights, uint32_t n);
 
 /* ---- Transactions ---------------------------------------------------------------------------- */
 
@@ -81,6 +83,9 @@ enum fault_kind {
     FAULT_KINDS,
 };
 const char *fault_name(enum fault_kind kind);
+struct plan;
+/* Fills the faults and who is gone for good; the rest of the plan is there. */
+void plan_draw_faults(struct plan *plan, struct random *random);
 
 struct plan_fault {
     enum fault_kind kind;

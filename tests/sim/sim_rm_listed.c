@@ -28,7 +28,8 @@ struct question {
     bool proposes_abort;
     int64_t due_ms;
     uint8_t node;        /* that is asked */
-    uint32_t other_asks; /* nodes that were asked who takes part, after the first */
+    bool is_committed;   /* one has said so, and not who takes part: the others are asked */
+    uint32_t other_asks; /* how many of them were */
 };
 struct rm_listing {
     struct listed *core;
@@ -66,21 +67,6 @@ static void ask_node(struct sim_rm *rm, struct question *question, enum session_
     ask_this(rm, question, request);
 }
 
-/* As client_get_bound: where a node knows the outcome and not who takes part, the others are asked.
- */
-static bool asks_another(struct sim_rm *rm, struct question *question,
-                         const struct packet *packet) {
-    uint32_t nodes = rm->host.world->plan->nodes;
-    if (packet->error != 0 || packet->outcome != PAXOS_OUTCOME_COMMITTED ||
-        packet->bound != BOUND_NOT_KNOWN || question->other_asks + 1 >= nodes) {
-        return false;
-    }
-    question->other_asks++;
-    question->node = (uint8_t)(question->node % nodes + 1);
-    ask_this(rm, question, SESSION_GET);
-    return true;
-}
-
 static void answer(struct sim_rm *rm, struct question *question, int result,
                    enum paxos_outcome outcome, enum bound bound) {
     question->call = 0;
@@ -89,6 +75,20 @@ static void answer(struct sim_rm *rm, struct question *question, int result,
                                    .result = result,
                                    .outcome = outcome,
                                    .bound = bound});
+}
+
+/* As client_get_bound: where a node knows the outcome and not who takes part, the others are asked,
+ * one after the other; one that says nothing is passed over. */
+static void ask_another(struct sim_rm *rm, struct question *question) {
+    uint32_t nodes = rm->host.world->plan->nodes;
+    question->is_committed = true;
+    if (question->other_asks + 1 >= nodes) {
+        answer(rm, question, 0, PAXOS_OUTCOME_COMMITTED, BOUND_NOT_KNOWN);
+        return;
+    }
+    question->other_asks++;
+    question->node = (uint8_t)(question->node % nodes + 1);
+    ask_this(rm, question, SESSION_GET);
 }
 
 static void ask(struct sim_rm *rm, const struct listed_effect *effect) {
@@ -110,12 +110,16 @@ void rm_listing_on_reply(struct sim_rm *rm, const struct packet *packet) {
         if (question->call != packet->call) {
             continue;
         }
-        bool decided = packet->error == 0 && packet->outcome != PAXOS_OUTCOME_NONE;
-        if (packet->request == SESSION_GET && question->proposes_abort && !decided) {
+        enum paxos_outcome outcome = packet->error == 0 ? packet->outcome : PAXOS_OUTCOME_NONE;
+        bool names_none = outcome == PAXOS_OUTCOME_COMMITTED && packet->bound == BOUND_NOT_KNOWN;
+        bool was_committed = question->is_committed && outcome == PAXOS_OUTCOME_NONE;
+        if (names_none || was_committed) {
+            ask_another(rm, question);
+        } else if (packet->request == SESSION_GET && question->proposes_abort &&
+                   outcome == PAXOS_OUTCOME_NONE) {
             ask_node(rm, question, SESSION_ABORT);
-        } else if (!asks_another(rm, question, packet)) {
-            answer(rm, question, packet->error,
-                   packet->error == 0 ? packet->outcome : PAXOS_OUTCOME_NONE, packet->bound);
+        } else {
+            answer(rm, question, packet->error, outcome, packet->bound);
         }
         return;
     }
@@ -271,7 +275,12 @@ void rm_listing_on_time(struct sim_rm *rm) {
     end_by_hand(rm);
     for (uint32_t i = 0; i < QUESTIONS_MAX; i++) {
         struct question *question = &listing->questions[i];
-        if (question->call != 0 && question->due_ms <= rm->now_ms) {
+        if (question->call == 0 || question->due_ms > rm->now_ms) {
+            continue;
+        }
+        if (question->is_committed) {
+            ask_another(rm, question);
+        } else {
             answer(rm, question, TROTH_ERR_UNAVAILABLE, PAXOS_OUTCOME_NONE, BOUND_NOT_KNOWN);
         }
     }
