@@ -401,10 +401,7 @@ static bool has_more(const struct troth_participant *p) {
 
 /* When a turn is over. What it has begun, replies above all, does not wait for that. */
 static void make_room(struct troth_participant *p) {
-    if (!db_needs_room(p->db)) {
-        return;
-    }
-    if (has_more(p)) {
+    if (db_needs_room(p->db) && has_more(p)) {
         p->batch.urgent = true; /* none is open then */
         run_batch(p, NULL, 0);
     }
