@@ -137,10 +137,23 @@ static bool we_forgot(const struct membership *membership, const struct wire_pee
     return false;
 }
 
-static bool peer_forgot(const struct membership_node *peer, const struct wire_peer_hello *hello,
+/* Is the peer another than the one that we remember? */
+static bool peer_forgot(const struct membership *membership, const struct wire_peer_hello *hello,
                         struct membership_answer *answer) {
+    const struct membership_node *peer = &membership->peers[hello->node];
+    const struct wire_remembered *us = &hello->remembered[membership->self];
     if (peer->incarnation == 0) {
         return false;
+    }
+    if (!same_disk(peer->disk, hello->disk) && us->node == membership->self &&
+        us->incarnation != 0 && !same_disk(us->disk, membership->disk)) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "node %u has another disk than the node %u that is known here, and knows this node %u "
+            "with another one: it is of another cluster that is named %s, too. Correct `nodes` or "
+            "`cluster`",
+            hello->node, hello->node, membership->self, membership->cluster);
+        answer->tell = true;
+        return true;
     }
     if (!same_disk(peer->disk, hello->disk)) {
         say(answer, MEMBERSHIP_REFUSE,
@@ -200,8 +213,9 @@ static void merge(struct membership *membership, const struct wire_peer_hello *h
 void membership_greet(struct membership *membership, uint32_t dialled,
                       const struct wire_peer_hello *hello, struct membership_answer *answer) {
     *answer = (struct membership_answer){.verdict = MEMBERSHIP_ADMIT};
-    if (!belongs(membership, dialled, hello, answer) || we_forgot(membership, hello, answer) ||
-        peer_forgot(&membership->peers[hello->node], hello, answer)) {
+    /* Who is not whom we remember is not believed what it says of us. */
+    if (!belongs(membership, dialled, hello, answer) || peer_forgot(membership, hello, answer) ||
+        we_forgot(membership, hello, answer)) {
         return;
     }
     remember(membership, hello->node, hello->disk, hello->incarnation, hello->boot, answer);

@@ -9,7 +9,10 @@
  *     refused: it has an older copy of its disk;
  *   - what a peer remembers of third nodes is merged, the higher incarnation wins;
  *   - a peer that remembers another disk of *us*, or a start that we don't, tells us that we are
- *     the one with the wrong disk: this node must stop;
+ *     the one with the wrong disk: this node must stop. It is believed only where its own disk and
+ *     starts are those that we remember of it, or where we remember none: a node of another cluster
+ *     with our name, that was given our addresses, must not end this one. Of two that have both
+ *     forgotten each refuses the other, and lives on unadmitted until one is heard that has not;
  *   - a node that took part before takes part again once a majority, itself counted, has admitted
  *     it; a fresh one (an empty disk: a new cluster, or a lost disk) needs *all* nodes.
  *

@@ -278,6 +278,92 @@ START_TEST(amnesia_is_learnt_from_the_hello_of_one_that_dials_us) {
 }
 END_TEST
 
+/* Both clusters have the default name, and node 2 of the other was given our nodes' addresses. */
+START_TEST(a_node_of_another_cluster_with_our_name_ends_nobody) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    struct membership other_a = node(1, 41, 1), other_b = node(2, 42, 1), other_c = node(3, 43, 1);
+    form(&a, &b, &c);
+    form(&other_a, &other_b, &other_c);
+    restart(&other_b);
+    struct membership before = a, other_before = other_b;
+    struct membership_answer at_a;
+    struct membership_answer at_other;
+    ck_assert(!dial(&other_b, &a, &at_a, &at_other));
+    ck_assert_int_eq(at_a.verdict, MEMBERSHIP_REFUSE);
+    ck_assert_ptr_nonnull(strstr(at_a.text, "of another cluster that is named troth"));
+    ck_assert_int_eq(at_other.verdict, MEMBERSHIP_REFUSE);
+    ck_assert_ptr_nonnull(strstr(at_other.text, "of another cluster that is named troth"));
+    ck_assert_int_eq(greet(&a, &other_b).verdict, MEMBERSHIP_REFUSE);
+    ck_assert_mem_eq(&a, &before, sizeof a);
+    ck_assert_mem_eq(&other_b, &other_before, sizeof a);
+    /* Each goes on among its own. */
+    ck_assert(joins(&other_b, &other_a));
+    restart(&b);
+    ck_assert(joins(&b, &a));
+}
+END_TEST
+
+/* A cluster's disks were copied, to try something out, and one node of the copies is misdirected:
+ * the disks are the same, and the starts are not. */
+START_TEST(a_copy_of_a_node_ends_nobody_by_what_it_knows_of_other_copies) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership copy_a = a, copy_b = b;
+    restart(&copy_a);
+    restart(&copy_b);
+    ck_assert(joins(&copy_a, &copy_b));
+    restart(&a);
+    restart(&b);
+    ck_assert(joins(&a, &b));
+    ck_assert(joins(&b, &a));
+    ck_assert_int_eq(greet(&copy_b, &a).verdict, MEMBERSHIP_REFUSE);
+    /* Though its own node 1 would end ours, were it one that we remember. */
+    a.peers[2].incarnation = 0;
+    ck_assert_int_eq(greet(&copy_b, &a).verdict, MEMBERSHIP_AMNESIA);
+}
+END_TEST
+
+START_TEST(amnesia_who_has_met_nobody_believes_whoever_has_known_it) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    struct membership met_nobody = b; /* an older copy, from before the cluster was formed */
+    form(&a, &b, &c);
+    restart(&b);
+    ck_assert(joins(&b, &a));
+    restart(&met_nobody);
+    ck_assert_int_eq(greet(&a, &met_nobody).verdict, MEMBERSHIP_AMNESIA);
+}
+END_TEST
+
+START_TEST(amnesia_of_two_older_copies_admits_neither_and_ends_both_once_one_remembers) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    /* A later start of each has been seen by all others, and is on neither copy. */
+    struct membership copy_b = b, copy_c = c;
+    restart(&b);
+    restart(&c);
+    ck_assert(joins(&b, &a));
+    ck_assert(joins(&c, &a));
+    struct wire_peer_hello hello;
+    struct membership_answer answer;
+    membership_hello(&b, &hello);
+    hello.remembered[3].node = 0;
+    membership_greet(&copy_c, 0, &hello, &answer); /* c's copy was made when it had met b's start */
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_ADMIT);
+    membership_hello(&c, &hello);
+    hello.remembered[2].node = 0;
+    membership_greet(&copy_b, 0, &hello, &answer);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_ADMIT);
+    restart(&copy_b);
+    restart(&copy_c);
+    ck_assert_int_eq(greet(&copy_b, &copy_c).verdict, MEMBERSHIP_REFUSE);
+    ck_assert_int_eq(greet(&copy_c, &copy_b).verdict, MEMBERSHIP_REFUSE);
+    ck_assert(!membership_is_ready(&copy_b));
+    ck_assert(!membership_is_ready(&copy_c));
+    ck_assert_int_eq(greet(&a, &copy_b).verdict, MEMBERSHIP_AMNESIA);
+    ck_assert_int_eq(greet(&a, &copy_c).verdict, MEMBERSHIP_AMNESIA);
+}
+END_TEST
+
 START_TEST(amnesia_of_two_at_once_forms_no_new_cluster_while_one_remembers) {
     struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
     form(&a, &b, &c);
@@ -414,6 +500,10 @@ int main(void) {
         boots_that_begin_after_the_remembered_start_say_nothing_against_it,
         a_hello_without_earlier_boots_is_judged_by_its_own,
         amnesia_is_learnt_from_the_hello_of_one_that_dials_us,
+        a_node_of_another_cluster_with_our_name_ends_nobody,
+        a_copy_of_a_node_ends_nobody_by_what_it_knows_of_other_copies,
+        amnesia_who_has_met_nobody_believes_whoever_has_known_it,
+        amnesia_of_two_older_copies_admits_neither_and_ends_both_once_one_remembers,
         amnesia_of_two_at_once_forms_no_new_cluster_while_one_remembers,
         what_a_peer_remembers_of_third_nodes_is_merged_by_the_higher_incarnation,
         another_disk_told_of_a_third_node_does_not_replace_the_remembered_one,
