@@ -9,6 +9,8 @@
 #include "shell/clock.h"
 
 #define LIST_LIMIT_MAX 1000u
+/* What a request may name, repetitions included: the loop reads them all. */
+#define NAMES_MAX (4 * PAXOS_PARTICIPANTS_MAX)
 
 /* ---- Checks -------------------------------------------------------------------------------- */
 
@@ -45,17 +47,38 @@ static int take_branch(struct call *call, const Troth__V1__Branch *branch,
     return 0;
 }
 
-/* Without those that are named again: a client may name one with each piece of its work. Returns
- * how many are left, at most one more than are allowed. */
-static uint32_t drop_repeated(struct paxos_participant *members, size_t n) {
+static int by_branch(const void *a, const void *b) {
+    const struct paxos_participant *x = *(const struct paxos_participant *const *)a;
+    const struct paxos_participant *y = *(const struct paxos_participant *const *)b;
+    int order = strcmp(x->name, y->name);
+    if (order == 0) {
+        order = (x->incarnation > y->incarnation) - (x->incarnation < y->incarnation);
+    }
+    return order != 0 ? order : (x > y) - (x < y); /* as they were named */
+}
+
+static bool same_branch(const struct paxos_participant *a, const struct paxos_participant *b) {
+    return a->incarnation == b->incarnation && strcmp(a->name, b->name) == 0;
+}
+
+/* Without those that are named again: a client may name one with each piece of its work. The first
+ * of each stays, in its order. Returns how many are left. */
+static uint32_t drop_repeated(struct paxos_participant *members, uint32_t n) {
+    struct paxos_participant *sorted[NAMES_MAX];
     uint32_t left = 0;
-    for (size_t i = 0; i < n && left <= PAXOS_PARTICIPANTS_MAX; i++) {
-        uint32_t k = 0;
-        while (k < left && (members[k].incarnation != members[i].incarnation ||
-                            strcmp(members[k].name, members[i].name) != 0)) {
-            k++;
+    for (uint32_t i = 0; i < n; i++) {
+        sorted[i] = &members[i];
+    }
+    qsort(sorted, n, sizeof(struct paxos_participant *), by_branch);
+    for (uint32_t i = 1, first = 0; i < n; i++) {
+        if (same_branch(sorted[first], sorted[i])) {
+            sorted[i]->incarnation = 0; /* which no branch has */
+        } else {
+            first = i;
         }
-        if (k == left) {
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (members[i].incarnation != 0) {
             members[left++] = members[i];
         }
     }
@@ -66,6 +89,13 @@ static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branch
     if (n == 0) {
         return 0;
     }
+    if (n > NAMES_MAX) {
+        call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                  "%zu branches are named, which is more than the limit of %u for a request; name "
+                  "each once",
+                  n, NAMES_MAX);
+        return TROTH_ERR_TOO_MANY;
+    }
     struct paxos_participant *members = calloc(n, sizeof *members);
     if (members == NULL) {
         call_fail(call, RPC_UNAVAILABLE, "out of memory");
@@ -75,7 +105,7 @@ static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branch
     for (size_t i = 0; i < n && err == 0; i++) {
         err = take_branch(call, branches[i], &members[i]);
     }
-    uint32_t left = err == 0 ? drop_repeated(members, n) : 0;
+    uint32_t left = err == 0 ? drop_repeated(members, (uint32_t)n) : 0;
     if (left > PAXOS_PARTICIPANTS_MAX) {
         call_fail(call, RPC_RESOURCE_EXHAUSTED,
                   "%u participants are more than the limit of %u for a transaction", left,
