@@ -7,6 +7,7 @@
 #ifndef SHARD_OP_H
 #define SHARD_OP_H
 
+#include "base/heap.h"
 #include "base/txid.h"
 #include "participant/shard/lock_table.h"
 #include "participant/shard/writes.h"
@@ -70,7 +71,8 @@ struct op {
     enum op_place place;
     bool enlisting;
     bool answered;
-    struct op *prev, *next;               /* among all that wait */
+    struct heap_item expires;             /* among all that wait, by deadline */
+    struct op *prev, *next;               /* among those that are ready */
     struct op *branch_prev, *branch_next; /* among the branch's that wait for a lock */
 };
 

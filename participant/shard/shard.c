@@ -1,6 +1,8 @@
 /* An operation's way: submitted -> (enlisted) -> waits for its lock -> ready -> done, answered. */
 #include "participant/shard/shard.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,8 +18,7 @@
 static void leave_lists(struct shard *shard, struct op *op) {
     switch (op->place) {
     case OP_WAITING:
-        DL_DELETE(shard->waiting, op);
-        shard->waiting_n--;
+        min_heap_remove(&shard->waiting, &op->expires);
         break;
     case OP_READY:
         DL_DELETE(shard->ready, op);
@@ -33,8 +34,7 @@ static void leave_lists(struct shard *shard, struct op *op) {
 }
 
 static void make_ready(struct shard *shard, struct op *op) {
-    DL_DELETE(shard->waiting, op);
-    shard->waiting_n--;
+    min_heap_remove(&shard->waiting, &op->expires);
     op->waits = NULL;
     op->place = OP_READY;
     DL_APPEND(shard->ready, op);
@@ -174,45 +174,57 @@ void shard_drain(struct shard *shard) {
 
 /* ---- Time ----------------------------------------------------------------------------------- */
 
+/* The operation whose time is over first. */
+static struct op *first_waiting(const struct shard *shard) {
+    struct heap_item *item = min_heap_first(&shard->waiting);
+    return item == NULL ? NULL : (struct op *)((char *)item - offsetof(struct op, expires));
+}
+
 static void on_timer(void *arg);
 
-/* One timer at a time, for the operation whose time is over first. */
-static void arm_timer(struct shard *shard, int64_t deadline_ms) {
+/* A timer can't be taken out, so one is set only where none comes before. Its delay is a power of
+ * two, and what is left then gets another: so a later one has half the delay or less of those that
+ * are set, and there are few however the deadlines come. */
+static void arm_timer(struct shard *shard) {
+    const struct op *first = first_waiting(shard);
     int64_t now_ms = clock_monotonic_ms();
-    if (deadline_ms >= shard->timer_ms) {
+    if (first == NULL) {
         return;
     }
-    int64_t delay_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-    if (troth_participant_after_ms(shard->participant, (uint32_t)delay_ms, on_timer, shard) == 0) {
-        shard->timer_ms = deadline_ms;
+    int64_t left_ms = first->deadline_ms > now_ms ? first->deadline_ms - now_ms : 0;
+    if (shard->timers_n > 0 && shard->timers_ms[shard->timers_n - 1] <= now_ms + left_ms) {
+        return;
     }
+    int64_t delay_ms = left_ms > 0;
+    while (2 * delay_ms <= left_ms && delay_ms > 0 && delay_ms < TIMER_DELAY_MS_MAX) {
+        delay_ms *= 2;
+    }
+    assert(shard->timers_n < SHARD_TIMERS_MAX);
+    if (troth_participant_after_ms(shard->participant, (uint32_t)delay_ms, on_timer, shard) == 0) {
+        shard->timers_ms[shard->timers_n++] = now_ms + delay_ms;
+    }
+}
+
+static void expire(struct shard *shard, struct op *op) {
+    op_fail(op, RPC_DEADLINE_EXCEEDED,
+            op->waits != NULL
+                ? "another transaction holds the lock; nothing was done, try again later"
+                : "the transaction's coordinator did not answer in time; nothing was done, "
+                  "try again later");
+    make_known(shard, op);
+    shard_answer(shard, op);
 }
 
 static void on_timer(void *arg) {
     struct shard *shard = arg;
     int64_t now_ms = clock_monotonic_ms();
-    int64_t next_ms = INT64_MAX;
-    shard->timer_ms = INT64_MAX;
-    struct op *op = shard->waiting;
-    while (op != NULL) {
-        struct op *next = op->next;
-        if (op->deadline_ms > now_ms) {
-            next_ms = op->deadline_ms < next_ms ? op->deadline_ms : next_ms;
-        } else {
-            op_fail(op, RPC_DEADLINE_EXCEEDED,
-                    op->waits != NULL
-                        ? "another transaction holds the lock; nothing was done, try again later"
-                        : "the transaction's coordinator did not answer in time; nothing was done, "
-                          "try again later");
-            make_known(shard, op);
-            shard_answer(shard, op);
-            next = shard->waiting; /* others may have left the list with it */
-        }
-        op = next;
+    shard->timers_n--; /* the last that was set comes first */
+    struct op *op;
+    /* Others may leave with one: they get its lock, or end with its branch. */
+    while ((op = first_waiting(shard)) != NULL && op->deadline_ms <= now_ms) {
+        expire(shard, op);
     }
-    if (next_ms != INT64_MAX) {
-        arm_timer(shard, next_ms);
-    }
+    arm_timer(shard);
     shard_drain(shard);
 }
 
@@ -278,14 +290,18 @@ static void on_enlisted(void *arg, struct troth_txid txid, int err, const char *
     shard_drain(shard);
 }
 
+/* False: it waits now. */
 static bool refuse(struct shard *shard, struct op *op) {
     if (shard->stopping) {
         op_fail(op, RPC_UNAVAILABLE, "the shard is stopping; try again later");
-    } else if (shard->waiting_n >= SHARD_WAITING_MAX) {
+    } else if (shard->waiting.n >= SHARD_WAITING_MAX) {
         op_fail(op, RPC_RESOURCE_EXHAUSTED,
                 "%u operations wait for locks on this shard; try again later", SHARD_WAITING_MAX);
     } else if (op_check(op)) {
-        return false;
+        if (min_heap_set(&shard->waiting, &op->expires, op->deadline_ms) == 0) {
+            return false;
+        }
+        op_fail(op, RPC_RESOURCE_EXHAUSTED, "the shard is out of memory; try again later");
     }
     answer_now(op);
     return true;
@@ -297,9 +313,7 @@ void shard_take(struct shard *shard, struct op *op) {
         return;
     }
     op->place = OP_WAITING;
-    DL_APPEND(shard->waiting, op);
-    shard->waiting_n++;
-    arm_timer(shard, op->deadline_ms);
+    arm_timer(shard);
     if (!op_in_transaction(op)) {
         op->owner = lock_table_single(shard->locks);
         lock(shard, op);
@@ -359,7 +373,6 @@ int shard_open(struct shard **out, const struct troth_participant_options *optio
         snprintf(why, why_bytes, "out of memory");
         return TROTH_ERR_NO_MEMORY;
     }
-    shard->timer_ms = INT64_MAX;
     sem_init(&shard->tables_made, 0, 0);
     struct troth_participant_options own = *options;
     own.callbacks = &shard_callbacks;
@@ -388,9 +401,10 @@ int shard_open(struct shard **out, const struct troth_participant_options *optio
 static void stop_on_loop(void *arg) {
     struct shard *shard = arg;
     shard->stopping = true;
-    while (shard->waiting != NULL) {
-        op_fail(shard->waiting, RPC_UNAVAILABLE, "the shard is stopping; nothing was done");
-        shard_answer(shard, shard->waiting);
+    struct op *op;
+    while ((op = first_waiting(shard)) != NULL) {
+        op_fail(op, RPC_UNAVAILABLE, "the shard is stopping; nothing was done");
+        shard_answer(shard, op);
     }
     shard_drain(shard);
 }
@@ -416,6 +430,7 @@ void shard_close(struct shard *shard) {
         writes_free(branch->writes);
         free(branch);
     }
+    min_heap_release(&shard->waiting);
     lock_table_free(shard->locks);
     sem_destroy(&shard->tables_made);
     free(shard);

@@ -4,12 +4,18 @@
 
 #include <semaphore.h>
 
+#include "base/heap.h"
 #include "participant/shard/shard.h"
 #include "participant/shard/store.h"
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
+
+/* A timer's longest delay, a power of two; and how many are set at most: one of each power up to
+ * it, and one of no delay. */
+#define TIMER_DELAY_MS_MAX 8192
+#define SHARD_TIMERS_MAX   15
 
 struct branch {
     struct troth_txid txid;
@@ -29,11 +35,11 @@ struct shard {
     struct store *store; /* opened by the first that comes to the loop */
     struct lock_table *locks;
     struct branch *branches;
-    struct op *waiting;     /* for the coordinator or for a lock; the longest-waiting first */
-    struct op *ready;       /* have their lock */
-    struct branch *victims; /* wounded, to be given up */
-    size_t waiting_n;
-    int64_t timer_ms; /* when the next timer comes; INT64_MAX: none is set */
+    struct min_heap waiting; /* operations, for the coordinator or for a lock; by deadline */
+    struct op *ready;        /* have their lock */
+    struct branch *victims;  /* wounded, to be given up */
+    int64_t timers_ms[SHARD_TIMERS_MAX]; /* that are set; the last comes first */
+    unsigned timers_n;
     bool draining;
     bool stopping;
     sem_t tables_made; /* posted when the loop has made the tables */

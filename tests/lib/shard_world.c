@@ -20,6 +20,11 @@ struct waiter {
     void *arg;
 };
 
+struct timer {
+    struct waiter waiter;
+    int64_t due_ms;
+};
+
 struct enlistment {
     struct troth_txid txid;
     troth_enlisted_fn *done;
@@ -40,7 +45,7 @@ static struct {
     struct call *calls;
     struct waiter after_batch[WAITERS_MAX];
     size_t after_batch_n;
-    struct waiter timers[WAITERS_MAX];
+    struct timer timers[WAITERS_MAX];
     size_t timers_n;
     struct enlistment enlistments[WAITERS_MAX];
     size_t enlistments_n;
@@ -143,8 +148,8 @@ int troth_participant_after_batch(struct troth_participant *p, void (*fn)(void *
 int troth_participant_after_ms(struct troth_participant *p, uint32_t delay_ms,
                                void (*fn)(void *arg), void *arg) {
     (void)p;
-    (void)delay_ms;
-    world.timers[world.timers_n++] = (struct waiter){fn, arg};
+    assert(world.timers_n < WAITERS_MAX);
+    world.timers[world.timers_n++] = (struct timer){{fn, arg}, clock_monotonic_ms() + delay_ms};
     return 0;
 }
 
@@ -318,14 +323,25 @@ void world_end_batch(void) {
     world.after_batch_n = 0;
 }
 
-void world_fire_timers(void) {
-    size_t n = world.timers_n;
-    struct waiter due[WAITERS_MAX];
-    memcpy(due, world.timers, sizeof due);
-    world.timers_n = 0;
-    for (size_t i = 0; i < n; i++) {
-        due[i].fn(due[i].arg);
+void world_fire_first_timer(void) {
+    size_t first = 0;
+    for (size_t i = 1; i < world.timers_n; i++) {
+        first = world.timers[i].due_ms < world.timers[first].due_ms ? i : first;
     }
+    ck_assert_uint_gt(world.timers_n, 0);
+    struct waiter due = world.timers[first].waiter;
+    world.timers[first] = world.timers[--world.timers_n];
+    due.fn(due.arg);
+}
+
+void world_fire_timers(void) {
+    for (size_t n = world.timers_n; n > 0; n--) {
+        world_fire_first_timer();
+    }
+}
+
+size_t world_timers(void) {
+    return world.timers_n;
 }
 
 void world_enlist_gives(int err) {

@@ -49,8 +49,11 @@ int world_commit(struct troth_txid txid, bool one_phase);
 int world_abort(struct troth_txid txid);
 /* The batch is synced; what waited for that runs. */
 void world_end_batch(void);
-/* Every timer fires. */
+/* Every timer that is set fires; or that which is due first. The clock stays what it is. */
 void world_fire_timers(void);
+void world_fire_first_timer(void);
+/* How many are set. */
+size_t world_timers(void);
 /* What enlistments give from now on; TROTH_OK at first. */
 void world_enlist_gives(int err);
 /* Enlistments wait until world_enlist_now. */

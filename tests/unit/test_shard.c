@@ -138,6 +138,65 @@ START_TEST(a_lock_that_is_not_free_in_time_is_DEADLINE_EXCEEDED_and_the_branch_s
 }
 END_TEST
 
+static struct call *get_within(const char *key, int64_t wait_ms) {
+    return world_send((struct op){.verb = OP_GET,
+                                  .key = {(const uint8_t *)key, 1},
+                                  .deadline_ms = clock_monotonic_ms() + wait_ms});
+}
+
+START_TEST(short_waits_beside_a_long_one_leave_no_timers_behind) {
+    world_open();
+    expect_ok(world_put(world_tx(1), "a", "1"));
+    struct call *patient = get_within("a", 10000);
+    for (int i = 0; i < 60; i++) {
+        struct call *hasty = get_within("a", 0);
+        world_fire_first_timer();
+        expect_failed(hasty, RPC_DEADLINE_EXCEEDED, "another transaction holds the lock");
+        ck_assert_uint_le(world_timers(), 2);
+    }
+    ck_assert(!patient->answered);
+    world_close();
+}
+END_TEST
+
+START_TEST(a_timer_that_comes_early_is_followed_by_one_and_not_more) {
+    world_open();
+    expect_ok(world_put(world_tx(1), "a", "1"));
+    for (int64_t wait_ms = 100000; wait_ms > 50000; wait_ms -= 1000) {
+        get_within("a", wait_ms); /* each before those that are set */
+    }
+    for (int64_t wait_ms = 10000; wait_ms > 5000; wait_ms -= 100) {
+        get_within("a", wait_ms);
+    }
+    for (int i = 0; i < 100; i++) {
+        ck_assert_uint_ge(world_timers(), 1);
+        ck_assert_uint_le(world_timers(), 14);
+        world_fire_first_timer();
+    }
+    world_close();
+}
+END_TEST
+
+START_TEST(of_all_that_wait_only_those_whose_time_is_over_are_told) {
+    static struct call *calls[600];
+    world_open();
+    expect_ok(world_put(world_tx(1), "a", "1"));
+    for (int i = 0; i < 600; i++) {
+        calls[i] = get_within("a", i % 3 == 0 ? 60000 - i : -i);
+    }
+    world_fire_first_timer();
+    for (int i = 0; i < 600; i++) {
+        ck_assert_int_eq(calls[i]->answered, i % 3 != 0);
+    }
+    ck_assert_int_eq(world_abort(world_tx(1)), 0);
+    world_end_batch();
+    for (int i = 0; i < 600; i += 3) {
+        expect_ok(calls[i]);
+    }
+    world_close();
+}
+END_TEST
+
 START_TEST(an_enlistment_that_fails_says_why_and_nothing_is_done) {
     static const struct {
         int err;
@@ -383,6 +442,9 @@ int main(void) {
                           an_older_transaction_wounds_a_younger_one_and_goes_on,
                           a_younger_transaction_waits_for_an_older_one,
                           a_lock_that_is_not_free_in_time_is_DEADLINE_EXCEEDED_and_the_branch_stays,
+                          short_waits_beside_a_long_one_leave_no_timers_behind,
+                          a_timer_that_comes_early_is_followed_by_one_and_not_more,
+                          of_all_that_wait_only_those_whose_time_is_over_are_told,
                           an_enlistment_that_fails_says_why_and_nothing_is_done,
                           an_operation_is_answered_only_when_its_branch_is_bound,
                           no_phantoms_a_put_into_a_scanned_range_waits,
