@@ -89,9 +89,9 @@ struct rpc_stream_options {
     /* Server: the client sends one request, closes its side and reads on; so its closing does
      * not end the stream. */
     bool one_request;
-    /* Called after the handler's `closed`, when gRPC's call is gone; `got_frames` tells whether
-     * any was received. */
-    void (*ended)(void *owner, struct rpc_stream *stream, bool got_frames);
+    /* Called after the handler's `closed`, when gRPC's call is gone; `lived_ms` since the first
+     * frame was received, 0 if none was. */
+    void (*ended)(void *owner, struct rpc_stream *stream, int64_t lived_ms);
     void *owner;
 };
 /* Takes the call over. NULL when there is no memory: the call is the caller's then. */

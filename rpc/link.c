@@ -14,6 +14,10 @@
 
 #define BACKOFF_MS_MIN 50
 #define BACKOFF_MS_MAX 2000
+/* Who greets and then refuses, or is refused, must not be dialled without end at the shortest
+ * backoff. Longer than the longest backoff, so that two links that end each other's streams by
+ * their returns don't pass for good ones. */
+#define LIVED_MS_GOOD 5000
 
 enum link_state { LINK_WAITING, LINK_TRYING, LINK_STOPPED };
 
@@ -55,7 +59,7 @@ static void wait_or_stop(struct rpc_link *link) {
     rpc_timer_set(rpc_timers_of(link->rpc), &link->timer, delay_ms, on_timer);
 }
 
-static void on_stream_ended(void *owner, struct rpc_stream *stream, bool got_frames) {
+static void on_stream_ended(void *owner, struct rpc_stream *stream, int64_t lived_ms) {
     struct rpc_link *link = owner;
     pthread_mutex_lock(&link->mutex);
     assert(link->stream == stream);
@@ -67,7 +71,7 @@ static void on_stream_ended(void *owner, struct rpc_stream *stream, bool got_fra
     grpc_channel_destroy(channel);
 
     pthread_mutex_lock(&link->mutex);
-    if (got_frames) {
+    if (lived_ms >= LIVED_MS_GOOD) {
         link->backoff_ms = BACKOFF_MS_MIN;
     }
     wait_or_stop(link);

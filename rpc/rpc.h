@@ -130,7 +130,7 @@ size_t rpc_stream_queued_bytes(struct rpc_stream *stream);
 
 /* A link is a bidirectional stream that a client keeps up: opened at once, and again after each
  * end with a backoff from 50 ms that doubles to 2 s, with jitter; the backoff is back at 50 ms
- * once a frame was received. */
+ * after a stream that has lived for 5 s from its first received frame on. */
 struct rpc_link;
 int rpc_link_new(struct rpc_link **out, struct rpc *rpc, const char *target, const char *method,
                  const struct rpc_stream_handler *handler, void *arg);

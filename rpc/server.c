@@ -195,9 +195,9 @@ void rpc_server_leave(struct rpc_server *server) {
     pthread_mutex_unlock(&server->mutex);
 }
 
-static void on_stream_ended(void *owner, struct rpc_stream *stream, bool got_frames) {
+static void on_stream_ended(void *owner, struct rpc_stream *stream, int64_t lived_ms) {
     (void)stream;
-    (void)got_frames;
+    (void)lived_ms;
     rpc_server_leave(owner);
 }
 

@@ -40,8 +40,8 @@ struct rpc_stream {
     struct rpc_queue queue;
     grpc_byte_buffer *writing; /* the write under way */
     bool opened;               /* the handler knows of it */
-    bool got_frames;
-    bool finishing; /* no more frames are queued */
+    int64_t first_ms;          /* when the first frame came; 0: none did */
+    bool finishing;            /* no more frames are queued */
     bool finish_sent;
     bool broken; /* no more is written: a write failed, or the call is over */
     int finish_status;
@@ -100,12 +100,12 @@ static void close_now(struct rpc_stream *stream) {
     grpc_metadata_array_destroy(&stream->initial);
     grpc_metadata_array_destroy(&stream->trailing);
     bool opened = stream->opened;
-    bool got_frames = stream->got_frames;
+    int64_t lived_ms = stream->first_ms == 0 ? 0 : rpc_now_ms() - stream->first_ms;
     pthread_mutex_unlock(&stream->mutex);
 
     grpc_call_unref(call);
     stream->handler.closed(stream->options.arg, opened ? stream : NULL, status, text);
-    stream->options.ended(stream->options.owner, stream, got_frames);
+    stream->options.ended(stream->options.owner, stream, lived_ms);
     rpc_stream_release(stream);
 }
 
@@ -270,7 +270,9 @@ static void on_received(struct rpc_tag *tag, bool ok) {
         batch_done(stream);
         return;
     }
-    stream->got_frames = true;
+    if (stream->first_ms == 0) {
+        stream->first_ms = rpc_now_ms();
+    }
     pthread_mutex_unlock(&stream->mutex);
 
     struct rpc_bytes bytes;
