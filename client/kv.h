@@ -15,6 +15,7 @@ struct kv_shard {
 
     /* The requests' lock guards what follows. */
     unsigned n_open;     /* calls */
+    size_t open_bytes;   /* theirs */
     size_t parked_bytes; /* of those that wait for the link */
 };
 struct troth_kv {

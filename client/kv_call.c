@@ -15,6 +15,10 @@
 #define GRACE_MS 200
 /* What may wait for a link, bytes. */
 #define PARKED_BYTES_MAX (3u << 20)
+/* A stream ends when its queue is full, and all calls to the shard with it. The other half is for
+ * what else is in a request, and for calls that are over here and not sent yet. */
+static_assert(TROTH_KV_OPEN_BYTES_MAX <= RPC_STREAM_QUEUE_BYTES_MAX / 2,
+              "what is open fits into the stream's queue");
 
 struct kv_call {
     uint64_t number;
@@ -22,6 +26,7 @@ struct kv_call {
     struct troth_kv_tx *tx; /* or NULL */
     Troth__V1__KvVerb verb;
     int64_t deadline_ms;
+    size_t bytes;     /* of keys and values */
     uint64_t attempt; /* the link's, when it was asked */
     uint8_t *parked;  /* the request while the link is not up; or NULL */
     size_t parked_n;
@@ -163,6 +168,7 @@ static void take_out(struct kv_call *call) {
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the list
     DL_DELETE(kv->oldest, call);
     call->shard->n_open--;
+    call->shard->open_bytes -= call->bytes;
     drop_parked(call);
 }
 
@@ -320,6 +326,10 @@ static void on_alarm(void *arg) {
 
 /* ---- The start ------------------------------------------------------------------------------- */
 
+static size_t bytes_of(const Troth__V1__KvRequest *request) {
+    return request->key.len + request->to.len + request->value.len + request->expected.len;
+}
+
 /* All calls to a shard share a stream: one that the shard would not read must not end it. */
 static int check(const struct kv_shard *shard, const Troth__V1__KvRequest *request) {
     bool fits = request->key.len <= TROTH_KV_KEY_MAX && request->to.len <= TROTH_KV_KEY_MAX &&
@@ -328,7 +338,9 @@ static int check(const struct kv_shard *shard, const Troth__V1__KvRequest *reque
     if (!fits) {
         return TROTH_ERR_INVALID;
     }
-    return shard->n_open < TROTH_KV_OPEN_MAX ? 0 : TROTH_ERR_TOO_MANY;
+    bool has_room = shard->n_open < TROTH_KV_OPEN_MAX &&
+                    shard->open_bytes + bytes_of(request) <= TROTH_KV_OPEN_BYTES_MAX;
+    return has_room ? 0 : TROTH_ERR_TOO_MANY;
 }
 
 /* With the lock held. On an error it is not in the tables. */
@@ -347,9 +359,11 @@ static int put_in(struct troth_kv *kv, struct kv_call *call, Troth__V1__KvReques
     }
     if (err == 0) {
         call->attempt = link_attempt(call->shard->link);
+        call->bytes = bytes_of(request);
         HASH_ADD(hh, kv->by_number, number, sizeof call->number, call);
         DL_APPEND(kv->oldest, call);
         call->shard->n_open++;
+        call->shard->open_bytes += call->bytes;
     }
     return err;
 }

@@ -29,7 +29,10 @@
 #define TROTH_NAME_MAX     47   /* characters of a participant's name */
 #define TROTH_KV_KEY_MAX   512  /* bytes */
 #define TROTH_KV_VALUE_MAX (64u << 10)
-#define TROTH_KV_OPEN_MAX  10000u /* calls to one shard at a time */
+/* Open to one shard at a time, calls and bytes of their keys and values; another call is refused
+ * with TROTH_ERR_TOO_MANY, and was not sent. */
+#define TROTH_KV_OPEN_MAX       10000u
+#define TROTH_KV_OPEN_BYTES_MAX (32u << 20)
 
 enum troth_outcome {
     TROTH_OUTCOME_NONE = 0, /* not decided */

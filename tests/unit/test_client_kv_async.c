@@ -141,6 +141,30 @@ START_TEST(a_silent_shard_is_a_timeout) {
 }
 END_TEST
 
+START_TEST(calls_beyond_the_bytes_that_may_be_open_are_refused_alone) {
+    static const char value[TROTH_KV_VALUE_MAX];
+    const unsigned fit = TROTH_KV_OPEN_BYTES_MAX / (sizeof value + 5);
+    struct told large = {.n = 0};
+    struct told refused = {.n = 0};
+    set_up();
+    ck_assert_int_eq(put(NULL, "alice"), 0); /* the stream is up: nothing waits for it */
+    LOCKED(shards[0].silent = true);
+    for (unsigned i = 0; i < fit; i++) {
+        troth_kv_put_async(kv, NULL, "alice", 5, value, sizeof value, on_done, &large);
+    }
+    for (unsigned i = 0; i < fit; i++) {
+        troth_kv_put_async(kv, NULL, "alice", 5, value, sizeof value, on_done, &refused);
+        ck_assert_uint_eq(refused.n, i + 1);
+        ck_assert_int_eq(refused.err, TROTH_ERR_TOO_MANY);
+    }
+    wait_for(&shards[0].requests, 1 + fit);
+    LOCKED(ck_assert_uint_eq(large.n, 0));
+    LOCKED(shards[0].silent = false);
+    ck_assert_int_eq(put(NULL, "alice"), 0);
+    tear_down();
+}
+END_TEST
+
 START_TEST(closing_ends_what_is_under_way) {
     struct told told = {.n = 0};
     set_up();
@@ -188,10 +212,11 @@ END_TEST
 int main(void) {
     return suite_run(
         "client_kv_async",
-        (const TTest *[]){a_transaction_needs_no_thread_that_waits,
-                          what_is_asked_before_the_stream_is_up_leaves_in_one_frame,
-                          S5_a_stream_that_ends_fails_what_it_owes_and_dooms_the_transaction,
-                          a_silent_shard_is_a_timeout, closing_ends_what_is_under_way,
-                          a_frame_that_is_none_ends_the_stream_and_no_more,
-                          an_abort_names_the_branches_also_one_whose_only_work_failed, NULL});
+        (const TTest *[]){
+            a_transaction_needs_no_thread_that_waits,
+            what_is_asked_before_the_stream_is_up_leaves_in_one_frame,
+            S5_a_stream_that_ends_fails_what_it_owes_and_dooms_the_transaction,
+            a_silent_shard_is_a_timeout, calls_beyond_the_bytes_that_may_be_open_are_refused_alone,
+            closing_ends_what_is_under_way, a_frame_that_is_none_ends_the_stream_and_no_more,
+            an_abort_names_the_branches_also_one_whose_only_work_failed, NULL});
 }
