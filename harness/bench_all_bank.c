@@ -106,6 +106,7 @@ static int run_load(const struct bank *bank, struct bench_bank *transfers,
         round->cpu_us[kind] = (after.cpu_us[kind] - before.cpu_us[kind]) / committed;
     }
     round->aborted = (double)(after.sample.aborted - before.sample.aborted) / committed;
+    histogram_subtract(&after.sample.latencies, &before.sample.latencies);
     round->p50_us = (double)histogram_percentile(&after.sample.latencies, 50);
     return 0;
 }

@@ -39,6 +39,14 @@ void histogram_merge(struct histogram *into, const struct histogram *from) {
     into->total += from->total;
 }
 
+void histogram_subtract(struct histogram *from, const struct histogram *earlier) {
+    for (size_t i = 0; i < BUCKETS; i++) {
+        assert(from->counts[i] >= earlier->counts[i]);
+        from->counts[i] -= earlier->counts[i];
+    }
+    from->total -= earlier->total;
+}
+
 uint64_t histogram_percentile(const struct histogram *histogram, double percent) {
     assert(percent > 0 && percent <= 100);
     double exact = percent / 100 * (double)histogram->total;

@@ -18,6 +18,8 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t value);
 void histogram_merge(struct histogram *into, const struct histogram *from);
+/* Takes out an earlier copy of the same histogram: what is left was added since. */
+void histogram_subtract(struct histogram *from, const struct histogram *earlier);
 /* The nearest-rank percentile: the middle of the bucket that holds it; 0 of none. `percent` above 0
  * and at most 100. */
 uint64_t histogram_percentile(const struct histogram *histogram, double percent);

@@ -59,11 +59,32 @@ START_TEST(two_that_are_merged_are_as_one) {
 }
 END_TEST
 
+START_TEST(what_was_added_since_an_earlier_copy_is_left_without_it) {
+    static struct histogram earlier;
+    histogram = (struct histogram){.total = 0};
+    for (uint64_t value = 1; value <= 100; value++) {
+        histogram_add(&histogram, 10 * value);
+    }
+    earlier = histogram;
+    for (uint64_t value = 1; value <= 50; value++) {
+        histogram_add(&histogram, value);
+    }
+    histogram_subtract(&histogram, &earlier);
+    ck_assert_uint_eq(histogram.total, 50);
+    ck_assert_uint_eq(histogram_percentile(&histogram, 50), 25);
+    ck_assert_uint_eq(histogram_percentile(&histogram, 100), 50);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
-        a_percentile_of_nothing_is_0,         small_values_are_kept_exactly,
-        every_value_is_told_within_1_percent, a_value_beyond_the_range_counts_as_the_largest,
-        two_that_are_merged_are_as_one,       NULL,
+        a_percentile_of_nothing_is_0,
+        small_values_are_kept_exactly,
+        every_value_is_told_within_1_percent,
+        a_value_beyond_the_range_counts_as_the_largest,
+        two_that_are_merged_are_as_one,
+        what_was_added_since_an_earlier_copy_is_left_without_it,
+        NULL,
     };
     return suite_run("histogram", tests);
 }
