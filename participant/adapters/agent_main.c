@@ -1,7 +1,6 @@
 /* troth-agent: stands for a database as a process. See `troth-agent --help`. */
 #include <stdio.h>
 
-#include "client/internal.h"
 #include "participant/adapters/agent_config.h"
 #include "participant/adapters/agent_service.h"
 #include "participant/program.h"
@@ -12,29 +11,43 @@ static const char *or_null(const char *text) {
     return text[0] == '\0' ? NULL : text;
 }
 
-/* The client is for its thread, which reads the network for server and participant alike. */
-static int open_database(struct program *p, const struct agent_config *config, struct troth *troth,
-                         struct troth_database **database) {
-    struct troth_database_options options = {.cluster = config->cluster,
-                                             .name = config->name,
-                                             .nodes = config->nodes,
-                                             .endpoint = p->endpoint,
-                                             .dsn = or_null(config->dsn),
-                                             .connections = config->n_connections,
-                                             .scan_ms = config->n_scan_ms,
-                                             .patience_ms = config->n_patience_ms,
-                                             .troth = troth};
+static int make_driver(const struct agent_config *config, struct driver **driver,
+                       char why[DRIVER_WHY_BYTES]) {
+    const char *dsn = or_null(config->dsn);
     switch (config->kind) {
     case AGENT_POSTGRES:
-        return troth_postgres_open(database, &options, p->why, PROGRAM_WHY_BYTES);
+        return postgres_driver_new(driver, config->cluster, config->name, dsn, why);
     case AGENT_MARIADB:
-        return troth_mariadb_open(database, &options, p->why, PROGRAM_WHY_BYTES);
+        return mariadb_driver_new(driver, config->cluster, config->name, dsn, why);
     case AGENT_XA:
-        return troth_xa_open(database, &options, config->library, config->symbol,
-                             or_null(config->open_info), or_null(config->close_info), p->why,
-                             PROGRAM_WHY_BYTES);
+        return xa_driver_new(driver, config->cluster, config->name,
+                             &(struct xa_driver_options){
+                                 .library = config->library,
+                                 .symbol = config->symbol,
+                                 .open_info = or_null(config->open_info),
+                                 .close_info = or_null(config->close_info),
+                             },
+                             why);
     }
     return TROTH_ERR_INVALID;
+}
+
+/* One thread reads the network for the server and the database alike: the server's. */
+static int open_database(struct program *p, const struct agent_config *config,
+                         struct troth_database **database) {
+    struct troth_database_options options = {.nodes = config->nodes,
+                                             .endpoint = p->endpoint,
+                                             .connections = config->n_connections,
+                                             .scan_ms = config->n_scan_ms,
+                                             .patience_ms = config->n_patience_ms};
+    char why[DRIVER_WHY_BYTES] = "";
+    struct driver *driver;
+    int err = make_driver(config, &driver, why);
+    if (err != 0) {
+        snprintf(p->why, PROGRAM_WHY_BYTES, "%s", why);
+        return err;
+    }
+    return resource_open(database, driver, &options, p->rpc, p->why, PROGRAM_WHY_BYTES);
 }
 
 static int add_service(struct program *p, struct troth_database *database) {
@@ -47,13 +60,10 @@ static int add_service(struct program *p, struct troth_database *database) {
 
 static int run(const struct agent_config *config) {
     struct program p = {.name = NAME, .participant = config->name};
-    struct troth *troth = NULL;
     struct troth_database *database = NULL;
     int err = program_listen(&p, config->listen);
     if (err == 0) {
-        /* What is wrong with the nodes, the database says. */
-        (void)client_open_on(&troth, &(struct troth_options){.nodes = config->nodes}, p.rpc);
-        err = open_database(&p, config, troth, &database);
+        err = open_database(&p, config, &database);
     }
     if (err == 0) {
         err = add_service(&p, database);
@@ -67,7 +77,6 @@ static int run(const struct agent_config *config) {
     }
     program_stop(&p);
     troth_database_close(database);
-    troth_close(troth);
     program_release(&p);
     return status;
 }

@@ -15,5 +15,5 @@ int troth_mariadb_open(struct troth_database **out, const struct troth_database_
         snprintf(why, why_bytes, "%s", detail);
         return err;
     }
-    return resource_open(out, driver, options, why, why_bytes);
+    return resource_open(out, driver, options, NULL, why, why_bytes);
 }

@@ -14,5 +14,5 @@ int troth_postgres_open(struct troth_database **out, const struct troth_database
         snprintf(why, why_bytes, "%s", driver_why);
         return err;
     }
-    return resource_open(out, driver, options, why, why_bytes);
+    return resource_open(out, driver, options, NULL, why, why_bytes);
 }

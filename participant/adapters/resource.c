@@ -51,8 +51,8 @@ static int take_options(struct troth_database *db, const struct troth_database_o
     return db->nodes == NULL ? TROTH_ERR_NO_MEMORY : 0;
 }
 
-static int start(struct troth_database *db, const struct troth_database_options *options, char *why,
-                 size_t why_bytes) {
+static int start(struct troth_database *db, const struct troth_database_options *options,
+                 struct rpc *rpc, char *why, size_t why_bytes) {
     struct listed_options core = {.name = db->name,
                                   .incarnation = db->incarnation,
                                   .patience_ms = options->patience_ms,
@@ -62,7 +62,7 @@ static int start(struct troth_database *db, const struct troth_database_options 
     if (err == 0) {
         err = client_open_on(
             &db->troth, &(struct troth_options){.nodes = db->nodes, .timeout_ms = RESOURCE_ASK_MS},
-            options->troth != NULL ? options->troth->rpc : NULL);
+            rpc == NULL && options->troth != NULL ? options->troth->rpc : rpc);
         if (err != 0) {
             snprintf(why, why_bytes, "\"%s\" are no addresses of nodes: host:port,... is needed",
                      db->nodes);
@@ -76,7 +76,8 @@ static int start(struct troth_database *db, const struct troth_database_options 
 }
 
 int resource_open(struct troth_database **out, struct driver *driver,
-                  const struct troth_database_options *options, char *why, size_t why_bytes) {
+                  const struct troth_database_options *options, struct rpc *rpc, char *why,
+                  size_t why_bytes) {
     *out = NULL;
     if (why_bytes > 0) {
         why[0] = '\0';
@@ -98,7 +99,7 @@ int resource_open(struct troth_database **out, struct driver *driver,
     db->alarm_ms = INT64_MAX;
     db->driver = driver;
     err = take_options(db, options);
-    err = err != 0 ? err : start(db, options, why, why_bytes);
+    err = err != 0 ? err : start(db, options, rpc, why, why_bytes);
     if (err != 0) {
         if (why_bytes > 0 && why[0] == '\0') {
             snprintf(why, why_bytes, "%s", troth_err_text(err));

@@ -16,10 +16,14 @@
 #include "participant/adapters/driver.h"
 #include "participant/adapters/listed.h"
 #include "participant/adapters/troth_database.h"
+#include "rpc/rpc.h"
 
-/* Opens over a driver, which it takes over, also on an error. As troth_postgres_open. */
+/* Opens over a driver, which it takes over, also on an error. As troth_postgres_open. `rpc` is read
+ * by others, too, and outlives the database; NULL: it is that of the options' client, or its own.
+ */
 int resource_open(struct troth_database **out, struct driver *driver,
-                  const struct troth_database_options *options, char *why, size_t why_bytes);
+                  const struct troth_database_options *options, struct rpc *rpc, char *why,
+                  size_t why_bytes);
 
 /* Takes nothing any more: whoever waits is told CLOSED. troth_database_close still has to come. */
 void resource_stop(struct troth_database *db);

@@ -175,7 +175,7 @@ static inline int open_resource(struct scene *scene, uint32_t connections) {
     snprintf(nodes, sizeof nodes, "127.0.0.1:%d", scene->node.port);
     struct troth_database_options options = {
         .name = "orders", .nodes = nodes, .connections = connections, .scan_ms = 20};
-    return resource_open(&scene->resource, &scene->database.driver, &options, scene->why,
+    return resource_open(&scene->resource, &scene->database.driver, &options, NULL, scene->why,
                          sizeof scene->why);
 }
 

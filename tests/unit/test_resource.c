@@ -281,7 +281,7 @@ START_TEST(H4_who_claims_to_be_a_node_does_not_cut_off_the_true_one) {
     ck_assert_int_eq(resource_open(&scene.resource, &scene.database.driver,
                                    &(struct troth_database_options){
                                        .name = "orders", .nodes = nodes, .scan_ms = 20},
-                                   scene.why, sizeof scene.why),
+                                   NULL, scene.why, sizeof scene.why),
                      0);
     fake_node_expect_sessions(&scene.node, 1);
     fake_node_start(&other, 1, 4);
