@@ -66,9 +66,14 @@ static int enlist_all(struct engine *engine, struct tx *tx, const struct paxos_s
     if (tx->n_branches + added > PAXOS_PARTICIPANTS_MAX || unheard > sessions_room(engine)) {
         return TROTH_ERR_TOO_MANY;
     }
-    for (uint32_t i = 0; i < set->n && tx->stage == TX_ACTIVE; i++) {
-        bool already;
-        coordinate_enlist(engine, tx, &set->members[i], &already);
+    /* Another incarnation aborts it, and all are to hear that: those come last. */
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 0; i < set->n && tx->stage == TX_ACTIVE; i++) {
+            bool already = tx_branch_find(tx, set->members[i].name) >= 0;
+            if (already == (pass == 1)) {
+                coordinate_enlist(engine, tx, &set->members[i], &already);
+            }
+        }
     }
     return 0;
 }
@@ -156,12 +161,28 @@ static bool names_lost_work(const struct paxos_set *set) {
     return false;
 }
 
+/* NULL without memory: then the participants find out by themselves. */
+static struct paxos_set *each_name_once(const struct paxos_set *set) {
+    struct paxos_participant *members = calloc(set->n, sizeof *members);
+    uint32_t n = 0;
+    for (uint32_t i = 0; members != NULL && i < set->n; i++) {
+        if (paxos_set_find(set, set->members[i].name) == (int)i) {
+            members[n++] = set->members[i];
+        }
+    }
+    struct paxos_set *once = members != NULL ? paxos_set_new(members, n) : NULL;
+    free(members);
+    return once;
+}
+
 static void forward(struct engine *engine, const struct waiter *waiter, uint32_t node) {
     struct message *ask = effect_to_node(engine, node, MESSAGE_ASK, waiter->tx->txid);
     ask->request = waiter->request;
     if (names_lost_work(waiter->set)) {
-        /* Such a set can't be sent: in a message each name is there once. */
+        /* Such a set can't be sent: in a message each name is there once, which is enough to tell
+         * them of the abort. */
         ask->ask = MESSAGE_ASK_ABORT;
+        ask->set = each_name_once(waiter->set);
         return;
     }
     ask->ask = ask_of(waiter->kind);

@@ -99,14 +99,17 @@ static bool names_twice(struct world *world, const struct world_message *message
 /* No message has such a set: who gets one takes the whole frame for a mistake. */
 START_TEST(S5_one_named_with_two_incarnations_aborts_whoever_is_asked) {
     for (uint32_t node = 1; node <= 2; node++) { /* its coordinator, or one that passes it on */
-        world_init(&w, 3, 1);
+        world_init(&w, 3, 2);
         w.lose = names_twice;
         struct troth_txid txid = worked_for(1);
-        struct paxos_participant named[] = {w.participant[1].id, w.participant[1].id};
+        struct paxos_participant named[] = {w.participant[1].id, w.participant[1].id,
+                                            w.participant[2].id};
         named[1].incarnation++; /* it has restarted in between, and worked again */
-        uint64_t commit = ask(node, ENGINE_COMMIT, txid, named, 2);
+        uint64_t commit = ask(node, ENGINE_COMMIT, txid, named, 3);
         ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_ABORTED);
         ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
+        /* Its locks go now: it was joined, and nobody knew of it before. */
+        ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_ABORTED);
         world_release(&w);
     }
 }
