@@ -332,7 +332,9 @@ static size_t bytes_of(const Troth__V1__KvRequest *request) {
 
 /* All calls to a shard share a stream: one that the shard would not read must not end it. */
 static int check(const struct kv_shard *shard, const Troth__V1__KvRequest *request) {
-    bool fits = request->key.len <= TROTH_KV_KEY_MAX && request->to.len <= TROTH_KV_KEY_MAX &&
+    bool scans = request->verb == TROTH__V1__KV_VERB__KV_VERB_SCAN;
+    size_t key_max = TROTH_KV_KEY_MAX + (scans ? 1 : 0); /* to go on behind a key (advance) */
+    bool fits = request->key.len <= key_max && request->to.len <= TROTH_KV_KEY_MAX &&
                 request->value.len <= TROTH_KV_VALUE_MAX &&
                 request->expected.len <= TROTH_KV_VALUE_MAX;
     if (!fits) {

@@ -163,7 +163,8 @@ int troth_kv_delete(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key
 int troth_kv_compare_and_set(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
                              size_t key_bytes, const struct troth_kv_value *expected,
                              const void *value, size_t value_bytes, char why[TROTH_TEXT_BYTES]);
-/* Keys of all shards from `from` and below `to` (NULL: no end), in order of their bytes. Calls
+/* Keys of all shards from `from` and below `to` (NULL: no end), in order of their bytes. `from` may
+ * be a byte longer than a key: right behind a key is that key with a zero byte behind it. Calls
  * `each` for every pair until it returns non-zero; returns that. */
 typedef int troth_kv_each_fn(void *arg, const void *key, size_t key_bytes, const void *value,
                              size_t value_bytes);

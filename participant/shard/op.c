@@ -79,7 +79,9 @@ bool op_check(struct op *op) {
         op_fail(op, RPC_INVALID_ARGUMENT, "the key is empty; give 1 to %u bytes", OP_KEY_BYTES_MAX);
         return false;
     }
-    if (too_long(op, "key", op->key, OP_KEY_BYTES_MAX) ||
+    bool scans = op->verb == OP_SCAN;
+    if (too_long(op, scans ? "begin of the range" : "key", op->key,
+                 scans ? OP_FROM_BYTES_MAX : OP_KEY_BYTES_MAX) ||
         too_long(op, "value", op->value, OP_VALUE_BYTES_MAX) ||
         too_long(op, "expected value", op->expected, OP_VALUE_BYTES_MAX) ||
         too_long(op, "end of the range", op->to, OP_KEY_BYTES_MAX)) {

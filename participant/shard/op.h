@@ -16,7 +16,10 @@
 /* keyvalue.proto's limits. */
 #define OP_KEY_BYTES_MAX   512u
 #define OP_VALUE_BYTES_MAX (64u << 10)
-#define OP_SCAN_MAX        1000u
+/* The next page of a scan begins at the smallest key above the last one, which may be the longest:
+ * that key with a zero byte behind it. */
+#define OP_FROM_BYTES_MAX (OP_KEY_BYTES_MAX + 1)
+#define OP_SCAN_MAX       1000u
 /* A scan's answer ends early, with `more`, before it outgrows a frame. */
 #define OP_SCAN_BYTES_MAX (RPC_FRAME_BYTES_MAX - 2 * OP_VALUE_BYTES_MAX)
 /* Waits for locks and for the coordinator end after this, or at the caller's deadline. */

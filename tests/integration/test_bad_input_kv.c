@@ -33,10 +33,10 @@ END_TEST
 START_TEST(a_scan_with_ends_over_the_limit_is_an_invalid_argument) {
     Troth__V1__KvScanRequest request = TROTH__V1__KV_SCAN_REQUEST__INIT;
     memset(big, 'x', sizeof big);
-    request.from = (ProtobufCBinaryData){.len = KEY_BYTES_MAX + 1, .data = big};
+    request.from = (ProtobufCBinaryData){.len = KEY_BYTES_MAX + 2, .data = big};
     scene_refuses(raw_call(scene_shard(0), "/troth.v1.KeyValue/Scan", &request.base,
                            &troth__v1__kv_scan_reply__descriptor),
-                  RPC_INVALID_ARGUMENT, (const char *[]){"scan", "513", "512", NULL});
+                  RPC_INVALID_ARGUMENT, (const char *[]){"scan", "514", "513", NULL});
     request.from.len = 1;
     request.to = (ProtobufCBinaryData){.len = KEY_BYTES_MAX + 1, .data = big};
     scene_refuses(raw_call(scene_shard(0), "/troth.v1.KeyValue/Scan", &request.base,

@@ -142,7 +142,7 @@ START_TEST(a_refused_write_that_changed_nothing_leaves_the_transaction_alive) {
 END_TEST
 
 struct seen {
-    char keys[64];
+    char keys[1024];
     unsigned until; /* stop at so many */
     unsigned n;
 };
@@ -171,6 +171,23 @@ START_TEST(a_scan_merges_all_shards_in_order_over_many_pages) {
     ck_assert_str_eq(seen.keys, "a aa ab b c d x y ");
     LOCKED(ck_assert_uint_eq(shards[0].continued, 2)); /* 5 keys, 2 a page */
     LOCKED(ck_assert_uint_eq(shards[1].continued, 1));
+    tear_down();
+}
+END_TEST
+
+START_TEST(a_scan_goes_on_behind_a_key_of_the_largest_length) {
+    static char longest[TROTH_KV_KEY_MAX + 1];
+    memset(longest, 'm', TROTH_KV_KEY_MAX);
+    const char *const keys[] = {"a", longest, "z"}; /* a page ends at the longest */
+    set_up();
+    memcpy(shards[0].keys, keys, sizeof keys);
+    struct seen seen = {.n = 0};
+    ck_assert_int_eq(troth_kv_scan(kv, NULL, NULL, 0, NULL, 0, on_pair, &seen, NULL), 0);
+    ck_assert_uint_eq(seen.n, 3);
+    LOCKED(ck_assert_uint_eq(shards[0].continued, 1));
+    char beyond[TROTH_KV_KEY_MAX + 2] = {0};
+    ck_assert_int_eq(troth_kv_scan(kv, NULL, beyond, sizeof beyond, NULL, 0, on_pair, &seen, NULL),
+                     TROTH_ERR_INVALID);
     tear_down();
 }
 END_TEST
@@ -287,6 +304,7 @@ int main(void) {
                          S5_a_shard_that_restarted_in_between_has_lost_work,
                          a_refused_write_that_changed_nothing_leaves_the_transaction_alive,
                          a_scan_merges_all_shards_in_order_over_many_pages,
+                         a_scan_goes_on_behind_a_key_of_the_largest_length,
                          a_scan_keeps_to_its_range_and_stops_when_told,
                          a_scan_in_a_transaction_gathers_every_shards_branch,
                          what_waits_for_a_link_is_not_sent_after_its_deadline,

@@ -189,7 +189,7 @@ static void on_put(struct shard *shard, const Troth__V1__KvRequest *request,
 
 static void on_scan(struct shard *shard, const Troth__V1__KvRequest *request,
                     Troth__V1__KvReply *reply, Troth__V1__KvPair pairs[PAGE]) {
-    char from[16] = "";
+    char from[TROTH_KV_KEY_MAX + 2] = "";
     char to[16] = "";
     snprintf(from, sizeof from, "%.*s", (int)request->key.len, (char *)request->key.data);
     snprintf(to, sizeof to, "%.*s", (int)request->to.len, (char *)request->to.data);

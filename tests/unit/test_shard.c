@@ -361,6 +361,28 @@ START_TEST(what_is_over_a_limit_is_INVALID_ARGUMENT_and_says_what_is_allowed) {
 }
 END_TEST
 
+START_TEST(a_scan_may_begin_right_behind_a_key_of_the_largest_length) {
+    static uint8_t key[OP_KEY_BYTES_MAX + 2]; /* zeros behind it */
+    memset(key, 'k', OP_KEY_BYTES_MAX);
+    world_open();
+    world_send((struct op){
+        .verb = OP_PUT, .key = {key, OP_KEY_BYTES_MAX}, .value = {(const uint8_t *)"1", 1}});
+    world_put(NO_TX, "l", "2");
+    struct op scan = {.verb = OP_SCAN, .key = {key, OP_KEY_BYTES_MAX}, .limit = 1};
+    struct call *first = world_send(scan);
+    scan.key.n++;
+    struct call *next = world_send(scan);
+    scan.key.n++;
+    expect_failed(world_send(scan), RPC_INVALID_ARGUMENT, "514 bytes; at most 513");
+    world_end_batch();
+    expect_ok(first);
+    ck_assert(first->more);
+    expect_ok(next);
+    ck_assert_str_eq(next->pairs, "l=2");
+    world_close();
+}
+END_TEST
+
 START_TEST(a_branch_that_writes_too_much_is_told_and_keeps_what_it_has) {
     static uint8_t large[OP_VALUE_BYTES_MAX];
     world_open();
@@ -454,6 +476,7 @@ int main(void) {
                           what_a_client_that_is_gone_waits_for_is_given_up,
                           a_stop_answers_all_that_waits_and_all_that_comes,
                           what_is_over_a_limit_is_INVALID_ARGUMENT_and_says_what_is_allowed,
+                          a_scan_may_begin_right_behind_a_key_of_the_largest_length,
                           a_branch_that_writes_too_much_is_told_and_keeps_what_it_has,
                           L3_a_branch_of_which_its_client_has_not_heard_is_told_to_its_coordinator,
                           a_branch_of_which_its_client_has_heard_costs_its_coordinator_nothing,
