@@ -33,14 +33,30 @@ static int run_line(void *arg, const char *line, char why[TX_WHY_BYTES]) {
     return 1;
 }
 
-/* What the program has sent and not read the answers of. */
+/* The rows of a COPY TO STDOUT. They are read, not cancelled: that would fail the transaction. */
+static bool skip_copy(PGconn *connection) {
+    char *row = NULL;
+    int bytes;
+    while ((bytes = PQgetCopyData(connection, &row, 0)) > 0) {
+        PQfreemem(row);
+    }
+    return bytes == -1;
+}
+
+/* What the program has sent and not read the answers of. While a copy is under way, PQgetResult
+ * says so again and again. */
 static void drain(PGconn *connection) {
     PGresult *result;
-    while (PQstatus(connection) == CONNECTION_OK && (result = PQgetResult(connection)) != NULL) {
+    bool ok = true;
+    while (ok && PQstatus(connection) == CONNECTION_OK &&
+           (result = PQgetResult(connection)) != NULL) {
         ExecStatusType status = PQresultStatus(result);
         PQclear(result);
         if (status == PGRES_COPY_IN || status == PGRES_COPY_BOTH) {
-            PQputCopyEnd(connection, "the transaction ends");
+            ok = PQputCopyEnd(connection, "the transaction ends") == 1;
+        }
+        if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+            ok = ok && skip_copy(connection);
         }
     }
 }

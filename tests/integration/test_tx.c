@@ -124,6 +124,28 @@ START_TEST(work_outside_of_transactions_must_be_over_first) {
 }
 END_TEST
 
+#define COPY_OUT "orders:COPY (SELECT generate_series(1, 100000)) TO STDOUT"
+
+START_TEST(L1_a_copy_that_was_not_read_to_its_end_holds_up_no_call) {
+    both();
+    tx_says("open TX_OK\norders done\nbegin TX_OK\norders done\norders done\ncommit TX_OK\n"
+            "begin TX_OK\norders done\norders done\nrollback TX_OK\n"
+            "open TX_OK\nbegin TX_OK\norders done\nclose TX_OK\n",
+            ARGS("open", COPY_OUT, "begin", ORDER, COPY_OUT, "commit", "begin", ORDER, COPY_OUT,
+                 "rollback", "thread", "open", "begin", COPY_OUT, "end", "close"));
+    rows(1, 0);
+    ck_assert_int_eq(tx_prepared(), 0);
+}
+END_TEST
+
+START_TEST(a_copy_that_was_not_sent_to_its_end_rolls_everything_back) {
+    both();
+    tx_says("open TX_OK\nbegin TX_OK\nstock done\norders done\ncommit TX_ROLLBACK\nclose TX_OK\n",
+            ARGS("open", "begin", STOCK, "orders:COPY t FROM STDIN", "commit", "close"));
+    rows(0, 0);
+}
+END_TEST
+
 START_TEST(a_program_that_commits_behind_our_back_is_told_of_the_hazard) {
     both();
     tx_says("open TX_OK\nbegin TX_OK\norders done\norders done\nstock done\ncommit TX_HAZARD\n"
@@ -298,6 +320,8 @@ int main(void) {
             a_statement_that_fails_rolls_everything_back,
             what_a_deferred_constraint_refuses_at_the_end_rolls_everything_back,
             work_outside_of_transactions_must_be_over_first,
+            L1_a_copy_that_was_not_read_to_its_end_holds_up_no_call,
+            a_copy_that_was_not_sent_to_its_end_rolls_everything_back,
             a_program_that_commits_behind_our_back_is_told_of_the_hazard,
             a_timeout_rolls_back,
             each_thread_is_a_thread_of_control,

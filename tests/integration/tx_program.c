@@ -6,7 +6,8 @@
  *     open begin commit rollback close info   as named
  *     chained unchained logged completed      tx_set_*
  *     timeout=SECONDS
- *     RESOURCE:SQL            in this thread's session with that database
+ *     RESOURCE:SQL            in this thread's session with that database; a COPY stays at its
+ *                             first row
  *     work=RMID, unreg=RMID   crooked_work (tests/lib/crooked_switch.h), ax_unreg
  *     wait                    until its starter says go (tests/lib/tx_fixture.h)
  *     outlive                 until the transaction's time is over
@@ -73,7 +74,8 @@ static void run_sql(const char *resource, const char *sql) {
     if (postgres != NULL) {
         PGresult *result = PQexec(postgres, sql);
         ExecStatusType status = PQresultStatus(result);
-        bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+        bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
+                  status == PGRES_COPY_IN || status == PGRES_COPY_OUT;
         printf("%s %s\n", resource, ok ? "done" : PQerrorMessage(postgres));
         PQclear(result);
     } else if (mariadb != NULL) {
