@@ -60,6 +60,10 @@ void mariadb_hang_up(struct driver_connection *connection);
  * `result` is not NULL, is to be freed. */
 int mariadb_run(struct driver_connection *connection, const char *sql, MYSQL_RES **result,
                 char *why, size_t why_bytes);
+/* The same, right after a statement that was carried out and holds for the next: on its session, or
+ * TROTH_ERR_UNAVAILABLE. */
+int mariadb_run_next(struct driver_connection *connection, const char *sql, MYSQL_RES **result,
+                     char *why, size_t why_bytes);
 /* The server's number of the last error; 0: no session. */
 unsigned mariadb_errno(const struct driver_connection *connection);
 /* Whether it means that the branch is not prepared there: XAER_NOTA, or one of XA_RB*. */

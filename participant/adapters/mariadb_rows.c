@@ -85,11 +85,16 @@ int mariadb_rows_look(struct driver_connection *connection, bool uncommitted,
         return TROTH_ERR_NO_MEMORY;
     }
     MYSQL_RES *result = NULL;
-    int err = uncommitted
-                  ? mariadb_run(connection, "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
-                                NULL, why, why_bytes)
-                  : 0;
-    err = err != 0 ? err : mariadb_run(connection, sql, &result, why, why_bytes);
+    int err;
+    if (uncommitted) {
+        /* For the session's next statement; a new session would not see what is not committed, and
+         * MariaDB has no SET STATEMENT of it. */
+        err = mariadb_run(connection, "SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED", NULL, why,
+                          why_bytes);
+        err = err != 0 ? err : mariadb_run_next(connection, sql, &result, why, why_bytes);
+    } else {
+        err = mariadb_run(connection, sql, &result, why, why_bytes);
+    }
     free(sql);
     if (err != 0) {
         return err;

@@ -128,9 +128,11 @@ static int failed(struct driver_connection *connection, char *why, size_t why_by
 int mariadb_run(struct driver_connection *connection, const char *sql, MYSQL_RES **result,
                 char *why, size_t why_bytes) {
     int err = mariadb_session(connection, why, why_bytes);
-    if (err != 0) {
-        return err;
-    }
+    return err != 0 ? err : mariadb_run_next(connection, sql, result, why, why_bytes);
+}
+
+int mariadb_run_next(struct driver_connection *connection, const char *sql, MYSQL_RES **result,
+                     char *why, size_t why_bytes) {
     MYSQL *session = connection->session;
     if (mysql_real_query(session, sql, strlen(sql)) != 0) {
         return failed(connection, why, why_bytes);

@@ -1,5 +1,7 @@
 /* The MariaDB driver on a real server: votes, ends, what becomes of branches that others have
  * ended, and what a restart of either side leaves known. */
+#include <dlfcn.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,6 +328,50 @@ START_TEST(a_server_that_is_read_only_for_a_while_is_tried_again) {
 }
 END_TEST
 
+/* The driver's sessions die behind a statement: the one that comes so many statements from now. */
+static unsigned dies_behind;
+
+/* In place of the library's, for the driver. */
+int STDCALL mysql_real_query(MYSQL *session, const char *text, unsigned long bytes) {
+    static int (*real)(MYSQL *, const char *, unsigned long);
+    if (real == NULL) {
+        void *symbol = dlsym(RTLD_NEXT, "mysql_real_query");
+        memcpy(&real, &symbol, sizeof real);
+    }
+    int failed = real(session, text, bytes);
+    if (session == client || dies_behind == 0 || --dies_behind > 0) {
+        return failed;
+    }
+    /* The statement's own answer comes first, and is short. */
+    struct pollfd fd = {.fd = mysql_get_socket(session), .events = POLLRDHUP};
+    sql(client, "KILL %lu", mysql_thread_id(session));
+    ck_assert_int_eq(poll(&fd, 1, 20000), 1);
+    return failed;
+}
+
+START_TEST(S5_a_lost_commit_is_not_taken_for_done_whichever_session_dies_when) {
+    enum { PLENTY = 50 };
+    unsigned number = 1;
+    mariadb_fixture_reset();
+    for (bool all_tried = false; !all_tried; number++) {
+        ck_assert_uint_lt(number, PLENTY);
+        MYSQL *session = mariadb_client("root");
+        prepare_plainly(session, number);
+        struct driver_branch branch = voted(number);
+        ck_assert_int_eq(mysql_reset_connection(session), 0);
+        dies_behind = number;
+        ck_assert_int_lt(end_one(&branch, true), 0);
+        all_tried = dies_behind > 0;
+        dies_behind = 0;
+        branch.was_begun = true;
+        ck_assert_int_eq(end_one(&branch, true), TROTH_ERR_STATE);
+        mysql_close(session);
+    }
+    ck_assert_uint_gt(number, 3);
+    mariadb_kill_and_restart();
+}
+END_TEST
+
 /* ---- Lists ----------------------------------------------------------------------------------- */
 
 START_TEST(the_list_has_our_own_branches_only) {
@@ -389,6 +435,7 @@ int main(void) {
         while_the_server_is_away_calls_fail_and_afterwards_they_dial_again,
         a_killed_session_is_dialled_again,
         a_server_that_is_read_only_for_a_while_is_tried_again,
+        S5_a_lost_commit_is_not_taken_for_done_whichever_session_dies_when,
         the_list_has_our_own_branches_only,
         thousands_of_leftovers_are_listed_and_ended,
         NULL};
