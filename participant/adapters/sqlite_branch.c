@@ -3,6 +3,9 @@
  * What is on disk when (S4): the changes are stored in the batch with the vote, and applied and
  * deleted in the batch with the branch log's record of the outcome. The lock is released inside of
  * the batch, before its sync, which is sound for the reasons that participant/shard/shard.h gives.
+ *
+ * A prepared branch that could not be taken up again at the start is in the store only. It has no
+ * lock, but the guards hold the database for it, so its outcome must find it there.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -156,41 +159,50 @@ static int result_with(struct troth_sqlite *sqlite, struct troth_txid txid, int 
 
 /* Somebody changed what the branch had changed, past the guards: which of the two is to stay is
  * for a human to say. */
-static int conflict(struct troth_sqlite *sqlite, struct branch *branch, const char *why) {
+static int conflict(struct troth_sqlite *sqlite, struct troth_txid txid, const char *why) {
     char text[TROTH_TXID_TEXT];
     char detail[TROTH_DETAIL_BYTES];
     logline(LOGLINE_ERROR,
             "participant %s: transaction %s is committed, and its changes do not fit into the "
             "database any more: %s. Another connection wrote past troth_sqlite_write. None of the "
             "changes was applied; they are kept in troth_sqlite_work (see troth_sqlite_conflict)",
-            sqlite->name, troth_txid_format(branch->txid, text), why);
-    must(sqlite,
-         sqlite_store_conflict(troth_participant_db(sqlite->participant), branch->txid, why),
+            sqlite->name, troth_txid_format(txid, text), why);
+    must(sqlite, sqlite_store_conflict(troth_participant_db(sqlite->participant), txid, why),
          "a conflict can't be stored");
     snprintf(detail, sizeof detail, "its changes do not fit any more: %s", why);
-    return result_with(sqlite, branch->txid, TROTH_ERR_NOT_FOUND, detail);
+    return result_with(sqlite, txid, TROTH_ERR_NOT_FOUND, detail);
 }
 
 /* Not `is_over`: to be tried again, for a want of memory or the like. */
-static int commit_prepared(struct troth_sqlite *sqlite, struct branch *branch, bool *is_over) {
+static int commit_prepared(struct troth_sqlite *sqlite, struct troth_txid txid, bool *is_over) {
     sqlite3 *db = troth_participant_db(sqlite->participant);
     struct sqlite_changes changes = {NULL, 0};
     char why[SQLITE_WHY_BYTES] = "";
-    int err = sqlite_store_load(db, branch->txid, &changes);
+    int err = sqlite_store_load(db, txid, &changes);
     must(sqlite, err, "a prepared branch's changes can't be read");
     err = err != 0 ? err : sqlite_work_apply(sqlite->work, &changes, why);
     sqlite_changes_release(&changes);
     *is_over = err == 0 || err == TROTH_ERR_CONFLICT || err == TROTH_ERR_NOT_FOUND;
     if (err == TROTH_ERR_CONFLICT) {
-        return conflict(sqlite, branch, why);
+        return conflict(sqlite, txid, why);
     }
     if (err != 0) {
         logline(LOGLINE_ERROR, "participant %s: cannot commit: %s", sqlite->name,
                 why[0] == '\0' ? troth_err_text(err) : why);
         return err;
     }
-    must(sqlite, sqlite_store_delete(db, branch->txid), "a committed branch can't be stored");
+    must(sqlite, sqlite_store_delete(db, txid), "a committed branch can't be stored");
     return 0;
+}
+
+/* Without a lock it kept nobody out, so those that are at work have not seen what it did. */
+static void wound_all(struct troth_sqlite *sqlite) {
+    struct branch *branch, *next;
+    HASH_ITER(hh, sqlite->branches, branch, next) {
+        if (branch->has_run && !branch->prepared) {
+            sqlite_wound(sqlite, branch);
+        }
+    }
 }
 
 /* The branch is not prepared: what can't be committed is aborted. */
@@ -215,17 +227,16 @@ static int commit_one_phase(struct troth_sqlite *sqlite, struct branch *branch) 
 static int commit(void *arg, struct troth_txid txid, int one_phase) {
     struct troth_sqlite *sqlite = arg;
     struct branch *branch = sqlite_find_branch(sqlite, txid);
-    if (branch == NULL || (!one_phase && !branch->prepared)) {
-        return TROTH_ERR_NOT_FOUND;
-    }
-    int err;
-    if (one_phase) {
+    int err = TROTH_ERR_NOT_FOUND;
+    if (one_phase && branch != NULL) {
         err = commit_one_phase(sqlite, branch);
-    } else {
+    } else if (!one_phase && (branch == NULL || branch->prepared)) {
         bool is_over = false;
-        err = commit_prepared(sqlite, branch, &is_over);
-        if (is_over) {
+        err = commit_prepared(sqlite, txid, &is_over);
+        if (is_over && branch != NULL) {
             end_branch(sqlite, branch);
+        } else if (err == 0) {
+            wound_all(sqlite);
         }
     }
     sqlite_drain(sqlite);
@@ -237,16 +248,17 @@ static int commit(void *arg, struct troth_txid txid, int one_phase) {
 static int abort_branch(void *arg, struct troth_txid txid) {
     struct troth_sqlite *sqlite = arg;
     struct branch *branch = sqlite_find_branch(sqlite, txid);
-    if (branch == NULL) {
-        return TROTH_ERR_NOT_FOUND;
+    int err = 0;
+    if (branch == NULL || branch->prepared) {
+        err = sqlite_store_delete(troth_participant_db(sqlite->participant), txid);
+        must(sqlite, err, "an aborted branch can't be deleted");
     }
-    if (branch->prepared) {
-        must(sqlite, sqlite_store_delete(troth_participant_db(sqlite->participant), txid),
-             "an aborted branch can't be deleted");
+    if (branch != NULL) {
+        end_branch(sqlite, branch);
+        err = 0;
     }
-    end_branch(sqlite, branch);
     sqlite_drain(sqlite);
-    return 0;
+    return err;
 }
 
 /* ---- Recovery ------------------------------------------------------------------------------- */

@@ -75,16 +75,19 @@ static void make_ready(struct troth_sqlite *sqlite, struct call *call) {
     DL_APPEND(sqlite->ready, call);
 }
 
+void sqlite_wound(struct troth_sqlite *sqlite, struct branch *branch) {
+    if (!branch->wounded) {
+        branch->wounded = true;
+        DL_APPEND2(sqlite->victims, branch, victim_prev, victim_next);
+    }
+}
+
 void sqlite_obey(struct troth_sqlite *sqlite, const struct lock_effects *effects) {
     for (size_t i = 0; i < effects->granted_n; i++) {
         make_ready(sqlite, effects->granted[i].arg);
     }
     for (size_t i = 0; i < effects->victims_n; i++) {
-        struct branch *victim = sqlite_find_branch(sqlite, effects->victims[i]);
-        if (!victim->wounded) {
-            victim->wounded = true;
-            DL_APPEND2(sqlite->victims, victim, victim_prev, victim_next);
-        }
+        sqlite_wound(sqlite, sqlite_find_branch(sqlite, effects->victims[i]));
     }
 }
 

@@ -93,6 +93,8 @@ void sqlite_on_submitted(void *submitted);
 struct lock_target sqlite_whole(void);
 /* Takes in what a call of the lock table says; the work itself is done by sqlite_drain. */
 void sqlite_obey(struct troth_sqlite *sqlite, const struct lock_effects *effects);
+/* It has lost the database, and is given up by sqlite_drain. */
+void sqlite_wound(struct troth_sqlite *sqlite, struct branch *branch);
 /* Does what is ready and gives up victims, until nothing of that is left. */
 void sqlite_drain(struct troth_sqlite *sqlite);
 __attribute__((format(printf, 3, 4))) void sqlite_fail(struct call *call, int err,

@@ -59,7 +59,9 @@ int sqlite_store_load(sqlite3 *db, struct troth_txid txid, struct sqlite_changes
 }
 
 int sqlite_store_delete(sqlite3 *db, struct troth_txid txid) {
-    return end(begin(db, "DELETE FROM troth_sqlite_work WHERE txid = ?1", txid));
+    int err = end(
+        begin(db, "DELETE FROM troth_sqlite_work WHERE txid = ?1 AND state = 'prepared'", txid));
+    return err == 0 && sqlite3_changes(db) == 0 ? TROTH_ERR_NOT_FOUND : err;
 }
 
 int sqlite_store_conflict(sqlite3 *db, struct troth_txid txid, const char *why) {

@@ -21,6 +21,7 @@ int sqlite_store_make(sqlite3 *db);
 int sqlite_store_prepare(sqlite3 *db, struct troth_txid txid, const struct sqlite_changes *changes);
 /* TROTH_ERR_NOT_FOUND: there is no prepared branch of this txid; _NO_MEMORY. */
 int sqlite_store_load(sqlite3 *db, struct troth_txid txid, struct sqlite_changes *changes);
+/* TROTH_ERR_NOT_FOUND: there is no prepared branch of this txid. */
 int sqlite_store_delete(sqlite3 *db, struct troth_txid txid);
 int sqlite_store_conflict(sqlite3 *db, struct troth_txid txid, const char *why);
 

@@ -1,5 +1,5 @@
-/* troth_sqlite: a branch's way in a program's own database, who waits for whom, and what is there
- * after a restart. What work may do: test_sqlite_work.c. */
+/* troth_sqlite: a branch's way in a program's own database, and who waits for whom. What work may
+ * do: test_sqlite_work.c; what is there after a restart: test_sqlite_restart.c. */
 #include <check.h>
 #include <sqlite3.h>
 #include <string.h>
@@ -367,45 +367,8 @@ START_TEST(S5_a_conflict_at_commit_is_a_hazard_and_overwrites_nothing) {
 }
 END_TEST
 
-/* ---- Restarts ----------------------------------------------------------------------------------
+/* ---- Opening ----------------------------------------------------------------------------------
  */
-
-START_TEST(L2_a_restart_in_doubt_holds_the_database_and_ends_the_branch) {
-    struct sqlite_world *world = sqlite_world_begin();
-    char why[256];
-    sqlite_world_prepared(world, sqlite_world_txid(1), TAKE);
-    sqlite_world_reopen(world);
-    sqlite_world_expect_vote(world, PAXOS_VOTE_PREPARED);
-    ck_assert_int_eq(sqlite_world_write_timed(world, TAKE, why), TROTH_ERR_TIMEOUT);
-    ck_assert_int_eq(sqlite_world_write_past(world, TAKE), SQLITE_CONSTRAINT);
-    sqlite_world_decide(world, sqlite_world_txid(1), PAXOS_OUTCOME_COMMITTED);
-    sqlite_world_expect_ack(world, PAXOS_OUTCOME_COMMITTED);
-    ck_assert_int_eq(sqlite_world_number(world, MONEY_1), 70);
-    sqlite_world_reopen(world);
-    sqlite_world_decide(world, sqlite_world_txid(1), PAXOS_OUTCOME_COMMITTED);
-    sqlite_world_expect_ack(world, PAXOS_OUTCOME_COMMITTED);
-    ck_assert_int_eq(sqlite_world_number(world, MONEY_1), 70); /* once */
-    sqlite_world_end(world);
-}
-END_TEST
-
-START_TEST(S5_a_restart_loses_what_was_not_prepared_and_says_so) {
-    struct sqlite_world *world = sqlite_world_begin();
-    sqlite_world_runs(world, sqlite_world_txid(1), TAKE);
-    uint64_t incarnation = troth_sqlite_incarnation(world->sqlite);
-    sqlite_world_reopen(world);
-    struct paxos_participant members[2];
-    paxos_participant_make(&members[0], "orders", incarnation);
-    paxos_participant_make(&members[1], "stock", 9);
-    fake_node_send(&world->node, (struct message){.type = MESSAGE_PREPARE,
-                                                  .txid = sqlite_world_txid(1),
-                                                  .set = paxos_set_new(members, 2)});
-    ck_assert_int_eq(fake_node_expect(&world->node, MESSAGE_BRANCH_ABORTED)->reason,
-                     PAXOS_REASON_LOST_WORK);
-    ck_assert_int_eq(sqlite_world_write(world, TAKE), 0);
-    sqlite_world_end(world);
-}
-END_TEST
 
 static void triple(sqlite3_context *context, int n, sqlite3_value **values) {
     (void)n;
@@ -472,8 +435,6 @@ int main(void) {
                          a_write_past_the_library_aborts_the_branches_that_are_open,
                          a_write_past_the_library_is_refused_while_a_branch_is_prepared,
                          S5_a_conflict_at_commit_is_a_hazard_and_overwrites_nothing,
-                         L2_a_restart_in_doubt_holds_the_database_and_ends_the_branch,
-                         S5_a_restart_loses_what_was_not_prepared_and_says_so,
                          the_programs_functions_are_there_before_any_work,
                          a_setup_that_fails_opens_nothing,
                          NULL,
