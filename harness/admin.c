@@ -8,7 +8,7 @@
 #include "troth/v1/agent.pb-c.h"
 
 struct admin {
-    struct rpc *rpc; /* polled by nobody: it keeps gRPC up from one question to the next */
+    struct asker *asker;
     unsigned n;
     char *addresses[];
 };
@@ -18,7 +18,7 @@ int admin_new(struct admin **out, const char *const *addresses, unsigned n) {
     if (admin == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
-    int err = rpc_new(&admin->rpc, &(struct rpc_options){.driven = true});
+    int err = asker_new(&admin->asker);
     while (err == 0 && admin->n < n) {
         char *copy = strdup(addresses[admin->n]);
         admin->addresses[admin->n++] = copy;
@@ -39,7 +39,7 @@ void admin_release(struct admin *admin) {
     for (unsigned i = 0; i < admin->n; i++) {
         free(admin->addresses[i]);
     }
-    rpc_free(admin->rpc);
+    asker_free(admin->asker);
     free(admin);
 }
 
@@ -47,7 +47,7 @@ static ProtobufCMessage *call(struct admin *admin, unsigned node, const char *me
                               const ProtobufCMessage *request,
                               const ProtobufCMessageDescriptor *type, int64_t timeout_ms) {
     char text[RPC_STATUS_TEXT_MAX];
-    return ask_once(admin->addresses[node], method, request, type, timeout_ms, text);
+    return asker_ask(admin->asker, admin->addresses[node], method, request, type, timeout_ms, text);
 }
 
 Troth__V1__StatusReply *admin_status(struct admin *admin, unsigned node, int64_t timeout_ms) {
@@ -65,13 +65,13 @@ Troth__V1__Transaction *admin_get(struct admin *admin, unsigned node, struct tro
                                           &troth__v1__transaction__descriptor, timeout_ms);
 }
 
-int64_t admin_agent_nodes(const char *address, int64_t timeout_ms) {
+int64_t admin_agent_nodes(struct admin *admin, const char *address, int64_t timeout_ms) {
     Troth__V1__AgentDescribeRequest request = TROTH__V1__AGENT_DESCRIBE_REQUEST__INIT;
     char text[RPC_STATUS_TEXT_MAX];
     int64_t nodes = -1;
     ProtobufCMessage *reply =
-        ask_once(address, "/troth.v1.Agent/Describe", &request.base,
-                 &troth__v1__agent_describe_reply__descriptor, timeout_ms, text);
+        asker_ask(admin->asker, address, "/troth.v1.Agent/Describe", &request.base,
+                  &troth__v1__agent_describe_reply__descriptor, timeout_ms, text);
     if (reply != NULL) {
         nodes = ((Troth__V1__AgentDescribeReply *)reply)->nodes_attached;
         admin_free(reply);

@@ -24,7 +24,7 @@ Troth__V1__Transaction *admin_get(struct admin *admin, unsigned node, struct tro
                                   int64_t timeout_ms);
 /* With how many nodes the agent at `address` has a session, as it says itself; -1 when it does not
  * answer in time. */
-int64_t admin_agent_nodes(const char *address, int64_t timeout_ms);
+int64_t admin_agent_nodes(struct admin *admin, const char *address, int64_t timeout_ms);
 /* Either kind of message; NULL is let be. */
 void admin_free(void *message);
 

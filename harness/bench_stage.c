@@ -40,6 +40,7 @@ struct bench_stage {
     struct worker workers[BENCH_WORKERS_MAX];
     unsigned n_workers;
     struct bench_target targets[BENCH_PARTICIPANTS_MAX];
+    struct asker *asker;
     struct bench_generator *generator;
     struct bench_cost began, ended;
 };
@@ -162,13 +163,14 @@ static struct worker *worker_of(struct bench_stage *stage, unsigned participant)
 }
 
 /* A reply of `type`; NULL, with `why`: it does not answer. */
-static ProtobufCMessage *ask(struct worker *worker, const char *method,
+static ProtobufCMessage *ask(struct bench_stage *stage, struct worker *worker, const char *method,
                              const ProtobufCMessage *request,
                              const ProtobufCMessageDescriptor *type, char why[BENCH_WHY_BYTES]) {
     char text[RPC_STATUS_TEXT_MAX] = "it has ended";
     int64_t until_ms = clock_monotonic_ms() + READY_MS;
     while (process_running(&worker->process, NULL) && clock_monotonic_ms() < until_ms) {
-        ProtobufCMessage *reply = ask_once(worker->address, method, request, type, CALL_MS, text);
+        ProtobufCMessage *reply =
+            asker_ask(stage->asker, worker->address, method, request, type, CALL_MS, text);
         if (reply != NULL) {
             return reply;
         }
@@ -183,7 +185,7 @@ static Troth__Bench__V1__CountsReply *ask_counts(struct bench_stage *stage, unsi
     struct worker *worker = worker_of(stage, participant);
     Troth__Bench__V1__CountsRequest request = TROTH__BENCH__V1__COUNTS_REQUEST__INIT;
     request.index = participant - worker->first;
-    return (Troth__Bench__V1__CountsReply *)ask(worker, BENCH_COUNTS_METHOD, &request.base,
+    return (Troth__Bench__V1__CountsReply *)ask(stage, worker, BENCH_COUNTS_METHOD, &request.base,
                                                 &troth__bench__v1__counts_reply__descriptor, why);
 }
 
@@ -197,7 +199,7 @@ int bench_stage_doubts(struct bench_stage *stage, unsigned node, int64_t since_u
         struct worker *worker = worker_of(stage, i);
         request.index = i - worker->first;
         Troth__Bench__V1__DoubtsReply *reply =
-            (Troth__Bench__V1__DoubtsReply *)ask(worker, BENCH_DOUBTS_METHOD, &request.base,
+            (Troth__Bench__V1__DoubtsReply *)ask(stage, worker, BENCH_DOUBTS_METHOD, &request.base,
                                                  &troth__bench__v1__doubts_reply__descriptor, why);
         if (reply == NULL) {
             return TROTH_ERR_UNAVAILABLE;
@@ -264,6 +266,10 @@ int bench_stage_open(struct bench_stage **out, const struct bench_stage_options 
     }
     stage->options = *options;
     int err = folder_make(options->folder) == 0 ? 0 : fail(why, TROTH_ERR_SYSTEM, "make a folder");
+    if (err == 0) {
+        err = asker_new(&stage->asker);
+        err = err == 0 ? 0 : fail(why, err, "start");
+    }
     if (err == 0) {
         err = start_nodes(stage, why);
     }
@@ -348,6 +354,7 @@ int bench_stage_close(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
         err = err == 0 ? ended : err;
     }
     int ended = close_nodes(stage, why);
+    asker_free(stage->asker);
     free(stage);
     return err == 0 ? ended : err;
 }

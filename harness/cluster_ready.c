@@ -39,8 +39,9 @@ static bool attached(struct cluster *cluster, unsigned node, const char *shard) 
 
 /* A node tells of a session before the participant has heard that it has it, and for a moment still
  * tells of that of a killed one. Agents can be asked themselves. */
-static bool agent_ready(const struct member *member, unsigned nodes, char why[CLUSTER_WHY_BYTES]) {
-    int64_t attached_to = admin_agent_nodes(member->address, 500);
+static bool agent_ready(struct cluster *cluster, const struct member *member, unsigned nodes,
+                        char why[CLUSTER_WHY_BYTES]) {
+    int64_t attached_to = admin_agent_nodes(cluster->admin, member->address, 500);
     if (attached_to < nodes) {
         cluster_fail(why, 0, "%s itself has sessions with %lld nodes of %u", member->name,
                      (long long)attached_to, nodes);
@@ -65,7 +66,7 @@ static bool participant_ready(struct cluster *cluster, enum cluster_role role,
         }
         nodes++;
     }
-    return role != CLUSTER_AGENT || agent_ready(member, nodes, why);
+    return role != CLUSTER_AGENT || agent_ready(cluster, member, nodes, why);
 }
 
 /* The end of the log, so that an error shows what the program itself said. */

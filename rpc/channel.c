@@ -87,9 +87,14 @@ void rpc_channel_free(struct rpc_channel *channel) {
     if (channel == NULL) {
         return;
     }
-    rpc_let_go(channel->rpc);
     pthread_mutex_lock(&channel->mutex);
     channel->closing = true;
+    bool under_way = channel->calls != NULL;
+    pthread_mutex_unlock(&channel->mutex);
+    if (under_way) { /* or whoever polls is through with it soon */
+        rpc_let_go(channel->rpc);
+    }
+    pthread_mutex_lock(&channel->mutex);
     for (struct call *call = channel->calls; call != NULL; call = call->next) {
         grpc_call_cancel(call->core, NULL);
     }

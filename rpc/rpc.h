@@ -144,8 +144,8 @@ void rpc_link_free(struct rpc_link *link);
 /* A channel for unary calls to one target ("host:port"); connects when first used. */
 struct rpc_channel;
 int rpc_channel_new(struct rpc_channel **out, struct rpc *rpc, const char *target);
-/* Calls under way end with CANCELLED and their callbacks run before it returns. Not from a
- * callback. NULL is let be. */
+/* Calls under way end with CANCELLED and their callbacks run before it returns; without any, a
+ * driven rpc is not let go. Not from a callback. NULL is let be. */
 void rpc_channel_free(struct rpc_channel *channel);
 
 /* The end of a unary call: the reply's bytes when status is RPC_OK (valid until return), else
