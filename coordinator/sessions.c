@@ -135,8 +135,9 @@ void sessions_on_hello(struct node *node, struct node_item *item) {
     /* The engine may have refused it. What it sends waits in the outbox, so Welcome is first. */
     session = find(node->sessions, item->number);
     if (session != NULL && send_welcome(node, stream) == 0) {
-        logline(LOGLINE_INFO, "participant %s is attached (incarnation %llx)",
-                session->participant.name, (unsigned long long)session->participant.incarnation);
+        logline_seldom(LOGLINE_INFO, "participant %s is attached (incarnation %llx)",
+                       session->participant.name,
+                       (unsigned long long)session->participant.incarnation);
     }
 }
 
@@ -152,7 +153,7 @@ void sessions_refuse(struct sessions *sessions, uint64_t id, int error, const ch
     char text[RPC_STATUS_TEXT_MAX];
     snprintf(text, sizeof text, "participant %s is refused: %s", session->participant.name,
              detail[0] != '\0' ? detail : troth_err_text(error));
-    logline(LOGLINE_WARN, "%s", text);
+    logline_seldom(LOGLINE_WARN, "%s", text);
     rpc_stream_finish(session->stream, status, text);
     forget(sessions, session);
 }
@@ -162,7 +163,7 @@ void sessions_on_closed(struct node *node, struct node_item *item) {
     if (session == NULL) {
         return; /* refused */
     }
-    logline(LOGLINE_INFO, "participant %s is detached", session->participant.name);
+    logline_seldom(LOGLINE_INFO, "participant %s is detached", session->participant.name);
     forget(node->sessions, session);
     if (!node->ended) {
         node_step(node, &(struct engine_event){.type = ENGINE_DETACHED, .session = item->number});

@@ -34,6 +34,7 @@ struct frames {
 struct live {
     uint64_t session; /* 0: none */
     struct rpc_stream *stream;
+    const char *attaching;   /* the session's address until it is certain that it is not refused */
     uint64_t session_before; /* the one whose place it took, until that is certain; 0: none */
     struct rpc_stream *stream_before;
     struct frames free; /* may leave at once */
@@ -128,8 +129,8 @@ static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8
     const struct sessions_options *options = &sessions->options;
     struct wire_welcome welcome;
     if (wire_decode_welcome(bytes, n, &welcome) != 0) {
-        logline(LOGLINE_ERROR, "participant %s: %s does not greet as a node of Troth",
-                options->name, link->address);
+        logline_seldom(LOGLINE_ERROR, "participant %s: %s does not greet as a node of Troth",
+                       options->name, link->address);
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "the first message must be Welcome");
         return false;
     }
@@ -142,6 +143,7 @@ static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8
     struct session_up up = {.node = welcome.node,
                             .session = in->session,
                             .incarnation = welcome.node_incarnation,
+                            .address = link->address,
                             .stream = stream};
     memcpy(up.disk, welcome.disk, sizeof up.disk);
     if (!keep_stream(link, stream)) {
@@ -157,8 +159,6 @@ static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8
     }
     rpc_stream_set_data(stream, in);
     link->last_status = RPC_OK;
-    logline(LOGLINE_INFO, "participant %s: attached to node %u at %s", options->name, welcome.node,
-            link->address);
     return true;
 }
 
@@ -203,8 +203,8 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     }
     int err = receive(options, stream, bytes, n);
     if (err != 0 && err != TROTH_ERR_CLOSED) {
-        logline(LOGLINE_ERROR, "participant %s: a frame from %s can't be taken: %s", options->name,
-                link->address, troth_err_text(err));
+        logline_seldom(LOGLINE_ERROR, "participant %s: a frame from %s can't be taken: %s",
+                       options->name, link->address, troth_err_text(err));
         rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "a frame that can't be read");
     }
 }
@@ -213,9 +213,9 @@ static void closed(void *arg, struct rpc_stream *stream, int status, const char 
     struct node_link *link = arg;
     const struct sessions_options *options = &link->sessions->options;
     if (status != link->last_status && status != RPC_CANCELLED && !is_closing(link->sessions)) {
-        logline(status == RPC_UNAVAILABLE || status == RPC_OK ? LOGLINE_WARN : LOGLINE_ERROR,
-                "participant %s: no session with %s: %s: %s; dialling on", options->name,
-                link->address, rpc_status_name(status), text);
+        logline_seldom(status == RPC_UNAVAILABLE || status == RPC_OK ? LOGLINE_WARN : LOGLINE_ERROR,
+                       "participant %s: no session with %s: %s: %s; dialling on", options->name,
+                       link->address, rpc_status_name(status), text);
     }
     link->last_status = status;
     struct in_stream *in = stream == NULL ? NULL : rpc_stream_data(stream);
@@ -371,6 +371,7 @@ static void drop(struct live *live) {
         rpc_stream_release(live->stream);
         live->session = 0;
         live->stream = NULL;
+        live->attaching = NULL;
         forget_frames(live);
     }
 }
@@ -384,6 +385,7 @@ void sessions_up(struct sessions *sessions, const struct session_up *up) {
     forget_frames(live);
     live->session = up->session;
     live->stream = up->stream;
+    live->attaching = up->address;
 }
 
 static struct live *find(struct sessions *sessions, uint64_t session) {
@@ -411,6 +413,7 @@ void sessions_refuse(struct sessions *sessions, uint64_t session, const char *wh
         live->stream = live->stream_before;
         live->session_before = 0;
         live->stream_before = NULL;
+        live->attaching = NULL;
         forget_frames(live);
     }
 }
@@ -463,6 +466,11 @@ void sessions_flush(struct sessions *sessions, bool stored) {
     for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
         struct live *live = &sessions->live[node];
         drop_before(live);
+        if (live->attaching != NULL) {
+            logline_seldom(LOGLINE_INFO, "participant %s: attached to node %u at %s",
+                           sessions->options.name, node, live->attaching);
+            live->attaching = NULL;
+        }
         if (live->session != 0 && live->free.buffer.n > 0) {
             frames_send(sessions, live, &live->free);
         }

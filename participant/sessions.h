@@ -22,6 +22,7 @@ struct session_up {
     uint64_t session; /* not 0, never reused */
     uint64_t incarnation;
     uint8_t disk[SESSION_DISK_BYTES];
+    const char *address;       /* that was dialled; lives as long as the sessions */
     struct rpc_stream *stream; /* held for whoever takes this, who gives it to sessions_up */
 };
 
@@ -59,7 +60,8 @@ void sessions_wake(struct sessions *sessions);
 
 /* The rest is for the loop, or for whoever has the owner's turn (adapters/resource_turns.c). */
 /* It takes the place of the node's session before, which is back if this one is refused before the
- * next flush: who only claims to be a node must not cut off the true one. */
+ * next flush: who only claims to be a node must not cut off the true one. It is logged as attached
+ * once it was not. */
 void sessions_up(struct sessions *sessions, const struct session_up *up);
 void sessions_down(struct sessions *sessions, uint64_t session);
 void sessions_refuse(struct sessions *sessions, uint64_t session, const char *why);

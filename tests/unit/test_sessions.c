@@ -3,7 +3,9 @@
 
 #include <check.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
@@ -44,6 +46,15 @@ static int messages(void *arg, uint64_t session, struct message_batch *batch) {
     return 0;
 }
 
+/* A session other than that one. */
+static void expect_up(struct world *world, uint64_t than) {
+    pthread_mutex_lock(&world->mutex);
+    while (world->up.session == than) {
+        pthread_cond_wait(&world->changed, &world->mutex);
+    }
+    pthread_mutex_unlock(&world->mutex);
+}
+
 /* A session with a node. */
 static void begin(struct world *world) {
     char nodes[64];
@@ -63,11 +74,7 @@ static void begin(struct world *world) {
                                        .down = down,
                                        .messages = messages};
     ck_assert_int_eq(sessions_open(&world->sessions, &options, why, sizeof why), 0);
-    pthread_mutex_lock(&world->mutex);
-    while (world->up.session == 0) {
-        pthread_cond_wait(&world->changed, &world->mutex);
-    }
-    pthread_mutex_unlock(&world->mutex);
+    expect_up(world, 0);
     sessions_up(world->sessions, &world->up);
 }
 
@@ -136,9 +143,47 @@ START_TEST(L3_a_node_that_reads_nothing_holds_up_no_closing_for_good) {
 }
 END_TEST
 
+static unsigned lines_with(FILE *log, const char *words) {
+    char line[4096];
+    unsigned n = 0;
+    rewind(log);
+    while (fgets(line, sizeof line, log) != NULL) {
+        n += strstr(line, words) != NULL;
+    }
+    fseek(log, 0, SEEK_END);
+    return n;
+}
+
+START_TEST(only_a_session_that_is_not_refused_is_logged_as_attached) {
+    struct world world;
+    FILE *log = tmpfile();
+    ck_assert_ptr_nonnull(log);
+    int stderr_before = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(fileno(log), STDERR_FILENO), 0);
+    begin(&world);
+    for (unsigned times = 0; times < 3; times++) {
+        uint64_t refused = world.up.session;
+        sessions_refuse(world.sessions, refused, "node 1 came back with another disk");
+        sessions_flush(world.sessions, true);
+        expect_up(&world, refused); /* it is dialled on */
+        sessions_up(world.sessions, &world.up);
+    }
+    ck_assert_uint_eq(lines_with(log, "attached"), 0);
+    sessions_flush(world.sessions, true);
+    sessions_flush(world.sessions, true);
+    ck_assert_uint_eq(lines_with(log, "participant stock: attached to node 1 at 127.0.0.1:"), 1);
+    close_sessions(&world);
+    end(&world);
+    dup2(stderr_before, STDERR_FILENO);
+    close(stderr_before);
+    fclose(log);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "sessions",
         (const TTest *[]){L2_what_was_sent_last_arrives_though_the_sessions_are_closed_behind_it,
-                          L3_a_node_that_reads_nothing_holds_up_no_closing_for_good, NULL});
+                          L3_a_node_that_reads_nothing_holds_up_no_closing_for_good,
+                          only_a_session_that_is_not_refused_is_logged_as_attached, NULL});
 }
