@@ -38,23 +38,10 @@ int coordinate_enlist(struct engine *engine, struct tx *tx,
 /* ---- Commit
  * ------------------------------------------------------------------------------------------ */
 
-static bool are_exactly(const struct tx *tx, const struct paxos_set *named) {
-    if (named == NULL || named->n != tx->n_branches) {
-        return false;
-    }
-    for (uint32_t i = 0; i < named->n; i++) {
-        if (tx->branches[i].incarnation != named->members[i].incarnation ||
-            strcmp(tx->branches[i].rm->participant.name, named->members[i].name) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Mostly what Commit named. */
 static struct paxos_set *set_of_branches(struct engine *engine, const struct tx *tx,
                                          struct paxos_set *named) {
-    if (are_exactly(tx, named)) {
+    if (named != NULL && tx_branches_are(tx, named)) {
         return paxos_set_hold(named);
     }
     struct paxos_participant *members =

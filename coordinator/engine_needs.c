@@ -71,14 +71,15 @@ void needs_ask_votes(struct engine *engine, const struct tx *tx) {
 }
 
 void needs_hear_votes(struct engine *engine, struct tx *tx, const struct message *message) {
-    bool awaited = tx->stage == TX_DECIDED && message->set != NULL && message->accepted != NULL;
+    /* What somebody has voted with a set of his own making says nothing. */
+    bool awaited = tx->stage == TX_DECIDED && message->set != NULL && message->accepted != NULL &&
+                   tx_branches_are(tx, message->set);
     for (uint32_t i = 0; awaited && i < tx->n_branches; i++) {
         struct branch *branch = &tx->branches[i];
-        int index = paxos_set_find(message->set, branch->rm->participant.name);
-        if (!branch->uncertain || index < 0) {
+        if (!branch->uncertain) {
             continue;
         }
-        enum paxos_vote vote = message->accepted[index].vote;
+        enum paxos_vote vote = message->accepted[i].vote;
         if (vote == PAXOS_VOTE_READ_ONLY) {
             branch_over(tx, branch);
         } else if (vote == PAXOS_VOTE_PREPARED) {

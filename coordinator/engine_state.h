@@ -269,6 +269,8 @@ struct branch *tx_branch_add(struct engine *engine, struct tx *tx,
                              const struct paxos_participant *participant);
 /* Makes the branches be exactly those of the set. */
 void tx_branches_from_set(struct engine *engine, struct tx *tx, const struct paxos_set *set);
+/* Whether the branches are those of the set, in its order. */
+bool tx_branches_are(const struct tx *tx, const struct paxos_set *set);
 void branch_over(struct tx *tx, struct branch *branch);
 
 /* ---- engine_waiters.c: who waits for an answer

@@ -201,6 +201,19 @@ static void branch_link(struct branch *branch) {
     branch->rm->pending = branch;
 }
 
+bool tx_branches_are(const struct tx *tx, const struct paxos_set *set) {
+    if (set->n != tx->n_branches) {
+        return false;
+    }
+    for (uint32_t i = 0; i < set->n; i++) {
+        if (tx->branches[i].incarnation != set->members[i].incarnation ||
+            strcmp(tx->branches[i].rm->participant.name, set->members[i].name) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void branch_over(struct tx *tx, struct branch *branch) {
     if (branch->acked) {
         return;

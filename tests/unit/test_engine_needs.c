@@ -116,6 +116,28 @@ START_TEST(L2_while_no_node_can_say_it_the_disk_that_voted_is_told_that_it_is_un
 }
 END_TEST
 
+START_TEST(S5_what_was_voted_with_another_set_is_not_believed) {
+    struct troth_txid txid = decided_and_died(PAXOS_VOTE_PREPARED);
+    w.lose_arg = &w;
+    all_return(ANOTHER_DISK);
+    struct paxos_accepted accepted = {.vote = PAXOS_VOTE_READ_ONLY};
+    struct paxos_participant voter = w.participant[1].id;
+    voter.incarnation = 1;
+    struct message votes = {.type = MESSAGE_PHASE1B,
+                            .txid = txid,
+                            .set = paxos_set_new(&voter, 1),
+                            .accepted = &accepted};
+    world_step(&w, 1,
+               (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 2, .message = &votes});
+    paxos_set_release(votes.set);
+    w.lose_arg = NULL;
+    world_advance(&w, 60000);
+    ck_assert_uint_ge(told_1, 1);
+    ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 static bool between_nodes(struct world *world, const struct world_message *message) {
     bool decision = message->message.type == MESSAGE_DECISION;
     told_1 += decision && message->to_participant == 1 && message->from_node == 3;
@@ -174,6 +196,7 @@ int main(void) {
             L2_a_prepared_vote_that_was_not_seen_is_asked_for_and_then_told,
             S5_while_no_node_can_say_what_another_disk_has_voted_it_is_not_told,
             L2_while_no_node_can_say_it_the_disk_that_voted_is_told_that_it_is_uncertain,
+            S5_what_was_voted_with_another_set_is_not_believed,
             L2_what_the_own_record_says_of_a_vote_is_known,
             S6_what_the_others_have_forgotten_is_finished,
             NULL,
