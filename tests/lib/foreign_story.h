@@ -172,4 +172,10 @@ static inline void to_heuristic(void) {
 static inline void to_nothing(void) {
 }
 
+/* A test that begins with a branch in that state. */
+static inline void begin_in(void (*bring)(void)) {
+    begin();
+    bring();
+}
+
 #endif

@@ -11,8 +11,7 @@ static void tick(int64_t at_ms) {
 }
 
 START_TEST(what_nothing_comes_for_is_rolled_back_and_told) {
-    begin();
-    to_idle();
+    begin_in(to_idle);
     now_ms += IDLE_MS - 1;
     ck_assert_int_eq(verb(V(JOIN)), TROTH_XA_OK); /* its time begins anew */
     tick(now_ms + IDLE_MS - 1);
@@ -28,8 +27,7 @@ START_TEST(what_nothing_comes_for_is_rolled_back_and_told) {
 END_TEST
 
 START_TEST(L2_what_is_prepared_waits_for_ever) {
-    begin();
-    to_prepared();
+    begin_in(to_prepared);
     ck_assert_int_eq(foreign_deadline_ms(all), INT64_MAX);
     tick(now_ms + (int64_t)1000 * 86400 * 365);
     ck_assert_str_eq(did, "");

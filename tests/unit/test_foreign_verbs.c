@@ -54,8 +54,7 @@ static const struct {
 START_TEST(each_call_in_each_state_is_answered_as_XA_says) {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         for (int which = 1; which < VERBS; which++) {
-            begin();
-            table[i].bring();
+            begin_in(table[i].bring);
             int got = verb((enum troth_foreign_verb)which);
             ck_assert_msg(got == table[i].answers[which], "%s, verb %d: %d, not %d", table[i].state,
                           which, got, table[i].answers[which]);
@@ -70,8 +69,7 @@ START_TEST(what_is_over_is_not_known_any_more) {
     static const enum troth_foreign_verb last_verbs[] = {V(COMMIT_ONE_PHASE), V(COMMIT),
                                                          V(ROLLBACK), V(FORGET)};
     for (size_t i = 0; i < 4; i++) {
-        begin();
-        ways[i]();
+        begin_in(ways[i]);
         int told = verb(last_verbs[i]);
         ck_assert_int_eq(told == NO_REPLY ? result(0) : told, TROTH_XA_OK);
         ck_assert_int_eq(verb(V(COMMIT)), TROTH_XAER_NOTA);
@@ -88,8 +86,7 @@ END_TEST
 /* ---- Records --------------------------------------------------------------------------------- */
 
 START_TEST(S4_a_record_goes_with_the_vote_and_goes_away_with_the_end) {
-    begin();
-    to_prepared();
+    begin_in(to_prepared);
     ck_assert_int_eq(verb(V(COMMIT)), NO_REPLY);
     ck_assert_str_eq(did, "commit");
     ck_assert_int_eq(result(0), TROTH_XA_OK);
@@ -120,8 +117,7 @@ START_TEST(a_branch_without_work_needs_no_resource_manager) {
 END_TEST
 
 START_TEST(a_vote_read_only_ends_the_branch) {
-    begin();
-    to_preparing();
+    begin_in(to_preparing);
     ck_assert_int_eq(result(READ), TROTH_XA_RDONLY);
     ck_assert_int_eq(verb(V(COMMIT)), TROTH_XAER_NOTA);
     end();
@@ -129,8 +125,7 @@ START_TEST(a_vote_read_only_ends_the_branch) {
 END_TEST
 
 START_TEST(a_vote_to_abort_is_told_when_the_work_is_undone) {
-    begin();
-    to_preparing();
+    begin_in(to_preparing);
     ck_assert_int_eq(result(NO), NO_REPLY);
     ck_assert_str_eq(did, "abort");
     ck_assert_int_eq(result(0), TROTH_XA_RBROLLBACK);
@@ -140,8 +135,7 @@ START_TEST(a_vote_to_abort_is_told_when_the_work_is_undone) {
 END_TEST
 
 START_TEST(a_prepare_that_has_failed_is_a_vote_to_abort) {
-    begin();
-    to_preparing();
+    begin_in(to_preparing);
     ck_assert_int_eq(result(TROTH_ERR_STORAGE), NO_REPLY);
     ck_assert_int_eq(result(TROTH_ERR_NOT_FOUND), TROTH_XA_RBROLLBACK);
     end();
@@ -149,8 +143,7 @@ START_TEST(a_prepare_that_has_failed_is_a_vote_to_abort) {
 END_TEST
 
 START_TEST(one_phase_ends_either_way_or_is_to_be_asked_again) {
-    begin();
-    to_idle();
+    begin_in(to_idle);
     ck_assert_int_eq(verb(V(COMMIT_ONE_PHASE)), NO_REPLY);
     ck_assert_str_eq(did, "one-phase");
     ck_assert_int_eq(result(TROTH_ERR_NO_MEMORY), TROTH_XAER_RMFAIL);
@@ -164,8 +157,7 @@ START_TEST(one_phase_ends_either_way_or_is_to_be_asked_again) {
 END_TEST
 
 START_TEST(a_commit_that_fails_is_asked_for_again) {
-    begin();
-    to_committing();
+    begin_in(to_committing);
     ck_assert_int_eq(result(TROTH_ERR_NO_MEMORY), TROTH_XA_RETRY);
     ck_assert_int_eq(verb(V(COMMIT)), NO_REPLY);
     ck_assert_int_eq(result(0), TROTH_XA_OK);
@@ -174,8 +166,7 @@ START_TEST(a_commit_that_fails_is_asked_for_again) {
 END_TEST
 
 START_TEST(a_rollback_that_fails_is_asked_for_again) {
-    begin();
-    to_prepared();
+    begin_in(to_prepared);
     verb(V(ROLLBACK));
     ck_assert_int_eq(result(TROTH_ERR_NO_MEMORY), TROTH_XAER_RMFAIL);
     verb(V(ROLLBACK));
@@ -198,8 +189,7 @@ START_TEST(a_rollback_that_fails_is_asked_for_again) {
 END_TEST
 
 START_TEST(H7_a_commit_of_what_the_resource_manager_does_not_know_is_a_hazard) {
-    begin();
-    to_committing();
+    begin_in(to_committing);
     ck_assert_int_eq(result(TROTH_ERR_NOT_FOUND), TROTH_XA_HEURHAZ);
     ck_assert_str_eq(did, "alarm +heur-hazard");
     ck_assert_int_eq(verb(V(COMMIT)), TROTH_XA_HEURHAZ); /* told again, until it is forgotten */
@@ -210,8 +200,7 @@ START_TEST(H7_a_commit_of_what_the_resource_manager_does_not_know_is_a_hazard) {
 END_TEST
 
 START_TEST(what_a_human_ended_is_told_until_it_is_forgotten) {
-    begin();
-    to_prepared();
+    begin_in(to_prepared);
     ck_assert_int_eq(verb(V(FORCE_ROLLBACK)), NO_REPLY);
     ck_assert_int_eq(result(0), TROTH_XA_OK);
     ck_assert_str_eq(did, "+heur-rolled-back");
@@ -225,10 +214,14 @@ END_TEST
 
 /* ---- Storage of its own ---------------------------------------------------------------------- */
 
-START_TEST(a_storage_of_its_own_commits_after_the_record_of_that) {
+static void begin_to_commit_elsewhere(void) {
     open_with((struct foreign_options){.separate_storage = true});
     to_prepared();
-    verb(V(COMMIT));
+    ck_assert_int_eq(verb(V(COMMIT)), NO_REPLY);
+}
+
+START_TEST(a_storage_of_its_own_commits_after_the_record_of_that) {
+    begin_to_commit_elsewhere();
     ck_assert_str_eq(did, "+committing commit (later)");
     ck_assert_int_eq(result(TROTH_ERR_STORAGE), TROTH_XA_RETRY);
     verb(V(COMMIT));
@@ -245,9 +238,7 @@ START_TEST(a_storage_of_its_own_commits_after_the_record_of_that) {
 END_TEST
 
 START_TEST(H7_what_was_committed_before_the_rollback_came_is_told) {
-    open_with((struct foreign_options){.separate_storage = true});
-    to_prepared();
-    verb(V(COMMIT));
+    begin_to_commit_elsewhere();
     result(TROTH_ERR_STORAGE);
     verb(V(ROLLBACK));
     ck_assert_int_eq(result(TROTH_ERR_NOT_FOUND), TROTH_XA_HEURCOM);
@@ -258,8 +249,7 @@ END_TEST
 /* ---- Work ------------------------------------------------------------------------------------ */
 
 START_TEST(work_is_taken_while_a_thread_is_associated) {
-    begin();
-    to_active();
+    begin_in(to_active);
     ck_assert_int_eq(verb(V(JOIN)), TROTH_XA_OK);
     ck_assert_int_eq(verb(V(END)), TROTH_XA_OK);
     ck_assert_int_eq(enlist(), 0); /* the other thread's */
@@ -286,8 +276,7 @@ static void give_up(enum paxos_reason reason) {
 }
 
 START_TEST(a_branch_that_is_given_up_can_only_be_rolled_back) {
-    begin();
-    to_active();
+    begin_in(to_active);
     give_up(PAXOS_REASON_CONFLICT);
     ck_assert_str_eq(did, "abort");
     result(0);
@@ -311,8 +300,7 @@ START_TEST(a_branch_that_is_given_up_can_only_be_rolled_back) {
 END_TEST
 
 START_TEST(what_is_asked_while_it_is_undone_is_answered_then) {
-    begin();
-    to_rolling_back();
+    begin_in(to_rolling_back);
     ck_assert_int_eq(verb(V(ROLLBACK)), NO_REPLY);
     ck_assert_int_eq(verb(V(ROLLBACK)), TROTH_XAER_PROTO); /* one at a time */
     answered = NO_REPLY;
