@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/troth_err.h"
+#include "coordinator/node.h"
 #include "coordinator/node_log_heuristics.h"
 #include "coordinator/node_log_internal.h"
 #include "shell/crash_point.h"
@@ -106,6 +107,7 @@ int node_log_open(struct node_log **out, const char *folder, const char *cluster
     if (err == 0) {
         CRASH_POINT(CRASH_TROTHD, "before.store.", "tables");
         err = db_open(&log->db, path, APPLICATION_ID, FORMAT_VERSION, schema, why);
+        log->db.exit_status = NODE_EXIT_STORAGE;
     }
     CRASH_POINT(CRASH_TROTHD, "after.store.", "tables");
     if (err == 0) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -151,7 +152,7 @@ static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
 
 int db_open(struct db *db, const char *path, int32_t application_id, int32_t version,
             const char *schema, char why[DB_WHY_BYTES]) {
-    *db = (struct db){.lock_fd = -1};
+    *db = (struct db){.lock_fd = -1, .exit_status = EXIT_FAILURE};
     if (strlen(path) >= sizeof db->path) {
         snprintf(why, DB_WHY_BYTES, "the path is too long: %s", path);
         return TROTH_ERR_STORAGE;
@@ -181,6 +182,7 @@ void db_close(struct db *db) {
     sqlite3_finalize(db->commit);
     db->begin = db->commit = NULL;
     if (db->sqlite != NULL) {
+        sqlite3_rollback_hook(db->sqlite, NULL, NULL); /* an open batch goes: the caller's will */
         sqlite3_close_v2(db->sqlite);
         db->sqlite = NULL;
     }
@@ -227,10 +229,30 @@ static int run_kept(struct db *db, sqlite3_stmt **stmt, const char *sql) {
     return *stmt == NULL ? TROTH_ERR_STORAGE : db_run(db, *stmt);
 }
 
+void db_on_rollback(void *arg) {
+    const struct db *db = arg;
+    if (!db->in_batch) {
+        return; /* one statement, or a COMMIT, which says so to its caller */
+    }
+    const char *sql = "?";
+    for (sqlite3_stmt *stmt = sqlite3_next_stmt(db->sqlite, NULL); stmt != NULL;
+         stmt = sqlite3_next_stmt(db->sqlite, stmt)) {
+        sql = sqlite3_stmt_busy(stmt) ? sqlite3_sql(stmt) : sql;
+    }
+    logline(
+        LOGLINE_ERROR,
+        "%s: for want of memory or space, or an I/O error, SQLite has undone all that is not on "
+        "disk yet (in \"%s\"). The process ends, so that nothing of it is told or kept in "
+        "part; when the cause is removed, start it again and it will recover",
+        db->path, sql);
+    _exit(db->exit_status);
+}
+
 int db_begin(struct db *db) {
     if (db->in_batch) {
         return 0;
     }
+    sqlite3_rollback_hook(db->sqlite, db_on_rollback, db);
     int err = run_kept(db, &db->begin, "BEGIN IMMEDIATE");
     db->in_batch = err == 0;
     return err;

@@ -2,7 +2,10 @@
  *
  * WAL mode with synchronous=FULL: when db_commit returns 0 the batch is on disk (S4). A commit or
  * sync that fails is never tried again (ARCHITECTURE H9): the caller must stop the process.
- * The file is locked for this process: a second one gets TROTH_ERR_EXISTS.
+ * A statement that fails for want of memory, of space or for an I/O error, be it one that only
+ * reads, may make SQLite undo the whole batch, and what ran next would be committed by itself (S5).
+ * So that ends the process, at once, whoever ran the statement on this connection. The file is
+ * locked for this process: a second one gets TROTH_ERR_EXISTS.
  *
  * A sync of a file that has grown also waits for its inode; one of a file that has its size does
  * not. So the write-ahead log of a database that is written to gets its size ahead of need
@@ -24,7 +27,8 @@ struct db {
     sqlite3_stmt *commit;
     int lock_fd;
     bool in_batch;
-    uint32_t wal_frames;    /* in use in the write-ahead log, when the last commit was done */
+    int exit_status;     /* of the process when a batch is undone; EXIT_FAILURE unless it is set */
+    uint32_t wal_frames; /* in use in the write-ahead log, when the last commit was done */
     uint32_t commit_frames; /* that one's */
     uint32_t frame_bytes;
     int64_t wal_bytes; /* its size when room was last made; INT64_MAX: no more is made */
@@ -49,6 +53,10 @@ sqlite3_stmt *db_prepare(struct db *db, const char *sql);
 int db_exec(struct db *db, const char *sql);
 /* Steps a statement that gives no rows, and resets it. TROTH_ERR_STORAGE, with a log line. */
 int db_run(struct db *db, sqlite3_stmt *stmt);
+
+/* The connection's rollback hook, its argument the struct db: ends the process when a batch is
+ * undone. For who puts another in its place for a time; db_begin sets it. */
+void db_on_rollback(void *db);
 
 /* A batch: begin is idempotent while one is open; commit without one is nothing. */
 int db_begin(struct db *db);

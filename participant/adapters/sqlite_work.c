@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "participant/adapters/sqlite_changes.h"
+#include "shell/db.h"
 #include "shell/logline.h"
 
 struct sqlite_work {
@@ -135,11 +136,11 @@ static int call_fn(struct sqlite_work *work, enum sqlite_mode mode, troth_sqlite
                    char why[SQLITE_WHY_BYTES]) {
     set_foreign_keys(work, true);
     sqlite_rules_begin(work->rules, mode);
-    sqlite3_rollback_hook(work->db, on_rollback, work);
+    void *before = sqlite3_rollback_hook(work->db, on_rollback, work);
     inside = true;
     int result = fn(work->db, arg);
     inside = false;
-    sqlite3_rollback_hook(work->db, NULL, NULL);
+    sqlite3_rollback_hook(work->db, before != NULL ? db_on_rollback : NULL, before);
     const char *refused = sqlite_rules_end(work->rules);
     const char *said = sqlite3_errcode(work->db) == SQLITE_OK ? "" : sqlite3_errmsg(work->db);
     if (refused != NULL) {

@@ -9,7 +9,8 @@
  * no SQLite transaction itself, and knows of no locks.
  *
  * Every function: TROTH_ERR_STORAGE (logged; after a write the batch must not be committed, so the
- * process has to stop), TROTH_ERR_NO_MEMORY.
+ * process has to stop), TROTH_ERR_NO_MEMORY. After either the batch still has all that was in it
+ * before: shell/db.h ends the process where SQLite has undone it.
  */
 #ifndef SHARD_STORE_H
 #define SHARD_STORE_H

@@ -55,7 +55,7 @@ static int write_key(struct op *op, struct store *store, struct writes *writes,
     if (writes == NULL) {
         int err = value != NULL ? store_put(store, op->key, *value) : store_delete(store, op->key);
         if (err == TROTH_ERR_NO_MEMORY) {
-            fail_read(op, err); /* SQLite has undone the statement */
+            fail_read(op, err); /* the batch is whole, or the process had ended (shell/db.h) */
             return 0;
         }
         return err;

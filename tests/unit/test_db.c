@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
@@ -272,12 +273,80 @@ START_TEST(without_space_it_goes_without_room) {
 }
 END_TEST
 
+/* ---- A batch that SQLite undoes ---------------------------------------------------------------
+ */
+
+#define ENDED 7
+
+/* Without memory for pages; as any program's statement on the connection may be. */
+static void run_without_memory(sqlite3 *sqlite, const char *sql) {
+    sqlite3_stmt *stmt;
+    ck_assert_int_eq(sqlite3_prepare_v2(sqlite, sql, -1, &stmt, NULL), SQLITE_OK);
+    sqlite3_hard_heap_limit64(sqlite3_memory_used() + 4096);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+    }
+    sqlite3_hard_heap_limit64(0);
+    sqlite3_finalize(stmt);
+}
+
+/* What a child's process ends with, which goes on after the statement if it can. */
+static int run_in_batch(const char *sql) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct db db;
+        open_ours(&db);
+        db.exit_status = ENDED;
+        ck_assert_int_eq(db_begin(&db), 0);
+        ck_assert_int_eq(db_exec(&db, "INSERT INTO t VALUES('before')"), 0);
+        run_without_memory(db.sqlite, sql);
+        db_exec(&db, "INSERT INTO t VALUES('behind')");
+        db_commit(&db);
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(S5_a_batch_that_SQLite_undoes_ends_the_process_and_nothing_behind_it_is_kept) {
+    static const char *const statements[] = {
+        "SELECT count(*), zeroblob(1000000) || x FROM t ORDER BY 2", /* one that only reads, too */
+        "INSERT INTO t VALUES(zeroblob(1000000) || 'x')",
+    };
+    struct db db;
+    make_folder();
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        ck_assert_int_eq(run_in_batch(statements[i]), ENDED);
+        open_ours(&db);
+        ck_assert_int_eq(count(&db), 0);
+        db_close(&db);
+    }
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_statement_by_itself_that_SQLite_undoes_ends_nothing) {
+    struct db db;
+    make_folder();
+    open_ours(&db);
+    fill(&db, 1);
+    run_without_memory(db.sqlite, "INSERT INTO t VALUES(zeroblob(1000000) || 'x')");
+    fill(&db, 1);
+    ck_assert_int_eq(count(&db), 2);
+    db_close(&db);
+    remove_folder();
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "db",
         (const TTest *[]){
             S4_a_committed_batch_is_there_and_an_open_one_is_not, a_database_in_use_is_refused,
             a_foreign_newer_or_damaged_database_is_refused, a_folder_that_is_not_there_is_named,
+            S5_a_batch_that_SQLite_undoes_ends_the_process_and_nothing_behind_it_is_kept,
+            a_statement_by_itself_that_SQLite_undoes_ends_nothing,
             a_log_that_is_used_gets_its_size_ahead_of_need,
             the_room_of_a_run_that_crashed_is_used_by_the_next,
             S4_what_was_committed_before_and_after_room_was_made_is_there_after_a_crash,

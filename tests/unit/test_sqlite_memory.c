@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "participant/adapters/sqlite_store.h"
+#include "shell/db.h"
 #include "tests/lib/alloc_fail.h"
 #include "tests/lib/suite.h"
 
@@ -19,9 +20,8 @@ static int try_all(sqlite3 *db, struct sqlite_work **work, struct sqlite_changes
     return err != 0 ? err : sqlite_work_run(*work, SQLITE_MODE_WORK, changes, add, NULL, why);
 }
 
-START_TEST(an_allocation_that_fails_leaves_everything_as_it_was) {
+static sqlite3 *open_db(void) {
     sqlite3 *db;
-    unsigned failures = 0;
     ck_assert_int_eq(sqlite3_open(":memory:", &db), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db,
                                   "CREATE TABLE account(id INTEGER PRIMARY KEY, money INT);"
@@ -30,6 +30,12 @@ START_TEST(an_allocation_that_fails_leaves_everything_as_it_was) {
                                   NULL, NULL, NULL),
                      SQLITE_OK);
     ck_assert_int_eq(sqlite_store_make(db), 0);
+    return db;
+}
+
+START_TEST(an_allocation_that_fails_leaves_everything_as_it_was) {
+    sqlite3 *db = open_db();
+    unsigned failures = 0;
     struct sqlite_work *work = NULL;
     struct sqlite_changes changes = {NULL, 0};
     for (unsigned n = 0;; n++) {
@@ -54,7 +60,24 @@ START_TEST(an_allocation_that_fails_leaves_everything_as_it_was) {
 }
 END_TEST
 
+/* What comes behind the work in the batch may fail so that SQLite undoes it (shell/db.h). */
+START_TEST(S5_the_batch_is_watched_by_its_owner_again_when_the_work_is_done) {
+    struct db owner = {.in_batch = true};
+    struct sqlite_work *work = NULL;
+    struct sqlite_changes changes = {NULL, 0};
+    sqlite3 *db = open_db();
+    sqlite3_rollback_hook(db, db_on_rollback, &owner);
+    ck_assert_int_eq(try_all(db, &work, &changes), 0);
+    ck_assert_ptr_eq(sqlite3_rollback_hook(db, NULL, NULL), &owner);
+    sqlite_changes_release(&changes);
+    sqlite_work_free(work);
+    sqlite3_close(db);
+}
+END_TEST
+
 int main(void) {
-    return suite_run("sqlite work without memory",
-                     (const TTest *[]){an_allocation_that_fails_leaves_everything_as_it_was, NULL});
+    return suite_run(
+        "sqlite work without memory",
+        (const TTest *[]){an_allocation_that_fails_leaves_everything_as_it_was,
+                          S5_the_batch_is_watched_by_its_owner_again_when_the_work_is_done, NULL});
 }
