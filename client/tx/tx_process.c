@@ -76,7 +76,7 @@ static int open_database(struct tx_process *process, size_t i, char why[TX_WHY_B
                                              .dsn = resource->dsn,
                                              .patience_ms = process->config.patience_ms,
                                              .troth = process->troth},
-            detail, sizeof detail);
+            NULL, detail, sizeof detail);
     }
     if (err != 0) {
         snprintf(why, TX_WHY_BYTES, "%s: %s", resource->name,
