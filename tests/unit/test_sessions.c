@@ -168,7 +168,7 @@ START_TEST(only_a_session_that_is_not_refused_is_logged_as_attached) {
         expect_up(&world, refused); /* it is dialled on */
         sessions_up(world.sessions, &world.up);
     }
-    ck_assert_uint_eq(lines_with(log, "attached"), 0);
+    ck_assert_uint_eq(lines_with(log, ": attached to"), 0);
     sessions_flush(world.sessions, true);
     sessions_flush(world.sessions, true);
     ck_assert_uint_eq(lines_with(log, "participant stock: attached to node 1 at 127.0.0.1:"), 1);
