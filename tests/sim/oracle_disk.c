@@ -47,7 +47,8 @@ static void check_kept(struct oracle *oracle, const struct tx_seen *tx, uint32_t
 }
 
 static bool is_empty(const struct node_record *record) {
-    return record->promised == 0 && record->void_ballot == 0 && !record->set_known;
+    return record->promised == 0 && record->void_ballot == 0 && !record->set_known &&
+           record->outcome == OUTCOME_NONE;
 }
 
 void disk_stored(struct oracle *oracle, const struct sight *sight) {

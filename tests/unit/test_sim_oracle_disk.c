@@ -143,6 +143,17 @@ START_TEST(S6_a_promise_for_what_is_forgotten) {
 }
 END_TEST
 
+/* Nobody would delete it any more. */
+START_TEST(S6_an_outcome_for_what_is_forgotten) {
+    over();
+    mark(2, 2);
+    see((struct sight){.kind = SIGHT_NODE_DELETED, .who = N(2), .tx = 1});
+    heartbeat(2);
+    stores(2, 1, (struct node_record){.outcome = OUTCOME_COMMITTED, .finished = true});
+    must_break("S6", "n2 stores a record");
+}
+END_TEST
+
 START_TEST(S6_a_promise_of_the_batch_that_stores_the_mark_passes) {
     over();
     mark(3, 2);
@@ -208,6 +219,7 @@ int main(void) {
                                        S6_a_mark_passes_what_is_undecided,
                                        S6_forgotten_is_said_of_what_is_in_doubt,
                                        S6_a_promise_for_what_is_forgotten,
+                                       S6_an_outcome_for_what_is_forgotten,
                                        S6_a_promise_of_the_batch_that_stores_the_mark_passes,
                                        S6_a_record_is_deleted_above_the_mark,
                                        S6_deleted_first_and_marked_in_the_same_batch_passes,
