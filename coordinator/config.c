@@ -1,157 +1,78 @@
 #include "coordinator/config.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <ini.h>
 #include <string.h>
 
 #include "base/troth_err.h"
 #include "coordinator/config_options.h"
+#include "shell/settings_file.h"
+#include "shell/settings_flags.h"
+
+_Static_assert(CONFIG_OPTIONS <= SETTINGS_OPTIONS_MAX, "each has a number");
 
 /* ---- The file ------------------------------------------------------------------------------ */
 
-#define LINES_MAX      10000
-#define LINE_MAX_BYTES 198 /* of inih's buffer of 200 */
-
 struct reading {
     struct config *config;
-    FILE *file;
-    unsigned line; /* the one that was read last */
     unsigned seen_lines[CONFIG_OPTIONS];
-    unsigned error_line; /* 0: none so far */
-    char why[CONFIG_WHY_BYTES];
 };
 
-/* inih would cut a longer line in two without a word. */
-static char *read_line(char *line, int size, void *stream) {
-    struct reading *reading = stream;
-    /* One error is enough, and what never ends is no configuration. */
-    char *got = reading->error_line != 0 ? NULL : fgets(line, size, reading->file);
-    if (got == NULL) {
-        return NULL;
-    }
-    if (++reading->line > LINES_MAX) {
-        reading->error_line = reading->line;
-        config_explain(reading->why, "more than %d lines: this is no configuration", LINES_MAX);
-        return NULL;
-    }
-    if (strlen(line) >= LINE_MAX_BYTES && reading->error_line == 0) {
-        reading->error_line = reading->line;
-        config_explain(reading->why,
-                       "the line is too long; allowed are %d characters (a long `nodes` "
-                       "can be continued on the next lines, indented)",
-                       LINE_MAX_BYTES - 1);
-    }
-    return got;
-}
-
-static int on_key(void *user, const char *section, const char *name, const char *value) {
-    struct reading *reading = user;
-    char names[400];
-    if (reading->error_line != 0) {
-        return 0;
-    }
+static int on_key(void *arg, const char *name, const char *value, unsigned line,
+                  char why[CONFIG_WHY_BYTES]) {
+    struct reading *reading = arg;
     const struct config_option *option = config_option_find(name, strlen(name));
-    int err;
-    if (section[0] != '\0' && strcmp(section, "trothd") != 0) {
-        err = config_explain(reading->why, "unknown section [%s]; allowed is [trothd], or none",
-                             section);
-    } else if (option == NULL) {
+    if (option == NULL) {
+        char names[400];
         config_option_names(names, sizeof names);
-        err = config_explain(reading->why, "unknown key \"%s\"; allowed are %s", name, names);
-    } else {
-        unsigned *seen = &reading->seen_lines[option - config_options];
-        if (*seen != 0 && option->kind != CONFIG_KIND_NODES) {
-            err = config_explain(reading->why, "%s was given on line %u already", option->name,
-                                 *seen);
-        } else {
-            *seen = reading->line;
-            err = config_option_set(reading->config, option, value, reading->why);
-        }
+        return config_explain(why, "unknown key \"%.60s\"; allowed are %s", name, names);
     }
-    if (err != 0) {
-        reading->error_line = reading->line;
+    unsigned *seen = &reading->seen_lines[option - config_options];
+    if (*seen != 0 && option->kind != CONFIG_KIND_NODES) {
+        return config_explain(why, "%s was given on line %u already", option->name, *seen);
     }
-    return err == 0;
+    *seen = line;
+    return config_option_set(reading->config, option, value, why);
 }
 
 /* Reads the file into *config, and marks in `given` what it sets. */
 static int read_file(struct config *config, const char *path, bool given[CONFIG_OPTIONS],
                      char why[CONFIG_WHY_BYTES]) {
-    struct reading reading = {.config = config, .file = fopen(path, "re")};
-    if (reading.file == NULL) {
-        return config_explain(why, "cannot read the configuration %s: %s", path, strerror(errno));
-    }
-    int line = ini_parse_stream(read_line, &reading, on_key, &reading);
-    bool broken = ferror(reading.file) != 0;
-    fclose(reading.file);
-    if (reading.error_line != 0) {
-        return config_explain(why, "%s:%u: %s", path, reading.error_line, reading.why);
-    }
-    if (line != 0) {
-        return config_explain(why, "%s:%d: not of the form `name = value`", path, line);
-    }
-    if (broken) {
-        return config_explain(
-            why, "cannot read the configuration %s: it must be a file that can be read", path);
-    }
-    for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
+    struct reading reading = {.config = config};
+    int err = settings_file_read(path, "trothd", on_key, &reading, why);
+    for (size_t i = 0; err == 0 && i < CONFIG_OPTIONS; i++) {
         given[i] = reading.seen_lines[i] != 0;
     }
-    return 0;
+    return err;
 }
 
 /* ---- Flags --------------------------------------------------------------------------------- */
 
-struct flags {
-    const char *values[CONFIG_OPTIONS];
-    const char *file;
-};
-
-static int read_flag(struct flags *flags, int argc, char *const argv[], int *i,
-                     enum config_action *action, char why[CONFIG_WHY_BYTES]) {
-    const char *arg = argv[*i];
-    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-        *action = CONFIG_HELP;
-        return 0;
-    }
-    if (strcmp(arg, "--version") == 0) {
-        *action = CONFIG_VERSION;
-        return 0;
-    }
-    if (strcmp(arg, "--list-crash-points") == 0) {
-        *action = CONFIG_CRASH_POINTS;
-        return 0;
-    }
-    if (strcmp(arg, "--check-config") == 0) {
-        *action = CONFIG_CHECK;
-        return 0;
-    }
-    size_t n = strcspn(arg, "=");
-    const struct config_option *option =
-        strncmp(arg, "--", 2) == 0 ? config_option_find(arg + 2, n - 2) : NULL;
-    bool is_file = n == strlen("--config") && strncmp(arg, "--config", n) == 0;
-    if (option == NULL && !is_file) {
-        return config_explain(why, "unknown argument \"%s\"; trothd --help lists what is allowed",
-                              arg);
-    }
-    const char *value = arg[n] == '=' ? arg + n + 1 : NULL;
-    if (value == NULL) {
-        if (*i + 1 >= argc) {
-            return config_explain(why, "%s needs a value", arg);
-        }
-        value = argv[++*i];
-    }
-    const char **place = is_file ? &flags->file : &flags->values[option - config_options];
-    if (*place != NULL) {
-        return config_explain(why, "%.*s is given twice", (int)n, arg);
-    }
-    *place = value;
-    return 0;
+static int find_flag(const void *arg, const char *name, size_t n) {
+    const struct config_option *option = config_option_find(name, n);
+    (void)arg;
+    return option == NULL ? -1 : (int)(option - config_options);
 }
 
-static int set_flags(struct config *config, const struct flags *flags, bool given[CONFIG_OPTIONS],
-                     char why[CONFIG_WHY_BYTES]) {
+static bool take_action(void *arg, const char *flag) {
+    static const struct {
+        const char *flag;
+        enum config_action action;
+    } actions[] = {{"--help", CONFIG_HELP},
+                   {"-h", CONFIG_HELP},
+                   {"--version", CONFIG_VERSION},
+                   {"--list-crash-points", CONFIG_CRASH_POINTS},
+                   {"--check-config", CONFIG_CHECK}};
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (strcmp(flag, actions[i].flag) == 0) {
+            *(enum config_action *)arg = actions[i].action;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int set_flags(struct config *config, const struct settings_given *flags,
+                     bool given[CONFIG_OPTIONS], char why[CONFIG_WHY_BYTES]) {
     for (size_t i = 0; i < CONFIG_OPTIONS; i++) {
         if (flags->values[i] == NULL) {
             continue;
@@ -229,15 +150,15 @@ static int check_whole(struct config *config, char why[CONFIG_WHY_BYTES]) {
 
 int config_read(struct config *config, int argc, char *const argv[], enum config_action *action,
                 char why[CONFIG_WHY_BYTES]) {
-    struct flags flags = {0};
+    struct settings_given flags;
     bool given[CONFIG_OPTIONS] = {false};
     memset(config, 0, sizeof *config);
     *action = CONFIG_RUN;
     why[0] = '\0';
-    int err = 0;
-    for (int i = 1; i < argc && err == 0; i++) {
-        err = read_flag(&flags, argc, argv, &i, action, why);
-    }
+    int err = settings_flags_read(
+        &(struct settings_flags){
+            .find = find_flag, .take = take_action, .arg = action, .program = "trothd"},
+        &flags, argc, argv, why);
     if (err == 0 &&
         (*action == CONFIG_HELP || *action == CONFIG_VERSION || *action == CONFIG_CRASH_POINTS)) {
         return 0;

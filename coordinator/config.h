@@ -11,10 +11,11 @@
 #include <stdio.h>
 
 #include "paxos/types.h"
+#include "shell/settings.h"
 
 #define CONFIG_ADDRESS_BYTES 128u
 #define CONFIG_PATH_BYTES    400u
-#define CONFIG_WHY_BYTES     512u
+#define CONFIG_WHY_BYTES     SETTINGS_WHY_BYTES
 
 struct config {
     char cluster[PAXOS_NAME_BYTES];

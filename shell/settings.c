@@ -1,15 +1,15 @@
 /* Flags and INI files. */
 #include "shell/settings.h"
 
-#include <errno.h>
-#include <ini.h>
+#include <assert.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shell/logline.h"
-
-#define LINES_MAX 10000
+#include "shell/settings_file.h"
+#include "shell/settings_flags.h"
 
 bool settings_is_text(const char *text) {
     return text[0] != '\0';
@@ -88,32 +88,8 @@ static int set(void *values, const struct settings_option *option, const char *t
 struct reading {
     const struct settings *settings;
     void *values;
-    FILE *file;
-    int line;
-    int error_line; /* 0: none so far */
-    char why[SETTINGS_WHY_BYTES];
+    unsigned seen_lines[SETTINGS_OPTIONS_MAX];
 };
-
-/* inih would cut a line that does not fit its buffer in two, so it is refused here. */
-static char *read_line(char *line, int size, void *stream) {
-    struct reading *reading = stream;
-    /* One error is enough, and what never ends is no configuration. */
-    char *got = reading->error_line != 0 ? NULL : fgets(line, size, reading->file);
-    if (got == NULL) {
-        return NULL;
-    }
-    if (++reading->line > LINES_MAX) {
-        reading->error_line = reading->line;
-        settings_explain(reading->why, "more than %d lines: this is no configuration", LINES_MAX);
-        return NULL;
-    }
-    if (strlen(line) + 1 == (size_t)size && line[size - 2] != '\n' && reading->error_line == 0) {
-        reading->error_line = reading->line;
-        settings_explain(reading->why, "the line is longer than %d characters; give it as a flag",
-                         size - 2);
-    }
-    return got;
-}
 
 /* "name, listen, nodes" */
 static void list_names(const struct settings *settings, char *text, size_t bytes) {
@@ -125,87 +101,43 @@ static void list_names(const struct settings *settings, char *text, size_t bytes
     }
 }
 
-static int on_key(void *user, const char *section, const char *name, const char *value) {
-    struct reading *reading = user;
-    if (reading->error_line != 0) {
-        return 0;
-    }
+static int on_key(void *arg, const char *name, const char *value, unsigned line,
+                  char why[SETTINGS_WHY_BYTES]) {
+    struct reading *reading = arg;
     const struct settings_option *option = find_option(reading->settings, name, strlen(name));
-    int err;
-    if (section[0] != '\0' && strcmp(section, reading->settings->program) != 0) {
-        err = settings_explain(reading->why, "unknown section [%.100s]; allowed is [%s], or none",
-                               section, reading->settings->program);
-    } else if (option == NULL) {
+    if (option == NULL) {
         char names[SETTINGS_WHY_BYTES / 2];
         list_names(reading->settings, names, sizeof names);
-        err = settings_explain(reading->why, "unknown key \"%.100s\"; allowed are %s", name, names);
-    } else {
-        err = set(reading->values, option, value, reading->why);
+        return settings_explain(why, "unknown key \"%.100s\"; allowed are %s", name, names);
     }
-    if (err != 0) {
-        reading->error_line = reading->line;
+    unsigned *seen = &reading->seen_lines[option - reading->settings->options];
+    if (*seen != 0) {
+        return settings_explain(why, "%s was given on line %u already", option->name, *seen);
     }
-    return err == 0;
+    *seen = line;
+    return set(reading->values, option, value, why);
 }
 
 static int read_file(const struct settings *settings, void *values, const char *path,
                      char why[SETTINGS_WHY_BYTES]) {
-    struct reading reading = {.settings = settings, .values = values, .file = fopen(path, "re")};
-    if (reading.file == NULL) {
-        return settings_explain(why, "cannot read the configuration %s: %s", path, strerror(errno));
-    }
-    int line = ini_parse_stream(read_line, &reading, on_key, &reading);
-    bool broken = ferror(reading.file) != 0;
-    fclose(reading.file);
-    if (reading.error_line != 0) {
-        return settings_explain(why, "%.200s:%d: %.280s", path, reading.error_line, reading.why);
-    }
-    if (line != 0) {
-        return settings_explain(why, "%s:%d: not of the form `name = value`", path, line);
-    }
-    return broken ? settings_explain(
-                        why, "cannot read the configuration %s: it must be a file that can be read",
-                        path)
-                  : 0;
+    struct reading reading = {.settings = settings, .values = values};
+    return settings_file_read(path, settings->program, on_key, &reading, why);
 }
 
 /* ---- Flags ---------------------------------------------------------------------------------- */
 
-/* Both ways: `--name value` and `--name=value`. The option is NULL for --config. */
-static int read_flag(const struct settings *settings, int argc, char *const argv[], int *i,
-                     const struct settings_option **option, const char **value,
-                     char why[SETTINGS_WHY_BYTES]) {
-    const char *arg = argv[*i];
-    size_t n = strcspn(arg, "=");
-    bool is_flag = n > 2 && strncmp(arg, "--", 2) == 0;
-    *option = is_flag ? find_option(settings, arg + 2, n - 2) : NULL;
-    if (*option == NULL && (n != strlen("--config") || strncmp(arg, "--config", n) != 0)) {
-        return settings_explain(why, "unknown argument \"%.200s\"; %s --help lists what is allowed",
-                                arg, settings->program);
-    }
-    *value = arg[n] == '=' ? arg + n + 1 : NULL;
-    if (*value == NULL) {
-        if (*i + 1 >= argc) {
-            settings_explain(why, "%.200s needs a value", arg);
-            return TROTH_ERR_INVALID;
-        }
-        *value = argv[++*i];
-    }
-    return 0;
+static int find_flag(const void *arg, const char *name, size_t n) {
+    const struct settings *settings = arg;
+    const struct settings_option *option = find_option(settings, name, n);
+    return option == NULL ? -1 : (int)(option - settings->options);
 }
 
-/* All flags: those that are options if `values` is given, the file's name if `file` is. */
-static int read_flags(const struct settings *settings, int argc, char *const argv[], void *values,
-                      const char **file, char why[SETTINGS_WHY_BYTES]) {
+static int set_flags(const struct settings *settings, void *values,
+                     const struct settings_given *given, char why[SETTINGS_WHY_BYTES]) {
     int err = 0;
-    for (int i = 1; i < argc && err == 0; i++) {
-        const struct settings_option *option = NULL;
-        const char *value = NULL;
-        err = read_flag(settings, argc, argv, &i, &option, &value, why);
-        if (err == 0 && option == NULL && file != NULL) {
-            *file = value;
-        } else if (err == 0 && option != NULL && values != NULL) {
-            err = set(values, option, value, why);
+    for (size_t i = 0; i < settings->n && err == 0; i++) {
+        if (given->values[i] != NULL) {
+            err = set(values, &settings->options[i], given->values[i], why);
         }
     }
     return err;
@@ -230,21 +162,24 @@ static bool asks_for_other(const char *arg, enum settings_action *action) {
 
 int settings_read(const struct settings *settings, void *values, int argc, char *const argv[],
                   enum settings_action *action, char why[SETTINGS_WHY_BYTES]) {
-    const char *file = NULL;
+    struct settings_given given;
+    struct settings_flags flags = {
+        .find = find_flag, .arg = (void *)(uintptr_t)settings, .program = settings->program};
+    assert(settings->n <= SETTINGS_OPTIONS_MAX);
     *action = SETTINGS_RUN;
     for (int i = 1; i < argc; i++) {
         if (asks_for_other(argv[i], action)) {
             return 0;
         }
     }
-    int err = read_flags(settings, argc, argv, NULL, &file, why);
+    int err = settings_flags_read(&flags, &given, argc, argv, why);
     for (size_t i = 0; i < settings->n && err == 0; i++) {
         strcpy((char *)values + settings->options[i].offset, settings->options[i].preset);
     }
-    if (err == 0 && file != NULL) {
-        err = read_file(settings, values, file, why);
+    if (err == 0 && given.file != NULL) {
+        err = read_file(settings, values, given.file, why);
     }
-    return err != 0 ? err : read_flags(settings, argc, argv, values, NULL, why);
+    return err != 0 ? err : set_flags(settings, values, &given, why);
 }
 
 void settings_help(const struct settings *settings, FILE *out) {

@@ -101,6 +101,24 @@ START_TEST(a_file_may_hold_the_password_and_flags_win) {
 }
 END_TEST
 
+#ifdef TROTH_INIH_HAS_MAX_LINE
+START_TEST(a_long_dsn_fits_into_a_file) {
+    char path[] = "/tmp/troth-agent-config-XXXXXX";
+    char text[SETTINGS_TEXT_BYTES + 64];
+    int n = snprintf(text, sizeof text, "[troth-agent]\nname = orders\ndsn = host=%02000d\n", 7);
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, (size_t)n), n);
+    close(fd);
+    int err = READ("postgres", "--config", path);
+    unlink(path);
+    ck_assert_msg(err == 0, "%s", why);
+    ck_assert_uint_eq(strlen(config.dsn), 2005);
+    ck_assert_str_eq(config.dsn + 2003, "07");
+}
+END_TEST
+#endif
+
 START_TEST(help_needs_nothing_and_names_every_option) {
     static const char *const names[] = {"--name",     "--dsn",     "--switch",      "--symbol",
                                         "--scan-ms",  "--config",  "--open-info",   "--close-info",
@@ -130,5 +148,8 @@ int main(void) {
                                        numbers_have_limits_and_names_have_a_form,
                                        a_password_is_not_in_what_is_said_of_a_mistake,
                                        a_file_may_hold_the_password_and_flags_win,
+#ifdef TROTH_INIH_HAS_MAX_LINE
+                                       a_long_dsn_fits_into_a_file,
+#endif
                                        help_needs_nothing_and_names_every_option, NULL});
 }

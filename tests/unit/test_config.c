@@ -156,8 +156,8 @@ START_TEST(a_line_that_is_no_setting_is_refused) {
 END_TEST
 
 START_TEST(a_line_longer_than_inih_takes_is_refused_not_cut) {
-    char text[600];
-    snprintf(text, sizeof text, "node = 1\ndata = %0400d\n", 0);
+    char text[4000];
+    snprintf(text, sizeof text, "node = 1\ndata = %03000d\n", 0);
     refused(FILE_ONLY(text), ":2: the line is too long");
 }
 END_TEST

@@ -56,10 +56,20 @@ START_TEST(an_error_in_a_file_names_its_line_and_what_is_allowed) {
 END_TEST
 
 START_TEST(a_line_that_is_too_long_is_refused_and_not_cut) {
-    char text[1024];
-    snprintf(text, sizeof text, "data = %0900d\nname = x\n", 0);
+    char text[4000];
+    snprintf(text, sizeof text, "data = %03000d\nname = x\n", 0);
     ck_assert_int_eq(read_text(text), TROTH_ERR_INVALID);
-    ck_assert_ptr_nonnull(strstr(why, ":1: the line is longer"));
+    ck_assert_ptr_nonnull(strstr(why, ":1: the line is too long"));
+}
+END_TEST
+
+START_TEST(a_setting_given_twice_is_refused) {
+    ck_assert_int_eq(read_text("log-level = info\nname = a\nlog_level = debug\n"),
+                     TROTH_ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(why, ":3: log_level was given on line 1 already"));
+    ck_assert_int_eq(read_text("nodes = h1:1,\n  h2:2\n"), TROTH_ERR_INVALID);
+    ck_assert_int_eq(READ("--name", "a", "--name=b"), TROTH_ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(why, "--name is given twice"));
 }
 END_TEST
 
@@ -93,6 +103,6 @@ int main(void) {
                      (const TTest *[]){flags_win_over_the_file_and_the_file_over_defaults,
                                        an_error_in_a_file_names_its_line_and_what_is_allowed,
                                        a_line_that_is_too_long_is_refused_and_not_cut,
-                                       bad_flags_are_refused, help_and_version_come_before_all,
-                                       NULL});
+                                       a_setting_given_twice_is_refused, bad_flags_are_refused,
+                                       help_and_version_come_before_all, NULL});
 }
