@@ -56,7 +56,7 @@ int db_run(struct db *db, sqlite3_stmt *stmt);
 
 /* The connection's rollback hook, its argument the struct db: ends the process when a batch is
  * undone. For who puts another in its place for a time; db_begin sets it. */
-void db_on_rollback(void *db);
+void db_on_rollback(void *arg);
 
 /* A batch: begin is idempotent while one is open; commit without one is nothing. */
 int db_begin(struct db *db);
