@@ -24,9 +24,9 @@
 #define DRIVER_WHY_BYTES    512
 
 /* What became of a call for one branch: 0 (TROTH_OK) it was done; one of these; or a negative
- * TROTH_ERR_*, after which the call is made again in a while. With TROTH_ERR_STATE, _FULL and
- * _MISMATCH nothing was done, for sure; with any other (UNAVAILABLE: the connection was lost) the
- * database may have done it. */
+ * TROTH_ERR_*, after which the call is made again in a while. With TROTH_ERR_STATE, _FULL,
+ * _MISMATCH and _INVALID, and with any other for which `nothing_done` is set, nothing was done, for
+ * sure; else (UNAVAILABLE: the connection was lost) the database may have done it. */
 enum driver_result {
     /* Votes. */
     DRIVER_PREPARED = 1,  /* durable; both ends are possible */
@@ -52,6 +52,7 @@ struct driver_branch {
     bool is_older;  /* ends: it was prepared before this process took part, so that another one of
                      * this participant may have ended it */
     int result;     /* set by the call */
+    bool nothing_done; /* set by an end that fails: it never reached the database, or was refused */
     char detail[DRIVER_DETAIL_BYTES]; /* set with a result that a human should read; else "" */
 };
 

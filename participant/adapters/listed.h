@@ -96,6 +96,7 @@ struct listed_event {
     const uint8_t *disk;     /* LISTED_DISK_BYTES */
     struct message *message; /* borrowed; what is kept of it is moved out */
     int result;              /* enum driver_result, or TROTH_ERR_* */
+    bool nothing_done;       /* as in struct driver_branch */
     uint64_t receipt;
     uint64_t age_ms;
     int64_t began_ms; /* as now_ms: when the list was asked for */

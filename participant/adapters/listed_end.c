@@ -194,10 +194,12 @@ static bool gone_is_fine(const struct branch *branch, int result) {
     return result == DRIVER_WAS_ABORTED && !commits && branch->set == NULL;
 }
 
-/* Its answer was lost, and it may have been carried out. */
-static void note_begun(struct branch *branch, int result) {
-    if (result >= 0 || result == TROTH_ERR_STATE || result == TROTH_ERR_FULL ||
-        result == TROTH_ERR_MISMATCH) {
+/* Its answer was lost, and it may have been carried out. A call that never reached the database
+ * must not count: the one that comes up next may be an old copy, without the branch (H7). */
+static void note_begun(struct branch *branch, const struct listed_event *event) {
+    int result = event->result;
+    if (result >= 0 || event->nothing_done || result == TROTH_ERR_STATE ||
+        result == TROTH_ERR_FULL || result == TROTH_ERR_MISMATCH || result == TROTH_ERR_INVALID) {
         return;
     }
     if (branch->done == PAXOS_OUTCOME_COMMITTED) {
@@ -213,7 +215,7 @@ static void end_failed(struct listed *all, struct branch *branch,
     const char *detail = event->detail != NULL && event->detail[0] != '\0'
                              ? event->detail
                              : troth_err_text(event->result);
-    note_begun(branch, event->result);
+    note_begun(branch, event);
     listed_set_detail(all, branch, detail);
     if (!branch->alarmed && all->now_ms - branch->changed_ms >= ALARM_AFTER_MS) {
         branch->alarmed = true;
@@ -232,7 +234,7 @@ static void resolve_failed(struct listed *all, struct branch *branch,
                              : "it is not prepared in the database";
     listed_tell(all, LISTED_RESOLVED, branch->request, branch->txid, err, detail);
     branch->request = 0;
-    note_begun(branch, event->result);
+    note_begun(branch, event);
     listed_move(all, branch, branch->set != NULL ? LISTED_PREPARED : LISTED_FOUND);
     listed_set_detail(all, branch, detail);
     listed_timer(all, branch, listed_jitter(all, LISTED_ASK_MS));

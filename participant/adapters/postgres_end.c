@@ -27,6 +27,9 @@ static bool ending_init(struct ending *ending, struct driver_connection *connect
     if (flags == NULL) {
         return false;
     }
+    for (size_t i = 0; i < n; i++) {
+        branches[i].nothing_done = false;
+    }
     ending->is_done = flags;
     ending->is_asked = flags + n;
     ending->is_gone = flags + 2 * n;
@@ -95,6 +98,7 @@ static void on_ended(struct ending *ending, size_t i, const PGresult *result) {
         set(ending, i, 0, "");
     } else if (strcmp(postgres_state(result), UNDEFINED_OBJECT) == 0) {
         ending->is_gone[i] = true;
+        ending->branches[i].nothing_done = true; /* by this call, should the question fail */
     } else {
         int err = postgres_error(result, why, sizeof why);
         const char *remedy = remedy_of(result);
@@ -123,7 +127,7 @@ static void end_batch(struct ending *ending) {
 
 /* ---- After: what is gone --------------------------------------------------------------------- */
 
-enum fate { FATE_UNKNOWN, FATE_RUNS, FATE_COMMITTED, FATE_ABORTED };
+enum fate { FATE_UNKNOWN, FATE_RUNS, FATE_COMMITTED, FATE_UNPROVED, FATE_ABORTED };
 
 static enum fate fate_at(const PGresult *result, int row, int column) {
     const char *text = PQgetvalue(result, row, column); /* NULL is "" */
@@ -151,11 +155,17 @@ static void judge(struct ending *ending, size_t i, enum fate fate, bool is_ours)
             set(ending, i, DRIVER_WAS_ABORTED, "another has rolled it back, not Troth");
         }
         return;
+    case FATE_UNPROVED: /* a server that was restored or promoted gives its numbers out again */
+        set(ending, i, DRIVER_HAZARD,
+            "not prepared here; its number was committed, but its row in troth.branches is not "
+            "there: was the server restored, or a standby promoted?");
+        return;
     case FATE_RUNS: /* it is in the list before it runs no more: seen at a bad moment */
         set(ending, i, TROTH_ERR_FULL, "it is being ended");
         return;
-    case FATE_UNKNOWN:
-        set(ending, i, DRIVER_GONE, "not prepared here, and the server does not know how it ended");
+    case FATE_UNKNOWN: /* a commit that was carried out would be known */
+        set(ending, i, commit && ending->branches[i].was_begun ? DRIVER_HAZARD : DRIVER_GONE,
+            "not prepared here, and the server does not know how it ended");
         return;
     }
 }
@@ -168,9 +178,10 @@ static void judge_row(struct ending *ending, const PGresult *result, int row) {
     const struct driver_branch *branch = &ending->branches[i];
     enum fate fate = fate_at(result, row, 1);
     uint64_t committed = strtoull(PQgetvalue(result, row, 2), NULL, 10); /* NULL is 0 */
-    if (fate == FATE_UNKNOWN && committed != 0 &&
-        (branch->receipt == 0 || branch->receipt == committed)) {
+    if (committed != 0 && (branch->receipt == 0 || branch->receipt == committed)) {
         fate = FATE_COMMITTED;
+    } else if (fate == FATE_COMMITTED && ending->connection->has_table) {
+        fate = FATE_UNPROVED;
     }
     judge(ending, i, fate, branch->was_begun || branch->is_older || branch->receipt == 0);
 }
@@ -211,6 +222,10 @@ void postgres_end(struct driver_connection *connection, struct driver_branch *br
     if (err == 0) {
         end_batch(&ending);
         err = judge_gone(&ending, why);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            branches[i].nothing_done = true;
+        }
     }
     set_rest(&ending, err != 0 ? err : TROTH_ERR_UNAVAILABLE, why);
     free(ending.is_done);

@@ -3,7 +3,9 @@
  *
  * Prepared transactions: pg_prepared_xacts is the list. A branch's receipt is the transaction's id
  * with its epoch, 64 bits, as txid_status() takes it: it tells, for as long as the server keeps it,
- * whether that very transaction was committed or rolled back, whoever did it.
+ * whether the transaction of that number was committed or rolled back, whoever did it. A server
+ * that was restored from a backup, or was a standby, gives numbers out again; so "committed" alone
+ * proves nothing where the row could.
  *
  * The row: the receipt is forgotten with the participant's process. So each branch begins with a
  * row of the table troth.branches (begin_sql), which is part of the branch: it can be seen if and
@@ -11,15 +13,20 @@
  * of its own. Its primary key refuses a second use of a global id, to all who begin as they were
  * told.
  *
- *     gone, and          commit                             rollback
- *     status, ours       done                               done
- *     status, another's  WAS_COMMITTED, WAS_ABORTED         WAS_COMMITTED, WAS_ABORTED
- *     no status, row     done                               WAS_COMMITTED
- *     no status, no row  GONE                               GONE
+ *     gone, and                  commit                         rollback
+ *     row, ours                  done                           WAS_COMMITTED
+ *     row, another's             WAS_COMMITTED                  WAS_COMMITTED
+ *     status committed, no row   HAZARD (without the table:     HAZARD (without the table:
+ *                                  as with the row)                 WAS_COMMITTED)
+ *     status aborted, ours       WAS_ABORTED                    done
+ *     status aborted, another's  WAS_ABORTED                    WAS_ABORTED
+ *     no status, no row          HAZARD if one was begun,       GONE
+ *                                  else GONE: never success
  *
  * "Ours": this process has tried the same end before, or another one of this participant may have
  * ended it: the branch was prepared before this process took part, or was never seen by it (no
- * receipt). A status needs a receipt.
+ * receipt). A status needs a receipt. A row is the branch's if its number is the receipt, or if
+ * there is no receipt.
  *
  * A branch without its row votes all the same: nobody can see the row before the commit. So its
  * absence proves no rollback, and what is gone without receipt and row is a hazard. That may also

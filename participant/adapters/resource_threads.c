@@ -53,6 +53,7 @@ static void put_result(struct troth_database *db, const struct driver_branch *br
                               .type = LISTED_RESULT,
                               .txid = branch->txid,
                               .result = branch->result,
+                              .nothing_done = branch->nothing_done,
                               .receipt = branch->receipt,
                               .detail = branch->detail[0] != '\0' ? branch->detail : NULL});
         resource_turn_end(db);

@@ -198,6 +198,7 @@ void xa_driver_for_each(struct driver_connection *connection, struct driver_bran
         struct driver_branch *branch = &branches[i];
         branch->detail[0] = '\0';
         err = err == 0 ? xa_connection_open(connection, why) : err;
+        branch->nothing_done = err != 0;
         if (err != 0) {
             branch->result = err;
             snprintf(branch->detail, sizeof branch->detail, "%s", why);

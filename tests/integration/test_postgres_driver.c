@@ -191,16 +191,33 @@ END_TEST
 
 /* ---- The row --------------------------------------------------------------------------------- */
 
-START_TEST(a_branch_without_its_row_ends_and_is_a_hazard_only_once_nothing_is_known_of_it) {
+START_TEST(a_branch_without_its_row_ends_and_is_a_hazard_only_once_it_is_gone) {
     postgres_fixture_reset();
     prepare_without_row(client, 1);
     struct driver_branch branch = voted(1);
     ck_assert_int_eq(end_one(&branch, true), 0);
     ck_assert(has_row(1));
     branch.was_begun = true;
-    ck_assert_int_eq(end_one(&branch, true), 0); /* by the receipt */
+    ck_assert_int_eq(end_one(&branch, true), DRIVER_HAZARD); /* its number alone is no proof */
     branch = unknown(1);
     ck_assert_int_eq(end_one(&branch, true), DRIVER_GONE); /* not: rolled back */
+}
+END_TEST
+
+/* One that was restored from a backup, or promoted too early: what was prepared and lost there has
+ * a number that is yet to be given out, or that was given out again. */
+START_TEST(H7_a_server_that_has_lost_the_branch_is_not_taken_for_one_that_committed_it) {
+    postgres_fixture_reset();
+    for (int begun = 0; begun <= 1; begun++) {
+        struct driver_branch branch = unknown(1);
+        branch.was_begun = begun;
+        branch.receipt = (uint64_t)sql_number(client, "SELECT txid_current()") + 1000000;
+        ck_assert_int_eq(end_one(&branch, true), begun ? DRIVER_HAZARD : DRIVER_GONE);
+        branch.receipt = (uint64_t)sql_number(client, "SELECT txid_current()"); /* another's */
+        ck_assert_int_eq(end_one(&branch, true), DRIVER_HAZARD);
+        ck_assert_ptr_nonnull(strstr(branch.detail, "restored"));
+        ck_assert_int_eq(end_one(&branch, false), DRIVER_HAZARD);
+    }
 }
 END_TEST
 
@@ -411,7 +428,8 @@ int main(void) {
         what_an_administrator_ended_is_told_as_it_was_ended,
         after_a_restart_the_row_tells_what_was_committed,
         an_end_that_an_earlier_process_has_begun_is_taken_for_ours,
-        a_branch_without_its_row_ends_and_is_a_hazard_only_once_nothing_is_known_of_it,
+        a_branch_without_its_row_ends_and_is_a_hazard_only_once_it_is_gone,
+        H7_a_server_that_has_lost_the_branch_is_not_taken_for_one_that_committed_it,
         without_the_right_to_the_table_clients_begin_without_and_all_ends_work,
         a_schema_that_was_made_for_the_participant_is_enough_for_the_table,
         another_user_begins_with_the_right_to_insert_a_gid_and_no_other,

@@ -130,6 +130,18 @@ START_TEST(a_server_that_came_back_between_two_calls_is_dialled_again) {
 }
 END_TEST
 
+START_TEST(H7_an_end_that_cannot_dial_has_not_begun) {
+    postgres_fixture_reset();
+    prepare(client, 1);
+    struct driver_branch branch = voted(1);
+    ck_assert_int_eq(database_server_kill(server), 0);
+    ck_assert_int_eq(end_one(&branch, true), TROTH_ERR_UNAVAILABLE);
+    ck_assert(branch.nothing_done);
+    postgres_start_again();
+    ck_assert_int_eq(end_one(&branch, true), 0);
+}
+END_TEST
+
 #define BATCH 24
 
 static void *end_batch(void *arg) {
@@ -160,6 +172,7 @@ START_TEST(of_a_batch_that_a_kill_interrupts_each_branch_ends_once) {
         for (unsigned i = 0; i < BATCH; i++) {
             if (branches[i].result != 0) {
                 ck_assert_int_eq(branches[i].result, TROTH_ERR_UNAVAILABLE);
+                ck_assert(!branches[i].nothing_done);
                 branches[i].was_begun = true;
                 ck_assert_msg(end_one(&branches[i], branches[i].commit) == 0, "%d %s",
                               branches[i].result, branches[i].detail);
@@ -402,6 +415,7 @@ int main(void) {
         a_standby_is_refused_until_it_is_promoted,
         a_user_or_database_that_the_server_refuses_is_told_at_the_start,
         a_server_that_is_away_is_no_misfit_and_its_password_is_no_secret_told,
+        H7_an_end_that_cannot_dial_has_not_begun,
         a_server_that_came_back_between_two_calls_is_dialled_again,
         of_a_batch_that_a_kill_interrupts_each_branch_ends_once,
         a_server_that_stands_still_is_given_up_and_the_end_is_made_later,

@@ -291,6 +291,28 @@ START_TEST(H7_a_refusal_is_no_commit_whose_answer_was_lost) {
 }
 END_TEST
 
+/* What answers next may be an old copy of the database, without the branch. */
+START_TEST(H7_a_commit_that_never_reached_the_database_is_none_whose_answer_was_lost) {
+    struct listed_world world;
+    world_open(&world);
+    world_be_prepared(&world, world_txid(5), 1);
+    world_decide(&world, 1, world_txid(5), COMMITTED);
+    ck_assert_int_eq(listed_step(world.listed,
+                                 &(struct listed_event){.type = LISTED_RESULT,
+                                                        .now_ms = world.now_ms,
+                                                        .txid = world_txid(5),
+                                                        .result = TROTH_ERR_UNAVAILABLE,
+                                                        .nothing_done = true},
+                                 &world.effects),
+                     0);
+    world_wait(&world, 2 * LISTED_RETRY_MS);
+    ck_assert(!world_effect(&world, LISTED_CALL)->was_begun);
+    world_result(&world, world_txid(5), DRIVER_GONE, 0);
+    ck_assert_int_eq(listed_state(world.listed, world_txid(5)), LISTED_HEURISTIC);
+    world_close(&world);
+}
+END_TEST
+
 START_TEST(S4_a_commit_that_the_database_has_lost_is_carried_out_again) {
     struct listed_world world;
     world_open(&world);
@@ -399,6 +421,7 @@ int main(void) {
             H7_what_an_old_listing_shows_below_the_mark_is_found_only_if_the_next_does_too,
             S5_a_second_prepare_under_a_committed_gid_is_rolled_back,
             S5_what_is_prepared_after_its_commit_and_cannot_be_told_apart_is_an_operators,
+            H7_a_commit_that_never_reached_the_database_is_none_whose_answer_was_lost,
             H7_a_refusal_is_no_commit_whose_answer_was_lost,
             S4_a_commit_that_the_database_has_lost_is_carried_out_again,
             what_vanishes_while_in_doubt_is_alarmed_once_and_compared_with_the_outcome,

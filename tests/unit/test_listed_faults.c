@@ -296,7 +296,8 @@ START_TEST(S2_faster_only_a_majority_of_different_nodes_is_an_outcome) {
 END_TEST
 
 START_TEST(H7_after_any_refusal_gone_is_no_success) {
-    static const int refusals[] = {TROTH_ERR_STATE, TROTH_ERR_FULL, TROTH_ERR_MISMATCH};
+    static const int refusals[] = {TROTH_ERR_STATE, TROTH_ERR_FULL, TROTH_ERR_MISMATCH,
+                                   TROTH_ERR_INVALID};
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
         struct listed_world world;
         world_open(&world);

@@ -242,6 +242,7 @@ START_TEST(once_the_resource_manager_is_gone_the_rest_of_a_call_is_not_tried) {
     f->driver->ops->end(f->connection, branches, 3);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(branches[i].result, TROTH_ERR_UNAVAILABLE);
+        ck_assert_int_eq(branches[i].nothing_done, i > 0);
         ck_assert_ptr_nonnull(strstr(branches[i].detail, "XAER_RMFAIL"));
         ck_assert_str_eq(xa_fixture_state(f, branches[i].txid), "prepared");
     }
