@@ -23,13 +23,48 @@ void listed_be_found(struct listed *all, struct branch *branch) {
     listed_timer(all, branch, listed_jitter(all, LISTED_ASK_MS));
 }
 
+static int64_t prepared_since(const struct listed *all, const struct listed_event *event) {
+    return all->now_ms - (int64_t)(event->age_ms < AGE_MAX_MS ? event->age_ms : AGE_MAX_MS);
+}
+
+/* Whether what is prepared now is what was committed, and not a client's second use of the global
+ * id: it has the same receipt; or, where the vote came from a hint and left none, it was prepared
+ * before the commit, when nobody could use the id again. */
+static bool is_same(const struct listed *all, const struct branch *branch, uint64_t before,
+                    const struct listed_event *event) {
+    return before != 0 ? event->receipt == before
+                       : event->age_ms != 0 && prepared_since(all, event) < branch->changed_ms;
+}
+
+static void return_committed(struct listed *all, struct branch *branch, uint64_t before,
+                             const struct listed_event *event) {
+    branch->told_by = 0;
+    if (is_same(all, branch, before, event)) {
+        listed_alarm(all, branch->txid, "the database has lost its commit; committing again");
+        listed_end(all, branch, PAXOS_OUTCOME_COMMITTED);
+    } else if (event->receipt == 0 || before == 0) {
+        listed_be_found(all, branch);
+        branch->is_left = true;
+        listed_alarm(all, branch->txid,
+                     "prepared, though it was committed: the database has lost its commit, or a "
+                     "client has used the global id twice. An operator must end it (troth tx "
+                     "resolve)");
+    } else {
+        listed_alarm(all, branch->txid,
+                     "prepared once more after it was committed; this second one is rolled "
+                     "back: a client used the global id twice");
+        branch->was_prepared = branch->is_second = true;
+        listed_end(all, branch, PAXOS_OUTCOME_ABORTED);
+    }
+}
+
 /* Over, and there again. */
-static void on_return(struct listed *all, struct branch *branch, uint64_t receipt) {
+static void on_return(struct listed *all, struct branch *branch, const struct listed_event *event) {
     if (branch->changed_ms >= all->list_ms) {
         return; /* it ended after the list was asked for */
     }
     uint64_t before = branch->receipt;
-    branch->receipt = receipt;
+    branch->receipt = event->receipt;
     branch->is_lost = false;
     switch (branch->state) {
     case LISTED_REFUSED: /* prepared too late for its vote */
@@ -42,25 +77,7 @@ static void on_return(struct listed *all, struct branch *branch, uint64_t receip
         listed_end(all, branch, PAXOS_OUTCOME_ABORTED);
         return;
     case LISTED_COMMITTED:
-        branch->told_by = 0;
-        if (receipt == 0) {
-            listed_be_found(all, branch);
-            branch->is_left = true;
-            listed_alarm(
-                all, branch->txid,
-                "prepared, though it was committed: the database has lost its commit, or a "
-                "client has used the global id twice. An operator must end it (troth tx "
-                "resolve)");
-        } else if (receipt == before) {
-            listed_alarm(all, branch->txid, "the database has lost its commit; committing again");
-            listed_end(all, branch, PAXOS_OUTCOME_COMMITTED);
-        } else {
-            listed_alarm(all, branch->txid,
-                         "prepared once more after it was committed; this second one is rolled "
-                         "back: a client used the global id twice");
-            branch->was_prepared = branch->is_second = true;
-            listed_end(all, branch, PAXOS_OUTCOME_ABORTED);
-        }
+        return_committed(all, branch, before, event);
         return;
     case LISTED_HEURISTIC:
     case LISTED_NONE:
@@ -73,10 +90,6 @@ static void on_return(struct listed *all, struct branch *branch, uint64_t receip
     case LISTED_ABORTING:
         return;
     }
-}
-
-static int64_t prepared_since(const struct listed *all, const struct listed_event *event) {
-    return all->now_ms - (int64_t)(event->age_ms < AGE_MAX_MS ? event->age_ms : AGE_MAX_MS);
 }
 
 void listed_on_list_item(struct listed *all, const struct listed_event *event) {
@@ -97,7 +110,7 @@ void listed_on_list_item(struct listed *all, const struct listed_event *event) {
     }
     branch->listed_no = all->list_no;
     if (listed_state_is_over(branch->state)) {
-        on_return(all, branch, event->receipt);
+        on_return(all, branch, event);
         return;
     }
     /* What lands while it is looked for or ended is not what that call did not find. */

@@ -327,6 +327,46 @@ START_TEST(S4_a_commit_that_the_database_has_lost_is_carried_out_again) {
 }
 END_TEST
 
+static void list_with_age(struct listed_world *world, uint64_t receipt, uint64_t age_ms) {
+    ck_assert_int_eq(listed_step(world->listed,
+                                 &(struct listed_event){.type = LISTED_LIST_BEGIN,
+                                                        .now_ms = world->now_ms,
+                                                        .began_ms = world->now_ms},
+                                 &world->effects),
+                     0);
+    ck_assert_int_eq(listed_step(world->listed,
+                                 &(struct listed_event){.type = LISTED_LIST_ITEM,
+                                                        .now_ms = world->now_ms,
+                                                        .txid = world_txid(5),
+                                                        .receipt = receipt,
+                                                        .age_ms = age_ms},
+                                 &world->effects),
+                     0);
+}
+
+/* A standby that was promoted without the commit shows a receipt that the hint did not tell. */
+START_TEST(S4_a_lost_commit_is_told_from_a_second_use_by_its_age_where_the_vote_left_no_receipt) {
+    static const struct {
+        uint64_t age_ms;
+        enum listed_call call;
+    } cases[] = {{150, LISTED_CALL_COMMIT},
+                 {50, LISTED_CALL_NONE}, /* prepared since: it is not known of which use it is */
+                 {0, LISTED_CALL_NONE}}; /* the database does not say */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct listed_world world;
+        world_open(&world);
+        world_be_prepared(&world, world_txid(5), 0);
+        world_decide(&world, 1, world_txid(5), COMMITTED);
+        world_result(&world, world_txid(5), 0, 0);
+        world_wait(&world, 100);
+        list_with_age(&world, 9, cases[i].age_ms);
+        ck_assert_int_eq(world_call(&world), cases[i].call);
+        ck_assert_ptr_nonnull(world_effect(&world, LISTED_ALARM));
+        world_close(&world);
+    }
+}
+END_TEST
+
 START_TEST(what_vanishes_while_in_doubt_is_alarmed_once_and_compared_with_the_outcome) {
     struct listed_world world;
     world_open(&world);
@@ -423,6 +463,7 @@ int main(void) {
             S5_what_is_prepared_after_its_commit_and_cannot_be_told_apart_is_an_operators,
             H7_a_commit_that_never_reached_the_database_is_none_whose_answer_was_lost,
             H7_a_refusal_is_no_commit_whose_answer_was_lost,
+            S4_a_lost_commit_is_told_from_a_second_use_by_its_age_where_the_vote_left_no_receipt,
             S4_a_commit_that_the_database_has_lost_is_carried_out_again,
             what_vanishes_while_in_doubt_is_alarmed_once_and_compared_with_the_outcome,
             what_an_operator_ends_is_a_heuristic_that_all_nodes_are_told,
