@@ -50,6 +50,7 @@
 #define LISTED_RETRY_MS          200   /* a call or question that failed; doubles */
 #define LISTED_RETRY_MAX_MS      15000
 #define LISTED_ASK_MS            1000  /* from finding a branch to the first question */
+#define LISTED_HINTS_MS          1000  /* a look that bears a hint out lets others be believed */
 #define LISTED_AT_ONCE           10000 /* one step speaks for so many at most */
 #define LISTED_DISK_BYTES        16
 
@@ -76,7 +77,8 @@ enum listed_event_type {
     LISTED_NODE_DOWN,  /* session */
     LISTED_MESSAGE,    /* session, message */
     LISTED_ENLIST,     /* request, txid; gets exactly one ENLISTED */
-    LISTED_HINT,       /* txid: the client has seen its prepare succeed */
+    LISTED_HINT,       /* txid: the client has seen its prepare succeed. Believed without a look
+                        * while one has borne out another hint lately, LISTED_HINTS_MS */
     LISTED_RESULT,     /* txid, result, receipt, detail: the answer to the CALL under way */
     LISTED_ANSWER,     /* txid, result (TROTH_ERR_*), outcome, bound: the answer to ASK */
     LISTED_RESOLVE,    /* request, txid, outcome, detail (who); gets exactly one RESOLVED */

@@ -217,6 +217,9 @@ static void end_failed(struct listed *all, struct branch *branch,
                              : troth_err_text(event->result);
     note_begun(branch, event);
     listed_set_detail(all, branch, detail);
+    if (event->result == TROTH_ERR_MISMATCH) { /* prepared so that it can't be ended from here */
+        all->hints_until_ms = 0;
+    }
     if (!branch->alarmed && all->now_ms - branch->changed_ms >= ALARM_AFTER_MS) {
         branch->alarmed = true;
         listed_alarm(all, branch->txid, "%s has not succeeded for %d s: %s; it is tried on",

@@ -141,6 +141,7 @@ void listed_on_hint(struct listed *all, struct troth_txid txid) {
         return;
     }
     branch->is_hinted = branch->was_prepared = true;
+    branch->looks_again = branch->calling == LISTED_CALL_VOTE;
     if (branch->state == LISTED_ACTIVE) {
         branch->changed_ms = all->now_ms; /* a listing from before does not show it */
     }

@@ -21,6 +21,7 @@ struct branch {
     bool asking;              /* its ANSWER is awaited */
     bool is_handed_out;       /* by this process, which so knows whether it has voted */
     bool is_hinted;           /* the client says that it has prepared */
+    bool looks_again;         /* it said so during the look, which may have been too early */
     bool was_prepared;        /* seen in the list, or voted */
     bool commit_was_begun;    /* may have been carried out */
     bool abort_was_begun;     /* the same */
@@ -82,8 +83,9 @@ struct listed {
     struct origin *origins;
     struct min_heap timers;
     struct node nodes[PAXOS_NODES_MAX + 1];
-    uint64_t list_no; /* of the last listing */
-    int64_t list_ms;  /* when that began */
+    int64_t hints_until_ms; /* a look has found lately what a client said that it prepared */
+    uint64_t list_no;       /* of the last listing */
+    int64_t list_ms;        /* when that began */
     uint32_t in_doubt;
     uint32_t found;
     uint32_t n_open;

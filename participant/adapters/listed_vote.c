@@ -35,9 +35,11 @@ static void vote_read_only(struct listed *all, struct branch *branch) {
     branch->set = NULL;
 }
 
-/* Its client has said that it prepared, and no listing has missed it since. */
-static bool is_vouched_for(const struct branch *branch) {
-    return branch->is_hinted && !branch->is_lost;
+/* Its client has said that it prepared, and no listing has missed it since; and what was so said of
+ * another one was found as it should be, a moment ago. A client can't know whether the participant
+ * may end what it has prepared (as which user, in which database), nor whether it is durable. */
+static bool is_vouched_for(const struct listed *all, const struct branch *branch) {
+    return branch->is_hinted && !branch->is_lost && all->now_ms < all->hints_until_ms;
 }
 
 static void refuse(struct listed *all, struct branch *branch, const char *detail) {
@@ -51,7 +53,7 @@ static void prepare(struct listed *all, struct branch *branch, struct message *m
     branch->set = message->set;
     branch->acceptors = message->acceptors;
     message->set = NULL;
-    if (is_vouched_for(branch)) {
+    if (is_vouched_for(all, branch)) {
         vote_prepared(all, branch);
         return;
     }
@@ -141,6 +143,13 @@ void listed_on_vote_result(struct listed *all, struct branch *branch,
     branch->receipt = event->receipt != 0 ? event->receipt : branch->receipt;
     branch->was_prepared = branch->was_prepared || event->result == DRIVER_PREPARED;
     assert(branch->state == LISTED_VOTING);
+    bool looks_again = branch->looks_again;
+    branch->looks_again = false;
+    if (branch->is_hinted && event->result == DRIVER_PREPARED) {
+        all->hints_until_ms = all->now_ms + LISTED_HINTS_MS;
+    } else if (branch->is_hinted && !looks_again) {
+        all->hints_until_ms = 0;
+    }
     if (event->result == DRIVER_READ_ONLY) {
         vote_read_only(all, branch);
     }
@@ -148,12 +157,14 @@ void listed_on_vote_result(struct listed *all, struct branch *branch,
         listed_end(all, branch, branch->pending);
     } else if (event->result == DRIVER_READ_ONLY) {
         return;
-    } else if (event->result == DRIVER_PREPARED || is_vouched_for(branch)) {
+    } else if (event->result == DRIVER_PREPARED) {
         vote_prepared(all, branch);
     } else if (event->result < 0) {
         /* It can't be known now. The coordinator has a deadline. */
         listed_set_detail(all, branch, event->detail);
         listed_back_off(all, branch, LISTED_RETRY_MS);
+    } else if (looks_again) {
+        listed_call(all, branch, LISTED_CALL_VOTE);
     } else {
         refuse(all, branch,
                event->detail != NULL && event->detail[0] != '\0' ? event->detail : never_prepared);

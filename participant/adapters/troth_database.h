@@ -88,7 +88,10 @@ int troth_database_enlist(struct troth_database *db, struct troth_txid txid, uin
  * if that commits, the branch stays prepared until an operator ends it. Any thread. */
 void troth_database_branch(struct troth_database *db, struct troth_txid txid,
                            struct troth_database_branch *branch);
-/* The program has seen its prepare succeed: spares the library from looking for it. Any thread. */
+/* The program has seen its prepare succeed: spares the library from looking for it, but for one now
+ * and then, by which it sees that what this program prepares is durable and can be ended. So call
+ * it only for what is prepared like the rest: as the same user, in the database of `dsn`, by the
+ * statements that enlisting gave. Any thread. */
 int troth_database_prepared(struct troth_database *db, struct troth_txid txid);
 
 /* An operator ends a branch in doubt by hand. `who` goes into the records. 0: done, in the

@@ -204,3 +204,8 @@ void world_be_prepared(struct listed_world *world, struct troth_txid txid, uint6
     world_result(world, txid, DRIVER_PREPARED, receipt);
     ck_assert_int_eq(listed_state(world->listed, txid), LISTED_PREPARED);
 }
+
+void world_believe_hints(struct listed_world *world) {
+    world_hint(world, world_txid(900));
+    world_be_prepared(world, world_txid(900), 1);
+}

@@ -58,6 +58,8 @@ const struct listed_effect *world_effect(const struct listed_world *world,
 enum listed_call world_call(const struct listed_world *world);
 
 /* The way to a state, with assertions. */
+/* A look bears a hint out (of branch 900), so that others are believed for LISTED_HINTS_MS. */
+void world_believe_hints(struct listed_world *world);
 void world_be_prepared(struct listed_world *world, struct troth_txid txid, uint64_t receipt);
 
 #endif

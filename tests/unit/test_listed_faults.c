@@ -72,6 +72,7 @@ END_TEST
 START_TEST(the_hint_of_a_client_counts_no_more_once_a_listing_has_missed_the_branch) {
     struct listed_world world;
     be_active(&world);
+    world_believe_hints(&world);
     world_hint(&world, world_txid(5));
     world_list(&world, none, 0, world.now_ms - 10); /* from before */
     world_wait(&world, 100);
@@ -88,6 +89,7 @@ END_TEST
 START_TEST(a_listing_from_before_the_hint_does_not_take_it_back) {
     struct listed_world world;
     be_active(&world);
+    world_believe_hints(&world);
     world_wait(&world, 100);
     world_hint(&world, world_txid(5));
     world_list(&world, none, 0, world.now_ms - 50);
@@ -97,12 +99,16 @@ START_TEST(a_listing_from_before_the_hint_does_not_take_it_back) {
 }
 END_TEST
 
-START_TEST(a_hint_that_comes_during_the_look_is_believed) {
+START_TEST(after_a_hint_that_comes_during_the_look_it_looks_again) {
     struct listed_world world;
     be_active(&world);
     world_prepare(&world, world_txid(5));
     world_hint(&world, world_txid(5));
     world_result(&world, world_txid(5), DRIVER_NOT_PREPARED, 0);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), 0);
+    ck_assert_uint_eq(world_sent(&world, MESSAGE_BRANCH_ABORTED), 0);
+    ck_assert_int_eq(world_call(&world), LISTED_CALL_VOTE);
+    world_result(&world, world_txid(5), DRIVER_PREPARED, 1);
     ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), ALL_NODES);
     ck_assert_int_eq(world_message_sent(&world, MESSAGE_VOTE)->vote, PAXOS_VOTE_PREPARED);
     world_close(&world);
@@ -409,7 +415,7 @@ int main(void) {
             a_node_with_an_id_that_is_none_is_refused_for_itself,
             the_hint_of_a_client_counts_no_more_once_a_listing_has_missed_the_branch,
             a_listing_from_before_the_hint_does_not_take_it_back,
-            a_hint_that_comes_during_the_look_is_believed,
+            after_a_hint_that_comes_during_the_look_it_looks_again,
             H7_what_was_read_only_has_no_end_also_when_the_outcome_came_during_the_vote,
             what_lands_while_it_is_rolled_back_is_no_heuristic_but_rolled_back_too,
             whatever_becomes_of_a_second_prepare_the_first_stays_committed,
