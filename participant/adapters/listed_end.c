@@ -228,7 +228,8 @@ static void end_failed(struct listed *all, struct branch *branch,
     listed_back_off(all, branch, LISTED_RETRY_MS);
 }
 
-/* Back to where it was in doubt. */
+/* Back to where it was. It may have been carried out all the same: so what has not voted yet does
+ * so only after a look (S5). */
 static void resolve_failed(struct listed *all, struct branch *branch,
                            const struct listed_event *event) {
     int err = event->result < 0 ? event->result : TROTH_ERR_NOT_FOUND;
@@ -238,7 +239,9 @@ static void resolve_failed(struct listed *all, struct branch *branch,
     listed_tell(all, LISTED_RESOLVED, branch->request, branch->txid, err, detail);
     branch->request = 0;
     note_begun(branch, event);
-    listed_move(all, branch, branch->set != NULL ? LISTED_PREPARED : LISTED_FOUND);
+    bool has_set =
+        branch->before_by_hand == LISTED_PREPARED || branch->before_by_hand == LISTED_VOTING;
+    listed_move(all, branch, has_set ? branch->before_by_hand : LISTED_FOUND);
     listed_set_detail(all, branch, detail);
     listed_timer(all, branch, listed_jitter(all, LISTED_ASK_MS));
     if (branch->pending != PAXOS_OUTCOME_NONE) {
@@ -323,6 +326,8 @@ void listed_on_resolve(struct listed *all, const struct listed_event *event) {
     snprintf(detail, sizeof detail, "%s by hand by %.150s", commits ? "committed" : "rolled back",
              event->detail != NULL && event->detail[0] != '\0' ? event->detail : "an operator");
     branch->request = event->request;
+    branch->before_by_hand = branch->state;
+    branch->was_by_hand = true;
     listed_set_detail(all, branch, detail);
     listed_end(all, branch, event->outcome);
 }

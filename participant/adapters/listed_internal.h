@@ -22,6 +22,7 @@ struct branch {
     bool is_handed_out;       /* by this process, which so knows whether it has voted */
     bool is_hinted;           /* the client says that it has prepared */
     bool looks_again;         /* it said so during the look, which may have been too early */
+    bool was_by_hand;         /* an operator has tried to end it, so that no hint counts any more */
     bool was_prepared;        /* seen in the list, or voted */
     bool commit_was_begun;    /* may have been carried out */
     bool abort_was_begun;     /* the same */
@@ -41,6 +42,7 @@ struct branch {
     enum paxos_outcome done; /* what was carried out, or tried */
     enum paxos_outcome told; /* HEURISTIC: the outcome that it is compared with. NONE: ended by hand
                               * before there was one, so that its report acknowledges nothing */
+    enum listed_state before_by_hand; /* to which an end by hand that fails goes back */
     uint64_t receipt;
     uint64_t listed_no; /* of the last listing that showed it */
     uint64_t request;   /* who waits: for the enlistment, or for the end by hand */

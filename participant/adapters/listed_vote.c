@@ -39,7 +39,8 @@ static void vote_read_only(struct listed *all, struct branch *branch) {
  * another one was found as it should be, a moment ago. A client can't know whether the participant
  * may end what it has prepared (as which user, in which database), nor whether it is durable. */
 static bool is_vouched_for(const struct listed *all, const struct branch *branch) {
-    return branch->is_hinted && !branch->is_lost && all->now_ms < all->hints_until_ms;
+    return branch->is_hinted && !branch->is_lost && !branch->was_by_hand &&
+           all->now_ms < all->hints_until_ms;
 }
 
 static void refuse(struct listed *all, struct branch *branch, const char *detail) {

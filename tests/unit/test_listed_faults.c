@@ -237,6 +237,37 @@ START_TEST(who_waits_for_an_enlistment_is_told_when_an_operator_ends_the_branch)
 }
 END_TEST
 
+/* The end may have been carried out. */
+START_TEST(S5_after_an_end_by_hand_that_fails_what_has_not_voted_votes_only_after_a_look) {
+    for (int is_hinted = 0; is_hinted <= 1; is_hinted++) {
+        struct listed_world world;
+        world_open(&world);
+        if (is_hinted) {
+            world_believe_hints(&world);
+            world_hint(&world, world_txid(5));
+        } else { /* its look has failed once */
+            world_list(&world, world_txid(5), 1, world.now_ms);
+            world_prepare(&world, world_txid(5));
+            world_result(&world, world_txid(5), TROTH_ERR_UNAVAILABLE, 0);
+        }
+        world_resolve(&world, world_txid(5), ABORTED, 8);
+        ck_assert_int_eq(world_call(&world), LISTED_CALL_ABORT);
+        world_result(&world, world_txid(5), TROTH_ERR_UNAVAILABLE, 0);
+        if (is_hinted) {
+            world_prepare(&world, world_txid(5));
+        } else {
+            world_wait(&world, 2 * LISTED_ASK_MS);
+        }
+        ck_assert_uint_eq(world_sent(&world, MESSAGE_VOTE), 0);
+        ck_assert_int_eq(state(&world), LISTED_VOTING);
+        ck_assert_int_eq(world_call(&world), LISTED_CALL_VOTE);
+        world_result(&world, world_txid(5), DRIVER_NOT_PREPARED, 0);
+        ck_assert_uint_eq(world_sent(&world, MESSAGE_BRANCH_ABORTED), 1u << 1);
+        world_close(&world);
+    }
+}
+END_TEST
+
 START_TEST(an_age_that_is_nonsense_makes_an_orphan_old_and_nothing_worse) {
     struct listed_world world;
     world_open(&world);
@@ -423,6 +454,7 @@ int main(void) {
             what_was_left_to_an_operator_is_let_go_of_once_it_is_gone,
             what_is_in_doubt_gone_and_forgotten_is_let_go_of,
             who_waits_for_an_enlistment_is_told_when_an_operator_ends_the_branch,
+            S5_after_an_end_by_hand_that_fails_what_has_not_voted_votes_only_after_a_look,
             an_age_that_is_nonsense_makes_an_orphan_old_and_nothing_worse,
             what_comes_twice_late_or_from_a_session_that_is_over_changes_nothing,
             S2_faster_only_a_majority_of_different_nodes_is_an_outcome,
