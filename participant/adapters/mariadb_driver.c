@@ -100,6 +100,7 @@ int mariadb_driver_new(struct driver **out, const char *cluster, const char *par
     driver->base.ops = &ops;
     snprintf(driver->base.cluster, sizeof driver->base.cluster, "%s", cluster);
     snprintf(driver->base.participant, sizeof driver->base.participant, "%s", participant);
+    atomic_init(&driver->told_spelling, false);
     atomic_init(&driver->sweep_ms, clock_monotonic_ms() + MARIADB_FIRST_SWEEP_MS);
     if (!names_are_good(&driver->base, cluster, participant)) {
         snprintf(why, DRIVER_WHY_BYTES,

@@ -41,7 +41,8 @@
 struct mariadb_driver {
     struct driver base; /* must be the first */
     struct mariadb_dsn dsn;
-    _Atomic int64_t sweep_ms; /* when it is due, monotonic */
+    _Atomic int64_t sweep_ms;  /* when it is due, monotonic */
+    atomic_bool told_spelling; /* of a foreign id that reads as ours */
 };
 
 struct driver_connection {

@@ -4,11 +4,35 @@
 #include <string.h>
 
 #include "participant/adapters/mariadb_internal.h"
+#include "shell/logline.h"
 
 /* ---- XA RECOVER ------------------------------------------------------------------------------ */
 
+/* By the canonical id it will be looked for and ended: one that is spelled otherwise (upper-case
+ * digits) never could be. */
+static bool is_canonical(struct mariadb_driver *driver, const struct troth_gid *gid,
+                         const char *data, size_t gtrid_bytes, size_t bqual_bytes) {
+    char gtrid[TROTH_XA_PART_BYTES];
+    char bqual[TROTH_XA_PART_BYTES];
+    (void)troth_gid_to_xa(gid, gtrid, bqual); /* the cluster's name was checked by _driver_new */
+    if (strlen(gtrid) == gtrid_bytes && strlen(bqual) == bqual_bytes &&
+        memcmp(data, gtrid, gtrid_bytes) == 0 &&
+        memcmp(data + gtrid_bytes, bqual, bqual_bytes) == 0) {
+        return true;
+    }
+    if (!atomic_exchange(&driver->told_spelling, true)) {
+        logline(LOGLINE_ERROR,
+                "%s: '%.*s','%.*s' is prepared, which is '%s','%s' in another spelling and no "
+                "branch of ours: end it by hand, and have its client use the statements as they "
+                "are given",
+                driver->base.participant, (int)gtrid_bytes, data, (int)bqual_bytes,
+                data + gtrid_bytes, gtrid, bqual);
+    }
+    return false;
+}
+
 /* formatID, gtrid_length, bqual_length, data: ours, or not. */
-static bool read_xid(MYSQL_ROW values, unsigned long data_bytes, const struct driver *driver,
+static bool read_xid(MYSQL_ROW values, unsigned long data_bytes, struct mariadb_driver *driver,
                      struct troth_txid *txid) {
     struct troth_gid gid;
     if (values[0] == NULL || values[1] == NULL || values[2] == NULL || values[3] == NULL ||
@@ -19,8 +43,9 @@ static bool read_xid(MYSQL_ROW values, unsigned long data_bytes, const struct dr
     size_t bqual = strtoul(values[2], NULL, 10);
     if (gtrid + bqual != data_bytes ||
         troth_gid_from_xa(values[3], gtrid, values[3] + gtrid, bqual, &gid) != 0 ||
-        strcmp(gid.cluster, driver->cluster) != 0 ||
-        strcmp(gid.participant, driver->participant) != 0) {
+        strcmp(gid.cluster, driver->base.cluster) != 0 ||
+        strcmp(gid.participant, driver->base.participant) != 0 ||
+        !is_canonical(driver, &gid, values[3], gtrid, bqual)) {
         return false;
     }
     *txid = gid.txid;
@@ -37,7 +62,7 @@ int mariadb_list_each(struct driver_connection *connection, mariadb_each_fn *eac
     MYSQL_ROW row;
     while (err == 0 && (row = mysql_fetch_row(result)) != NULL) {
         struct troth_txid txid;
-        if (read_xid(row, mysql_fetch_lengths(result)[3], &connection->driver->base, &txid)) {
+        if (read_xid(row, mysql_fetch_lengths(result)[3], connection->driver, &txid)) {
             err = each(arg, txid);
         }
     }

@@ -99,6 +99,7 @@ int postgres_driver_new(struct driver **out, const char *cluster, const char *pa
     atomic_init(&driver->has_table, true);
     atomic_init(&driver->warned_table, false);
     atomic_init(&driver->warned_rights, false);
+    atomic_init(&driver->told_spelling, false);
     atomic_init(&driver->housekeeping_ms, clock_monotonic_ms() + POSTGRES_HOUSEKEEPING_MS);
     atomic_init(&driver->fullness_ms, clock_monotonic_ms() + POSTGRES_FULLNESS_MS);
     *out = &driver->base;

@@ -65,6 +65,7 @@ struct postgres_driver {
     atomic_bool warned_table;
     atomic_bool warned_rights;
     atomic_bool warned_fsync;
+    atomic_bool told_spelling;       /* of a foreign gid that reads as ours */
     _Atomic int64_t housekeeping_ms; /* when it is due, monotonic */
     _Atomic int64_t fullness_ms;     /* the same */
 };

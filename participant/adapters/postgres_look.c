@@ -123,13 +123,33 @@ static void tidy(struct driver_connection *connection, const char *before, const
     PQclear(result);
 }
 
+/* By the canonical gid it will be looked for and ended: one that is spelled otherwise (upper-case
+ * digits) never could be. */
+static bool is_ours(struct postgres_driver *driver, const char *text, struct troth_txid *txid) {
+    char canonical[TROTH_GID_BYTES];
+    struct troth_gid gid;
+    if (troth_gid_parse(text, &gid) != 0 || strcmp(gid.cluster, driver->base.cluster) != 0 ||
+        strcmp(gid.participant, driver->base.participant) != 0) {
+        return false;
+    }
+    *txid = gid.txid;
+    if (strcmp(text, postgres_gid(&driver->base, gid.txid, canonical)) == 0) {
+        return true;
+    }
+    if (!atomic_exchange(&driver->told_spelling, true)) {
+        logline(LOGLINE_ERROR,
+                "%s: %s is prepared, which is %s in another spelling and no branch of ours: end it "
+                "by hand, and have its client use the statements as they are given",
+                driver->base.participant, text, canonical);
+    }
+    return false;
+}
+
 static int show(struct driver_connection *connection, const PGresult *result, int row,
                 driver_each_fn *each, void *arg) {
-    const struct driver *driver = &connection->driver->base;
     const char *text = PQgetvalue(result, row, 0);
-    struct troth_gid gid;
-    if (troth_gid_parse(text, &gid) != 0 || strcmp(gid.cluster, driver->cluster) != 0 ||
-        strcmp(gid.participant, driver->participant) != 0) {
+    struct troth_txid txid;
+    if (!is_ours(connection->driver, text, &txid)) {
         return 0;
     }
     if (is_second_use(result, row, 4)) {
@@ -139,7 +159,7 @@ static int show(struct driver_connection *connection, const PGresult *result, in
         return 0;
     }
     int64_t age_ms = strtoll(PQgetvalue(result, row, 3), NULL, 10);
-    return each(arg, gid.txid, receipt_at(result, row), age_ms < 1 ? 1 : (uint64_t)age_ms);
+    return each(arg, txid, receipt_at(result, row), age_ms < 1 ? 1 : (uint64_t)age_ms);
 }
 
 int postgres_list(struct driver_connection *connection, driver_each_fn *each, void *arg,

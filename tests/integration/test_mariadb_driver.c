@@ -379,7 +379,8 @@ START_TEST(the_list_has_our_own_branches_only) {
     static const char *const others[] = {
         "'00010001000000010000000000000007:shop','other',1416785780",
         "'00010001000000010000000000000007:else','stock',1416785780",
-        "'00010001000000010000000000000007:shop','stock',1", "'hello'"};
+        "'00010001000000010000000000000007:shop','stock',1", "'hello'",
+        "'000100010000000A0000000000000007:shop','stock',1416785780"}; /* upper-case digits */
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++) {
         sql(client, "XA START %s\nINSERT INTO t VALUES (7)\nXA END %s", others[i], others[i]);
         sql(client, "SET STATEMENT pseudo_slave_mode = 1 FOR XA PREPARE %s", others[i]);

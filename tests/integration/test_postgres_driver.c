@@ -389,6 +389,17 @@ static unsigned listed(void) {
     return n;
 }
 
+/* It could never be found, nor ended, by the gid that its digits mean. */
+START_TEST(a_gid_in_another_spelling_is_nobodys) {
+    postgres_fixture_reset();
+    sql(client, "BEGIN; INSERT INTO t VALUES (1)");
+    sql(client, "PREPARE TRANSACTION 'troth:shop:000100010000000A0000000000000007:orders'");
+    prepare(client, 2);
+    ck_assert_uint_eq(listed(), 1);
+    sql(client, "ROLLBACK PREPARED 'troth:shop:000100010000000A0000000000000007:orders'");
+}
+END_TEST
+
 START_TEST(S5_a_second_use_of_a_global_id_is_refused_as_it_begins) {
     postgres_fixture_reset();
     prepare(client, 1);
@@ -436,6 +447,7 @@ int main(void) {
         a_branch_can_be_serializable_if_it_says_so_before_its_row,
         a_table_that_is_locked_delays_no_end,
         a_table_that_was_dropped_is_made_again,
+        a_gid_in_another_spelling_is_nobodys,
         S5_a_second_use_of_a_global_id_is_refused_as_it_begins,
         S5_what_is_prepared_again_without_a_row_gets_no_vote_and_is_rolled_back,
         NULL,
