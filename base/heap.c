@@ -1,6 +1,7 @@
 /* A binary heap of pointers. */
 #include "base/heap.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/troth_err.h"
@@ -57,6 +58,7 @@ void min_heap_remove(struct min_heap *heap, struct heap_item *item) {
         return;
     }
     uint32_t index = item->at - 1;
+    assert(index < heap->n && heap->items[index] == item); /* not in another heap */
     struct heap_item *last = heap->items[--heap->n];
     item->at = 0;
     if (last != item) {

@@ -253,8 +253,8 @@ int branches_step(struct branches *branches, const struct branches_event *event,
 /* ---- Looking --------------------------------------------------------------------------------- */
 
 int64_t branches_deadline_ms(const struct branches *branches) {
-    int64_t due =
-        branches->timers.n == 0 ? INT64_MAX : (int64_t)branches->timers.items[0]->heap_key;
+    const struct heap_item *first = min_heap_first(&branches->timers);
+    int64_t due = first == NULL ? INT64_MAX : first->key;
     return due < branches->store_marks_ms ? due : branches->store_marks_ms;
 }
 

@@ -5,6 +5,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "base/heap.h"
 #include "base/troth_err.h"
 #include "participant/branches.h"
 
@@ -37,19 +38,12 @@ struct branch {
     uint32_t asked_by;    /* mask of nodes that asked for the one-phase result */
     uint32_t wait_ms;     /* the current repetition or retry interval */
     int64_t active_ms;    /* the last work */
-    uint64_t heap_key;
-    uint32_t heap_at; /* the index in its heap, plus 1; 0: in none */
+    struct heap_item queued;
     struct paxos_set *set;
     struct waiter *waiters;     /* for the enlistment; the last one first */
     char *detail;               /* may be NULL */
     struct branch *next, *prev; /* in the list of its state: ENLISTING and ACTIVE, by node,
                                  * or PREPARED */
-};
-
-struct heap {
-    struct branch **items;
-    uint32_t n;
-    uint32_t capacity;
 };
 
 /* One incarnation of a node, as the upper half of its txids. */
@@ -58,7 +52,7 @@ struct origin {
     uint64_t hi;
     uint64_t mark;        /* all below it are finished everywhere */
     uint64_t mark_stored; /* the one on disk */
-    struct heap finished;
+    struct min_heap finished;
     struct origin *unstored_next; /* the list of those whose mark is not on disk yet */
 };
 
@@ -87,7 +81,7 @@ struct branches {
     struct origin *origins;
     struct origin *unstored;
     int64_t store_marks_ms; /* when; INT64_MAX: nothing to store */
-    struct heap timers;
+    struct min_heap timers;
     struct branch *doubt; /* utlist, in the order in which they voted */
     struct node nodes[PAXOS_NODES_MAX + 1];
     uint32_t open; /* branches that are not finished */

@@ -1,5 +1,6 @@
 /* The table of branches: finding, moving between states, timers, and the end by marks. */
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,67 +10,14 @@
 
 /* ---- Heaps: the smallest key first ----------------------------------------------------------- */
 
-static void heap_place(struct heap *heap, uint32_t at, struct branch *branch) {
-    heap->items[at] = branch;
-    branch->heap_at = at + 1;
+static struct branch *branch_of(struct heap_item *item) {
+    return item == NULL ? NULL
+                        : (struct branch *)(void *)((char *)item - offsetof(struct branch, queued));
 }
 
-static void heap_up(struct heap *heap, uint32_t at) {
-    struct branch *branch = heap->items[at];
-    while (at > 0 && heap->items[(at - 1) / 2]->heap_key > branch->heap_key) {
-        heap_place(heap, at, heap->items[(at - 1) / 2]);
-        at = (at - 1) / 2;
-    }
-    heap_place(heap, at, branch);
-}
-
-static void heap_down(struct heap *heap, uint32_t at) {
-    struct branch *branch = heap->items[at];
-    for (;;) {
-        uint32_t child = 2 * at + 1;
-        if (child >= heap->n) {
-            break;
-        }
-        if (child + 1 < heap->n &&
-            heap->items[child + 1]->heap_key < heap->items[child]->heap_key) {
-            child++;
-        }
-        if (heap->items[child]->heap_key >= branch->heap_key) {
-            break;
-        }
-        heap_place(heap, at, heap->items[child]);
-        at = child;
-    }
-    heap_place(heap, at, branch);
-}
-
-static bool heap_add(struct heap *heap, struct branch *branch, uint64_t key) {
-    assert(branch->heap_at == 0);
-    if (heap->n == heap->capacity) {
-        uint32_t capacity = heap->capacity == 0 ? 16 : 2 * heap->capacity;
-        struct branch **items = realloc(heap->items, capacity * sizeof(struct branch *));
-        if (items == NULL) {
-            return false;
-        }
-        heap->items = items;
-        heap->capacity = capacity;
-    }
-    branch->heap_key = key;
-    heap->items[heap->n] = branch;
-    heap_up(heap, heap->n++);
-    return true;
-}
-
-static void heap_remove(struct heap *heap, struct branch *branch) {
-    uint32_t at = branch->heap_at - 1;
-    assert(branch->heap_at > 0 && heap->items[at] == branch);
-    branch->heap_at = 0;
-    struct branch *last = heap->items[--heap->n];
-    if (last != branch) {
-        heap_place(heap, at, last);
-        heap_up(heap, at);
-        heap_down(heap, last->heap_at - 1);
-    }
+/* A peer may name any sequence; all 64 bits of it are in order as this. */
+static int64_t key_of_sequence(uint64_t sequence) {
+    return (int64_t)(sequence ^ (uint64_t)1 << 63);
 }
 
 /* ---- Timers ---------------------------------------------------------------------------------- */
@@ -84,25 +32,22 @@ int64_t branches_jitter(struct branches *all, int64_t ms) {
 
 void branch_timer(struct branches *all, struct branch *branch, int64_t delay_ms) {
     assert(!branch_state_is_finished(branch->state) && delay_ms >= 0);
-    branch_timer_stop(all, branch);
-    if (!heap_add(&all->timers, branch, (uint64_t)(all->now_ms + delay_ms))) {
+    if (min_heap_set(&all->timers, &branch->queued, all->now_ms + delay_ms) != 0) {
         all->no_memory = true;
     }
 }
 
 void branch_timer_stop(struct branches *all, struct branch *branch) {
-    if (branch->heap_at != 0) {
-        heap_remove(&all->timers, branch);
-    }
+    min_heap_remove(&all->timers, &branch->queued);
 }
 
 struct branch *branches_pop_due(struct branches *all) {
-    if (all->timers.n == 0 || all->timers.items[0]->heap_key > (uint64_t)all->now_ms) {
+    struct heap_item *first = min_heap_first(&all->timers);
+    if (first == NULL || first->key > all->now_ms) {
         return NULL;
     }
-    struct branch *branch = all->timers.items[0];
-    heap_remove(&all->timers, branch);
-    return branch;
+    min_heap_remove(&all->timers, first);
+    return branch_of(first);
 }
 
 /* ---- Origins and their marks ----------------------------------------------------------------- */
@@ -153,9 +98,10 @@ void branches_raise_mark(struct branches *all, struct troth_txid mark, bool stor
             all->store_marks_ms = all->now_ms + BRANCHES_MARK_MS;
         }
     }
-    while (origin->finished.n > 0 && origin->finished.items[0]->txid.lo < mark.lo) {
-        struct branch *branch = origin->finished.items[0];
-        heap_remove(&origin->finished, branch);
+    struct branch *branch;
+    while ((branch = branch_of(min_heap_first(&origin->finished))) != NULL &&
+           branch->txid.lo < mark.lo) {
+        min_heap_remove(&origin->finished, &branch->queued);
         branch_remove(all, branch);
     }
 }
@@ -275,7 +221,8 @@ static void finish(struct branches *all, struct branch *branch) {
     paxos_set_release(branch->set);
     branch->set = NULL;
     struct origin *origin = origin_get(all, branch->txid.hi);
-    if (origin != NULL && !heap_add(&origin->finished, branch, branch->txid.lo)) {
+    if (origin != NULL &&
+        min_heap_set(&origin->finished, &branch->queued, key_of_sequence(branch->txid.lo)) != 0) {
         all->no_memory = true;
     }
 }
@@ -329,8 +276,8 @@ void branches_table_release(struct branches *all) {
     HASH_CLEAR(hh, all->origins);
     for (; origin != NULL; origin = next_origin) {
         next_origin = origin->hh.next;
-        free(origin->finished.items);
+        min_heap_release(&origin->finished);
         free(origin);
     }
-    free(all->timers.items);
+    min_heap_release(&all->timers);
 }
