@@ -19,7 +19,8 @@ void logline_setup(const char *who, enum logline_level level);
 void logline(enum logline_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same, for what others can make happen again and again: of equal lines LOGLINE_SELDOM_TIMES
- * are written in LOGLINE_SELDOM_MS. The first one after that says how many were left out. */
+ * are written in LOGLINE_SELDOM_MS. The first one after that says how many were left out. At level
+ * DEBUG all are. */
 void logline_seldom(enum logline_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* "error", "warn", "info", "debug", or -1. */

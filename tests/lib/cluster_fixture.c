@@ -89,6 +89,10 @@ static void give_extras(struct fixture *f, enum cluster_role role, unsigned inde
             ck_assert_int_eq(cluster_add_arg(f->cluster, role, index, lists[k][i]), 0);
         }
     }
+    if (role == CLUSTER_SHARD) { /* shard_is_attached reads all that it says */
+        ck_assert_int_eq(cluster_add_arg(f->cluster, role, index, "--log-level"), 0);
+        ck_assert_int_eq(cluster_add_arg(f->cluster, role, index, "debug"), 0);
+    }
     if (point != NULL) {
         f->armed = point;
         char assignment[128];

@@ -95,10 +95,22 @@ START_TEST(other_lines_are_written_meanwhile) {
 }
 END_TEST
 
+START_TEST(at_the_level_debug_all_lines_are_written) {
+    set_up();
+    logline_setup("troth", LOGLINE_DEBUG);
+    for (unsigned i = 0; i < 100; i++) {
+        logline_seldom(LOGLINE_WARN, "stock is refused");
+    }
+    ck_assert_uint_eq(lines_with("stock is refused"), 100);
+    tear_down();
+}
+END_TEST
+
 int main(void) {
     return suite_run("logline",
                      (const TTest *[]){a_line_tells_its_level_and_its_writer,
                                        a_line_that_is_too_long_is_cut_and_ends,
                                        of_equal_lines_some_are_written_and_later_how_many_were_not,
-                                       other_lines_are_written_meanwhile, NULL});
+                                       other_lines_are_written_meanwhile,
+                                       at_the_level_debug_all_lines_are_written, NULL});
 }
