@@ -279,6 +279,11 @@ int cluster_add_arg(struct cluster *cluster, enum cluster_role role, unsigned in
     return process_add_arg(&member_of(cluster, role, index)->process, arg);
 }
 
+int cluster_change_arg(struct cluster *cluster, enum cluster_role role, unsigned index,
+                       const char *flag, const char *value) {
+    return process_change_arg(&member_of(cluster, role, index)->process, flag, value);
+}
+
 int cluster_add_env(struct cluster *cluster, enum cluster_role role, unsigned index,
                     const char *assignment) {
     return process_add_env(&member_of(cluster, role, index)->process, assignment);

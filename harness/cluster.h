@@ -83,6 +83,11 @@ pid_t cluster_pid(const struct cluster *cluster, enum cluster_role role, unsigne
  * clear takes all of both back. TROTH_ERR_TOO_MANY, _NO_MEMORY. */
 int cluster_add_arg(struct cluster *cluster, enum cluster_role role, unsigned index,
                     const char *arg);
+/* Another value of a flag that the member is started with; for good. TROTH_ERR_NOT_FOUND,
+ * _NO_MEMORY.
+ */
+int cluster_change_arg(struct cluster *cluster, enum cluster_role role, unsigned index,
+                       const char *flag, const char *value);
 int cluster_add_env(struct cluster *cluster, enum cluster_role role, unsigned index,
                     const char *assignment);
 void cluster_clear_extras(struct cluster *cluster, enum cluster_role role, unsigned index);

@@ -39,6 +39,21 @@ int process_add_env(struct process *process, const char *assignment) {
     return add(process->env, &process->n_env, assignment);
 }
 
+int process_change_arg(struct process *process, const char *flag, const char *value) {
+    for (unsigned i = 0; i + 1 < process->n_args; i++) {
+        if (strcmp(process->args[i], flag) == 0) {
+            char *copy = strdup(value);
+            if (copy == NULL) {
+                return TROTH_ERR_NO_MEMORY;
+            }
+            free(process->args[i + 1]);
+            process->args[i + 1] = copy;
+            return 0;
+        }
+    }
+    return TROTH_ERR_NOT_FOUND;
+}
+
 void process_keep_args(struct process *process, unsigned n) {
     keep(process->args, &process->n_args, n);
 }

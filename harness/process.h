@@ -36,6 +36,8 @@ struct process {
 /* Both copy. They count from the next start on. TROTH_ERR_TOO_MANY, _NO_MEMORY. */
 int process_add_arg(struct process *process, const char *arg);
 int process_add_env(struct process *process, const char *assignment);
+/* Another value behind a flag that was added, in its place. TROTH_ERR_NOT_FOUND, _NO_MEMORY. */
+int process_change_arg(struct process *process, const char *flag, const char *value);
 /* Takes back what was added beyond the first `n`. */
 void process_keep_args(struct process *process, unsigned n);
 void process_clear_env(struct process *process);

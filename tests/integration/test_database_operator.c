@@ -211,10 +211,8 @@ START_TEST(a_second_agent_of_one_name_waits_until_the_first_is_gone) {
     open_desk(0);
     /* The MariaDB agent, as it is, becomes a second one of the PostgreSQL agent's name. */
     ck_assert_int_eq(cluster_kill(desk.world.cluster, CLUSTER_AGENT, MARIADB), 0);
-    static const char *const args[] = {"--name", "postgres", NULL};
-    for (const char *const *arg = args; *arg != NULL; arg++) {
-        ck_assert_int_eq(cluster_add_arg(desk.world.cluster, CLUSTER_AGENT, MARIADB, *arg), 0);
-    }
+    ck_assert_int_eq(
+        cluster_change_arg(desk.world.cluster, CLUSTER_AGENT, MARIADB, "--name", "postgres"), 0);
     ck_assert_msg(cluster_start(desk.world.cluster, CLUSTER_AGENT, MARIADB, why) == 0, "%s", why);
     database_tx_begin(&desk, &tx, 0);
     database_tx_work(&tx, POSTGRES);

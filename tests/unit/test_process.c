@@ -52,6 +52,17 @@ START_TEST(both_outputs_of_every_start_are_in_the_log) {
 }
 END_TEST
 
+START_TEST(a_flags_value_can_be_another_at_the_next_start) {
+    prepare("echo one");
+    ck_assert_int_eq(process_change_arg(&process, "-c", "echo two"), 0);
+    ck_assert_int_eq(process_change_arg(&process, "echo two", "x"), TROTH_ERR_NOT_FOUND);
+    ck_assert_int_eq(process_start(&process), 0);
+    ck_assert_int_eq(process_wait(&process, 20000, NULL), 0);
+    log_is("two\n");
+    finish();
+}
+END_TEST
+
 START_TEST(its_environment_wins_over_the_starters) {
     setenv("TROTH_TEST_A", "starter", 1);
     setenv("TROTH_TEST_B", "starter", 1);
@@ -150,6 +161,7 @@ END_TEST
 int main(void) {
     const TTest *const tests[] = {
         both_outputs_of_every_start_are_in_the_log,
+        a_flags_value_can_be_another_at_the_next_start,
         its_environment_wins_over_the_starters,
         a_program_that_is_not_there_is_an_error_at_start,
         a_second_start_and_a_signal_to_none_are_refused,
