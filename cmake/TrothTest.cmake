@@ -9,9 +9,6 @@ function(troth_test_environment)
       # accesses but not their locks.
       set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
                    "TSAN_OPTIONS=ignore_noninstrumented_modules=1")
-    elseif(TROTH_SANITIZE STREQUAL "address")
-      set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT
-                   "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0")
     endif()
   endforeach()
 endfunction()
