@@ -313,6 +313,14 @@ void world_trust(struct world *world, uint32_t who, uint32_t whom) {
                                      .incarnation = world->node[whom].incarnation});
 }
 
+void world_beat(struct world *world, uint32_t from, uint32_t to) {
+    struct message heartbeat;
+    engine_heartbeat(world->node[from].engine, &heartbeat);
+    world_step(
+        world, to,
+        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = from, .message = &heartbeat});
+}
+
 void world_lose_node(struct world *world, uint32_t node) {
     world_crash(world, node);
     for (uint32_t other = 1; other <= world->nodes; other++) {
@@ -366,6 +374,14 @@ struct troth_txid world_begin(struct world *world, uint32_t node) {
     ck_assert(world->replied[request]);
     ck_assert_int_eq(world->replies[request].error, 0);
     return world->replies[request].txid;
+}
+
+struct troth_txid world_two_branches(struct world *world, uint32_t node) {
+    struct troth_txid txid = world_begin(world, node);
+    world_work(world, 1, txid);
+    world_work(world, 2, txid);
+    world_run(world);
+    return txid;
 }
 
 uint64_t world_ask(struct world *world, uint32_t node, enum engine_event_type type,

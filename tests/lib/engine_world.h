@@ -92,6 +92,8 @@ void world_release(struct world *world);
 struct troth_txid world_begin(struct world *world, uint32_t node);
 /* The participant works for the transaction: it enlists at the node that began it. */
 void world_work(struct world *world, uint32_t participant, struct troth_txid txid);
+/* Begun at the node, and participants 1 and 2 have worked for it. */
+struct troth_txid world_two_branches(struct world *world, uint32_t node);
 /* A request; its reply is there once world_replied says so. */
 uint64_t world_ask(struct world *world, uint32_t node, enum engine_event_type type,
                    struct troth_txid txid);
@@ -119,6 +121,8 @@ void world_suspect(struct world *world, uint32_t who, uint32_t whom);
 void world_trust(struct world *world, uint32_t who, uint32_t whom);
 /* Crashes it and lets every other node suspect it. */
 void world_lose_node(struct world *world, uint32_t node);
+/* A heartbeat of one node comes to another. */
+void world_beat(struct world *world, uint32_t from, uint32_t to);
 void world_participant_crash(struct world *world, uint32_t participant);
 void world_participant_restart(struct world *world, uint32_t participant);
 

@@ -9,14 +9,6 @@
 
 static struct world w;
 
-static struct troth_txid two_branches(void) {
-    struct troth_txid txid = world_begin(&w, 1);
-    world_work(&w, 1, txid);
-    world_work(&w, 2, txid);
-    world_run(&w);
-    return txid;
-}
-
 static int error_of(uint64_t request) {
     ck_assert(world_replied(&w, request));
     return w.replies[request].error;
@@ -30,7 +22,7 @@ static uint64_t ask_and_run(uint32_t node, enum engine_event_type type, struct t
 
 START_TEST(S2_all_prepared_commits_everywhere) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
     ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_COMMITTED);
@@ -42,7 +34,7 @@ END_TEST
 START_TEST(S3_one_vote_to_abort_aborts_everywhere_and_says_who) {
     world_init(&w, 3, 3);
     w.participant[2].votes = PAXOS_VOTE_ABORTED;
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_work(&w, 3, txid);
     world_run(&w);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
@@ -57,7 +49,7 @@ END_TEST
 
 START_TEST(one_node_is_two_phase_commit) {
     world_init(&w, 1, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
     ck_assert_int_eq(world_branch(&w, 2, txid), BRANCH_COMMITTED);
@@ -75,7 +67,7 @@ START_TEST(a_read_only_vote_leaves_phase_two) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_READ_ONLY;
     w.lose = is_decision_to_2;
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
     ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_COMMITTED);
@@ -138,7 +130,7 @@ static size_t records_on_disk(uint32_t node) {
 
 START_TEST(abort_before_any_prepare_writes_nothing) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t aborted = ask_and_run(1, ENGINE_ABORT, txid);
     ck_assert_int_eq(world_outcome(&w, aborted), PAXOS_OUTCOME_ABORTED);
     ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
@@ -152,7 +144,7 @@ END_TEST
 
 START_TEST(commit_and_get_can_be_asked_of_any_node_and_again) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t before = ask_and_run(3, ENGINE_GET, txid);
     ck_assert_int_eq(world_outcome(&w, before), PAXOS_OUTCOME_NONE);
     for (uint32_t node = 3; node >= 1; node--) {
@@ -194,7 +186,7 @@ END_TEST
 START_TEST(enlist_is_refused_once_commit_began) {
     world_init(&w, 3, 3);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
     ck_assert(!world_replied(&w, commit));
     uint64_t request = ++w.request_next;
@@ -210,7 +202,7 @@ END_TEST
 
 START_TEST(S5_another_incarnation_of_a_participant_dooms_the_transaction) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_participant_crash(&w, 2);
     world_participant_restart(&w, 2);
     world_work(&w, 2, txid);
@@ -224,7 +216,7 @@ END_TEST
 
 START_TEST(S5_a_restart_between_work_and_prepare_aborts) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_participant_crash(&w, 2);
     world_participant_restart(&w, 2);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
@@ -236,7 +228,7 @@ END_TEST
 
 START_TEST(the_deadline_aborts_what_is_active) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_advance(&w, ENGINE_TIMEOUT_DEFAULT_MS + 1);
     ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_ABORTED);
     uint64_t commit = ask_and_run(2, ENGINE_COMMIT, txid);
@@ -249,7 +241,7 @@ END_TEST
 START_TEST(the_deadline_proposes_aborted_while_a_vote_is_missing) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
     ck_assert(!world_replied(&w, commit));
     ck_assert_int_eq(world_branch(&w, 1, txid), BRANCH_VOTED);
@@ -327,7 +319,7 @@ END_TEST
 
 START_TEST(S6_below_the_mark_it_is_forgotten_never_aborted) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     ask_and_run(1, ENGINE_COMMIT, txid);
     for (uint32_t node = 2; node <= 3; node++) {
         struct message heartbeat;
@@ -397,8 +389,8 @@ END_TEST
 
 START_TEST(an_unfinished_transaction_holds_the_mark_back) {
     world_init(&w, 1, 2);
-    struct troth_txid open = two_branches();
-    struct troth_txid done = two_branches();
+    struct troth_txid open = world_two_branches(&w, 1);
+    struct troth_txid done = world_two_branches(&w, 1);
     ask_and_run(1, ENGINE_COMMIT, done);
     world_advance(&w, 5000);
     struct message heartbeat;
@@ -410,9 +402,9 @@ END_TEST
 
 START_TEST(stop_finishes_what_is_preparing_and_aborts_what_is_active) {
     world_init(&w, 3, 2);
-    struct troth_txid active = two_branches();
+    struct troth_txid active = world_two_branches(&w, 1);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid preparing = two_branches();
+    struct troth_txid preparing = world_two_branches(&w, 1);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, preparing);
     world_step(&w, 1, (struct engine_event){.type = ENGINE_STOP});
     world_run(&w);
@@ -464,7 +456,7 @@ END_TEST
 /* A later start can't vote, since it does not know what the one before it has voted. */
 START_TEST(S5_a_participant_that_lost_its_branch_needs_no_deadline_and_no_vote) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.participant[2].votes = PAXOS_VOTE_NONE;
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
     ck_assert(!world_replied(&w, commit));

@@ -8,14 +8,6 @@
 
 static struct world w;
 
-static struct troth_txid two_branches(uint32_t node) {
-    struct troth_txid txid = world_begin(&w, node);
-    world_work(&w, 1, txid);
-    world_work(&w, 2, txid);
-    world_run(&w);
-    return txid;
-}
-
 /* Virtual milliseconds until the request is answered, in steps; far above any deadline if never. */
 static int answered_after(uint64_t request) {
     int waited_ms = 0;
@@ -29,7 +21,7 @@ static int answered_after(uint64_t request) {
 START_TEST(L1_a_commit_asked_elsewhere_too_does_not_abort_a_slow_prepare) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t first = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_advance(&w, 2000);
     uint64_t second = world_ask(&w, 2, ENGINE_COMMIT, txid);
@@ -56,7 +48,7 @@ static bool votes_of_2_but_to_1(struct world *world, const struct world_message 
 static void vote_reaches_one_acceptor_only(enum paxos_vote vote, enum paxos_outcome outcome) {
     world_init(&w, 3, 2);
     w.participant[2].votes = vote;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = votes_of_2_but_to_1;
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
@@ -87,7 +79,7 @@ static bool but_1a_to_1(struct world *world, const struct world_message *message
 START_TEST(L1_a_coordinator_that_promised_a_ballot_to_a_dead_leader_goes_on) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
     w.lose = but_1a_to_1;
@@ -109,7 +101,7 @@ static bool between_1_and_other_nodes(struct world *world, const struct world_me
 
 START_TEST(L1_a_coordinator_that_was_cut_off_learns_when_it_heals) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = between_1_and_other_nodes;
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
@@ -132,7 +124,7 @@ END_TEST
 
 START_TEST(S6_what_is_forgotten_stays_so_at_a_node_that_was_away) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_lose_node(&w, 3);
     /* Node 2 accepts the votes and dies before it hears the outcome. */
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
@@ -181,7 +173,7 @@ static void beat(void) {
 START_TEST(finished_records_are_deleted_over_a_restart_too) {
     world_init(&w, 3, 2);
     for (int i = 0; i < 10; i++) {
-        world_ask(&w, 1, ENGINE_COMMIT, two_branches(1));
+        world_ask(&w, 1, ENGINE_COMMIT, world_two_branches(&w, 1));
         world_run(&w);
     }
     for (int i = 0; i < 5; i++) {
@@ -214,7 +206,7 @@ START_TEST(L3_a_participant_that_never_returns_does_not_stop_forgetting) {
     world_ask(&w, 1, ENGINE_ABORT, txid);
     world_run(&w);
     for (int i = 0; i < 40; i++) {
-        world_ask(&w, 1, ENGINE_COMMIT, two_branches(1));
+        world_ask(&w, 1, ENGINE_COMMIT, world_two_branches(&w, 1));
         world_advance(&w, 1000);
     }
     world_advance(&w, 3600000);
@@ -226,7 +218,7 @@ END_TEST
 START_TEST(a_node_whose_record_is_damaged_does_not_lead) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
     world_crash(&w, 1);
@@ -245,7 +237,7 @@ END_TEST
 
 START_TEST(get_tells_what_others_know_and_decides_nothing) {
     world_init(&w, 3, 2);
-    struct troth_txid done = two_branches(1);
+    struct troth_txid done = world_two_branches(&w, 1);
     world_crash(&w, 1);
     world_restart(&w, 1); /* an earlier life's: it knows nothing of it */
     uint64_t nothing = world_ask(&w, 1, ENGINE_GET, done);
@@ -267,7 +259,7 @@ END_TEST
 
 START_TEST(a_participant_that_holds_the_mark_back_is_told_to_an_operator) {
     world_init(&w, 1, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     enum message_type decision = MESSAGE_DECISION;
     w.lose = is_type;
     w.lose_arg = &decision;
@@ -309,7 +301,7 @@ START_TEST(S1_a_guessed_txid_decides_nothing_about_the_one_who_gets_it) {
     w.lose = NULL;
     world_trust(&w, 2, 1);
     w.lose = node_2;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     ck_assert(troth_txid_equal(txid, guessed));
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_advance(&w, 500);
@@ -323,7 +315,7 @@ END_TEST
 START_TEST(asking_to_abort_again_and_again_does_not_keep_it_from_ending) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
     uint64_t first = world_ask(&w, 1, ENGINE_ABORT, txid);

@@ -9,22 +9,6 @@
 
 static struct world w;
 
-static struct troth_txid two_branches(uint32_t node) {
-    struct troth_txid txid = world_begin(&w, node);
-    world_work(&w, 1, txid);
-    world_work(&w, 2, txid);
-    world_run(&w);
-    return txid;
-}
-
-static void beat_from(uint32_t from, uint32_t to) {
-    struct message heartbeat;
-    engine_heartbeat(w.node[from].engine, &heartbeat);
-    world_step(
-        &w, to,
-        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = from, .message = &heartbeat});
-}
-
 static bool prepares(struct world *world, const struct world_message *message) {
     (void)world;
     return message->message.type == MESSAGE_PREPARE;
@@ -34,7 +18,7 @@ static bool prepares(struct world *world, const struct world_message *message) {
  * participants that it does not know. They are not finished by that. */
 START_TEST(L2_the_mark_waits_for_a_branch_that_another_leader_did_not_know) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_participant_crash(&w, 2); /* it cannot be told now */
     world_ask(&w, 1, ENGINE_COMMIT, txid);
     struct message heartbeat;
@@ -77,13 +61,13 @@ static uint64_t mark_on_disk(uint32_t node, uint64_t origin_hi) {
 START_TEST(S6_a_record_goes_only_with_a_stored_mark) {
     world_init(&w, 3, 2);
     w.lose = from_1_about_the_end;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
     ck_assert(has_record(2, txid));
     uint64_t stored = mark_on_disk(2, txid.hi);
-    beat_from(1, 2); /* housekeeping, which stores marks, is not due */
+    world_beat(&w, 1, 2); /* housekeeping, which stores marks, is not due */
     ck_assert_uint_eq(mark_on_disk(2, txid.hi), stored);
     struct message forgotten = {.type = MESSAGE_KNOWN, .txid = txid, .forgotten = true};
     world_step(
@@ -108,7 +92,7 @@ START_TEST(S6_a_question_does_not_bring_the_forgotten_back) {
     uint64_t abort = world_ask(&w, 1, ENGINE_ABORT, txid);
     world_run(&w);
     ck_assert_int_eq(world_outcome(&w, abort), PAXOS_OUTCOME_ABORTED);
-    beat_from(1, 2);
+    world_beat(&w, 1, 2);
     world_advance(&w, 1500); /* the mark is stored */
     w.lose = asks;           /* node 1 does not answer what is passed on to it */
     world_ask(&w, 2, ENGINE_ABORT, txid);
@@ -131,7 +115,7 @@ static bool of_1(struct world *world, const struct world_message *message) {
  * another node aborts in its place, and does not know who they are. */
 START_TEST(L3_locks_go_when_another_node_aborts_for_a_paused_coordinator) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = of_1;
     world_suspect(&w, 2, 1);
     world_suspect(&w, 3, 1);
@@ -152,7 +136,7 @@ static bool to_other_nodes(struct world *world, const struct world_message *mess
 /* A participant that votes with a set of its own making: whoever leads has another one. */
 START_TEST(a_vote_with_another_set_does_no_harm) {
     world_init(&w, 3, 3);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_work(&w, 3, txid);
     world_run(&w);
     struct message vote = {.type = MESSAGE_VOTE,
@@ -181,7 +165,7 @@ static bool to_1_about_votes(struct world *world, const struct world_message *me
 /* Participants know the outcome before their coordinator (faster, or a takeover), and say so. */
 START_TEST(L3_an_acknowledgement_of_what_is_not_known_yet_leads_to_the_outcome_soon) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = to_1_about_votes;
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
@@ -214,7 +198,7 @@ static bool counts_decisions_to_1(struct world *world, const struct world_messag
  * branch. */
 START_TEST(S5_who_was_seen_to_vote_read_only_is_never_told) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_suspect(&w, 3, 1);
     w.lose = to_other_nodes; /* node 2's answer is made by hand */
     world_ask(&w, 3, ENGINE_COMMIT, txid);

@@ -7,14 +7,6 @@
 
 static struct world w;
 
-static struct troth_txid two_branches(void) {
-    struct troth_txid txid = world_begin(&w, 1);
-    world_work(&w, 1, txid);
-    world_work(&w, 2, txid);
-    world_run(&w);
-    return txid;
-}
-
 static uint64_t ask_and_run(uint32_t node, enum engine_event_type type, struct troth_txid txid) {
     uint64_t request = world_ask(&w, node, type, txid);
     world_run(&w);
@@ -44,7 +36,7 @@ static bool is_decision_to_1(struct world *world, const struct world_message *me
 /* Committed, and branch 1 has not heard of it. */
 static struct troth_txid undelivered_to_1(void) {
     w.lose = is_decision_to_1;
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     ck_assert_int_eq(world_outcome(&w, ask_and_run(1, ENGINE_COMMIT, txid)),
                      PAXOS_OUTCOME_COMMITTED);
     return txid;
@@ -116,7 +108,7 @@ END_TEST
 START_TEST(S1_a_branch_that_was_ended_by_hand_decides_nothing) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE; /* it takes its time */
-    struct troth_txid txid = two_branches();
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = ask_and_run(1, ENGINE_COMMIT, txid);
     says(1, 1, ack_of(txid, PAXOS_OUTCOME_NONE, MESSAGE_HEURISTIC_ABORT));
     ck_assert_uint_eq(w.heuristics, 1);

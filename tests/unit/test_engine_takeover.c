@@ -7,14 +7,6 @@
 
 static struct world w;
 
-static struct troth_txid two_branches(uint32_t node) {
-    struct troth_txid txid = world_begin(&w, node);
-    world_work(&w, 1, txid);
-    world_work(&w, 2, txid);
-    world_run(&w);
-    return txid;
-}
-
 /* Loses what goes to or comes from the nodes of a mask. */
 static bool to_or_from_mask(struct world *world, const struct world_message *message) {
     uint32_t mask = *(uint32_t *)world->lose_arg;
@@ -29,7 +21,7 @@ static bool is_type(struct world *world, const struct world_message *message) {
 START_TEST(L1_all_prepared_and_the_coordinator_dies_commits) {
     world_init(&w, 3, 2);
     enum message_type phase2b = MESSAGE_PHASE2B;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = is_type;
     w.lose_arg = &phase2b;
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
@@ -51,7 +43,7 @@ END_TEST
 START_TEST(L1_a_vote_is_missing_and_the_coordinator_dies_aborts) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches(3);
+    struct troth_txid txid = world_two_branches(&w, 3);
     world_ask(&w, 3, ENGINE_COMMIT, txid);
     world_run(&w);
     world_lose_node(&w, 3);
@@ -64,7 +56,7 @@ END_TEST
 
 START_TEST(S1_a_void_decision_outlives_votes_that_come_late) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_crash(&w, 1); /* before Commit: no votes anywhere */
     world_suspect(&w, 2, 1);
     world_suspect(&w, 3, 1);
@@ -94,7 +86,7 @@ END_TEST
 
 START_TEST(a_client_whose_node_dies_asks_another_and_gets_the_one_outcome) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t first = world_ask(&w, 2, ENGINE_COMMIT, txid);
     world_crash(&w, 1); /* the question that node 2 passed on is lost with it */
     world_run(&w);
@@ -113,7 +105,7 @@ END_TEST
 
 START_TEST(without_a_majority_nothing_is_decided_and_with_it_everything_is) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     for (int i = 0; i < 2; i++) {
         ck_assert(world_deliver_one(&w)); /* the prepares */
@@ -139,7 +131,7 @@ END_TEST
 
 START_TEST(one_node_blocks_until_it_is_back_and_then_ends_all) {
     world_init(&w, 1, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_ask(&w, 1, ENGINE_COMMIT, txid);
     while (world_branch(&w, 2, txid) != BRANCH_VOTED) {
         ck_assert(world_deliver_one(&w));
@@ -158,7 +150,7 @@ END_TEST
 
 START_TEST(S4_a_single_node_that_dies_after_the_last_vote_commits_on_return) {
     world_init(&w, 1, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     enum message_type decision = MESSAGE_DECISION;
     w.lose = is_type;
     w.lose_arg = &decision;
@@ -177,7 +169,7 @@ END_TEST
 
 START_TEST(L2_a_participant_that_was_away_finishes_its_branch) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     enum message_type decision = MESSAGE_DECISION;
     w.lose = is_type;
     w.lose_arg = &decision;
@@ -197,7 +189,7 @@ END_TEST
 
 START_TEST(L2_it_finishes_though_its_coordinator_is_gone_for_good) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_ask(&w, 1, ENGINE_COMMIT, txid);
     while (world_branch(&w, 2, txid) != BRANCH_VOTED) {
         ck_assert(world_deliver_one(&w));
@@ -217,7 +209,7 @@ END_TEST
 START_TEST(a_paused_coordinator_wakes_up_into_a_world_that_moved_on) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
     world_suspect(&w, 2, 1);
@@ -241,7 +233,7 @@ END_TEST
 START_TEST(duelling_leaders_come_to_one_outcome) {
     world_init(&w, 5, 2);
     w.participant[2].votes = PAXOS_VOTE_NONE;
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
     world_lose_node(&w, 1);
@@ -297,7 +289,7 @@ START_TEST(a_crash_after_any_message_leaves_one_outcome) {
     for (uint32_t victim = 1; victim <= 3; victim++) {
         for (int when = 0; when < 40; when++) {
             world_init(&w, 3, 2);
-            struct troth_txid txid = two_branches(1);
+            struct troth_txid txid = world_two_branches(&w, 1);
             uint64_t first = world_ask(&w, 1, ENGINE_COMMIT, txid);
             for (int i = 0; i < when; i++) {
                 world_deliver_one(&w);
@@ -323,7 +315,7 @@ END_TEST
 
 START_TEST(a_damaged_record_keeps_its_node_silent_until_another_tells) {
     world_init(&w, 3, 2);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     enum message_type known = MESSAGE_KNOWN;
     w.lose = is_type;
     w.lose_arg = &known;

@@ -7,22 +7,6 @@
 static struct world w;
 static unsigned votes_seen; /* by node 2, or lost on the way to it */
 
-static struct troth_txid two_branches(uint32_t node) {
-    struct troth_txid txid = world_begin(&w, node);
-    world_work(&w, 1, txid);
-    world_work(&w, 2, txid);
-    world_run(&w);
-    return txid;
-}
-
-static void beat_from(uint32_t from, uint32_t to) {
-    struct message heartbeat;
-    engine_heartbeat(w.node[from].engine, &heartbeat);
-    world_step(
-        &w, to,
-        (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = from, .message = &heartbeat});
-}
-
 static void start_thriftily(uint32_t nodes) {
     world_init(&w, nodes, 2);
     w.thrifty = true;
@@ -34,12 +18,12 @@ static void start_thriftily(uint32_t nodes) {
 
 START_TEST(an_outcome_is_kept_by_nodes_that_got_no_vote) {
     start_thriftily(3);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
     for (uint32_t to = 2; to <= 3; to++) {
-        beat_from(1, to); /* the mark passes it */
+        world_beat(&w, 1, to); /* the mark passes it */
     }
     world_lose_node(&w, 1);
     for (uint32_t node = 2; node <= 3; node++) {
@@ -58,7 +42,7 @@ static bool votes_to_2(struct world *world, const struct world_message *message)
 
 START_TEST(L1_votes_that_get_lost_go_to_all_and_need_no_ballot) {
     start_thriftily(3);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = votes_to_2;
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
@@ -80,7 +64,7 @@ static bool to_coordinator(struct world *world, const struct world_message *mess
 /* The votes are at node 2: node 3, which is higher, knows nothing that it could take over. */
 START_TEST(L1_a_takeover_waits_for_no_node_that_got_no_votes) {
     start_thriftily(3);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = to_coordinator;
     world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
@@ -96,7 +80,7 @@ END_TEST
 
 START_TEST(L1_votes_go_to_all_as_soon_as_one_of_the_few_is_suspected) {
     start_thriftily(3);
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     world_crash(&w, 2);
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
@@ -120,14 +104,14 @@ static bool sees_votes_to_2(struct world *world, const struct world_message *mes
 static bool are_votes_sent_to_2(void) {
     votes_seen = 0;
     w.lose = sees_votes_to_2;
-    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, two_branches(1));
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, world_two_branches(&w, 1));
     world_run(&w);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
     return votes_seen > 0;
 }
 
 static uint64_t commit_while(bool (*lose)(struct world *, const struct world_message *)) {
-    struct troth_txid txid = two_branches(1);
+    struct troth_txid txid = world_two_branches(&w, 1);
     w.lose = lose;
     uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
     world_run(&w);
@@ -219,7 +203,7 @@ static bool notes_ballots(struct world *world, const struct world_message *messa
 /* Of five nodes the votes are at 4, 5 and 1; `and_5`: that one dies as well. Who opens a ballot? */
 static uint32_t who_takes_over(bool and_5) {
     start_thriftily(5);
-    struct troth_txid txid = two_branches(4);
+    struct troth_txid txid = world_two_branches(&w, 4);
     w.lose = to_4_about_votes;
     world_ask(&w, 4, ENGINE_COMMIT, txid);
     world_run(&w);
