@@ -78,7 +78,7 @@ enum engine_event_type {
     /* Requests; each gets exactly one REPLY unless cancelled. */
     ENGINE_BEGIN,  /* request, timeout_ms, key, count */
     ENGINE_ENLIST, /* request, txid, participant */
-    ENGINE_COMMIT, /* request, txid, branches (may be NULL) */
+    ENGINE_COMMIT, /* request, txid, branches (may be NULL), works (may be NULL) */
     ENGINE_ABORT,  /* request, txid, branches (may be NULL) */
     ENGINE_GET,    /* request, txid */
     ENGINE_CANCEL, /* request: nobody waits for its reply any more */
@@ -96,8 +96,11 @@ struct engine_event {
     struct troth_txid txid;
     struct paxos_participant participant;
     struct paxos_set *branches; /* borrowed; held if kept */
-    struct message *message;    /* borrowed; what the engine keeps it moves out */
-    struct acceptor *record;    /* LOAD_RECORD: its contents are taken over */
+    /* Of each member of `branches` the work that comes with Commit, or NULL; borrowed, held if
+     * kept. A member with work and the incarnation 0 is whichever is attached. */
+    struct work *const *works;
+    struct message *message; /* borrowed; what the engine keeps it moves out */
+    struct acceptor *record; /* LOAD_RECORD: its contents are taken over */
     uint32_t timeout_ms;
     const char *key; /* idempotency key; NULL or "" for none */
     uint32_t count;  /* 0: 1; with a key no more than 1 */

@@ -260,6 +260,7 @@ static bool read_session_kind(struct call *call, const Troth__V1__SessionRequest
     case TROTH__V1__SESSION_KIND__SESSION_KIND_GET:
         call->kind = CALL_GET;
         return true;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT_WORK:
     case TROTH__V1__SESSION_KIND__SESSION_KIND_UNSPECIFIED:
     case _TROTH__V1__SESSION_KIND_IS_INT_SIZE:
         break;

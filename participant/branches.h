@@ -142,7 +142,7 @@ enum branches_effect_type {
     BRANCHES_STORE_NODE, /* node, disk, incarnation: insert or replace */
     BRANCHES_STORE_MARK, /* txid: replace the origin's mark; delete its COMMITTED records below */
     BRANCHES_SEND,       /* session, node, message; after_store */
-    BRANCHES_CALL,       /* txid, call; after_store */
+    BRANCHES_CALL,       /* txid, call, work; after_store */
     BRANCHES_ENLISTED,   /* request, txid, error, detail */
     BRANCHES_REFUSE,     /* session, node, error, detail: end the stream, it must not be used */
     BRANCHES_ALARM,      /* txid (may be zero), detail: an operator must see it */
@@ -170,6 +170,7 @@ struct branches_effect {
     enum branches_call call;
     int error;
     struct paxos_set *set; /* borrowed until the next step, or held; may be NULL */
+    struct work *work;     /* CALL prepare: what came with Commit, or NULL; owned by the effect */
     uint8_t disk[BRANCHES_DISK_BYTES];
     struct message message;            /* owned by the effect */
     char detail[MESSAGE_DETAIL_BYTES]; /* for humans */

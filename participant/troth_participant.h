@@ -75,6 +75,11 @@ struct troth_participant_callbacks {
      * take its locks again. 0; TROTH_ERR_NOT_FOUND: the branch is gone: it is reported as a
      * hazard if it is to commit. */
     int (*recover)(void *arg, struct troth_txid txid);
+    /* As prepare, which is not called then, but first does this work, which came with the client's
+     * CommitWork: the branch's last, or its only one, when nothing was enlisted or joined before.
+     * The bytes live until it returns. NULL: such branches vote aborted. */
+    int (*prepare_work)(void *arg, struct troth_txid txid, const void *work, size_t work_bytes,
+                        char detail[TROTH_DETAIL_BYTES]);
 };
 
 struct troth_participant_options {

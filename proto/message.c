@@ -5,6 +5,7 @@
 
 void message_release(struct message *message) {
     paxos_set_release(message->set);
+    work_release(message->work);
     free(message->votes);
     free(message->accepted);
     *message = (struct message){.type = MESSAGE_NONE};

@@ -1,13 +1,15 @@
 /* message: what cores tell each other, as plain values: the wire's messages without the wire.
  *
  * The same struct serves both directions of both streams; each type's line says which fields it
- * uses. A message owns a reference to its set and its arrays; message_release gives them back.
+ * uses. A message owns references to its set and work, and its arrays; message_release gives them
+ * back.
  */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H
 
 #include "base/txid.h"
 #include "paxos/types.h"
+#include "proto/work.h"
 
 #define MESSAGE_DETAIL_BYTES 200u /* with the NUL */
 /* What a frame may hold: a larger one from outside is refused as malformed. */
@@ -23,7 +25,7 @@ enum message_type {
     MESSAGE_BRANCH_ABORTED,   /* txid, reason, detail */
     /* node -> participant */
     MESSAGE_ENLISTED,         /* txid, ok, already, error, reason, detail */
-    MESSAGE_PREPARE,          /* txid, set, acceptors */
+    MESSAGE_PREPARE,          /* txid, set, acceptors, work or NULL */
     MESSAGE_COMMIT_ONE_PHASE, /* txid, incarnation */
     MESSAGE_DECISION,         /* txid, outcome, forgotten, uncertain */
     MESSAGE_ACCEPTED,         /* txid, majority: this node holds a vote to commit of everyone */
@@ -73,6 +75,7 @@ struct message {
     uint32_t promised;
     uint32_t void_ballot;
     struct paxos_set *set; /* a reference, or NULL */
+    struct work *work;     /* a reference, or NULL */
     enum paxos_vote vote;
     enum paxos_vote *votes;          /* n_votes, malloc'd, or NULL */
     struct paxos_accepted *accepted; /* set->n, malloc'd, or NULL */

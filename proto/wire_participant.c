@@ -181,6 +181,16 @@ static void build_prepare(const struct message *message, struct wire_scratch *sc
     part->acceptors = message->acceptors;
 }
 
+static void build_prepare_work(const struct message *message, struct wire_scratch *scratch) {
+    Troth__V1__PrepareWork *part = &scratch->part.prepare_work;
+    troth__v1__prepare_work__init(part);
+    part->txid = wire_put_txid(message, scratch);
+    part->n_set = wire_put_set(message, scratch, &part->set_number);
+    part->set = scratch->branch_list;
+    part->acceptors = message->acceptors;
+    part->work = (ProtobufCBinaryData){.data = message->work->bytes, .len = message->work->n};
+}
+
 static void build_commit_one_phase(const struct message *message, struct wire_scratch *scratch) {
     Troth__V1__CommitOnePhase *part = &scratch->part.commit_one_phase;
     troth__v1__commit_one_phase__init(part);
@@ -234,8 +244,13 @@ bool wire_build_node(const struct message *message, struct wire_scratch *scratch
         return false;
     }
     troth__v1__node_to_participant__init(item);
-    builders[message->type].build(message, scratch);
-    item->kind_case = builders[message->type].kind;
+    if (message->type == MESSAGE_PREPARE && message->work != NULL) {
+        build_prepare_work(message, scratch);
+        item->kind_case = TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE_WORK;
+    } else {
+        builders[message->type].build(message, scratch);
+        item->kind_case = builders[message->type].kind;
+    }
     item->enlisted = &scratch->part.enlisted;
     return true;
 }
@@ -260,6 +275,19 @@ static int read_prepare(const void *in, struct message *message) {
     bool ok = wire_get_txid(&part->txid, message) && message->set != NULL &&
               (part->acceptors & 1u) == 0; /* there is no node 0 */
     return ok ? 0 : TROTH_ERR_INVALID;
+}
+
+static int read_prepare_work(const void *in, struct message *message) {
+    const Troth__V1__PrepareWork *part = in;
+    message->type = MESSAGE_PREPARE;
+    message->acceptors = part->acceptors;
+    bool ok = wire_get_txid(&part->txid, message) && message->set != NULL &&
+              (part->acceptors & 1u) == 0 && part->work.len > 0 && part->work.len <= WORK_BYTES_MAX;
+    if (!ok) {
+        return TROTH_ERR_INVALID;
+    }
+    message->work = work_new(part->work.data, part->work.len);
+    return message->work != NULL ? 0 : TROTH_ERR_NO_MEMORY;
 }
 
 static int read_commit_one_phase(const void *in, struct message *message) {
@@ -298,6 +326,7 @@ int wire_read_node(const Troth__V1__NodeToParticipant *item, struct wire_sets *s
     static int (*const readers[])(const void *in, struct message *message) = {
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_ENLISTED] = read_enlisted,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE] = read_prepare,
+        [TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE_WORK] = read_prepare_work,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_COMMIT_ONE_PHASE] = read_commit_one_phase,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_DECISION] = read_decision,
         [TROTH__V1__NODE_TO_PARTICIPANT__KIND_ACCEPTED] = read_accepted,
@@ -307,12 +336,16 @@ int wire_read_node(const Troth__V1__NodeToParticipant *item, struct wire_sets *s
     if ((size_t)item->kind_case >= COUNT_OF(readers) || readers[item->kind_case] == NULL) {
         return 0;
     }
+    int err = 0;
     if (item->kind_case == TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE) {
         const Troth__V1__PrepareBranch *prepare = item->prepare;
-        int err = wire_get_set(prepare->n_set, prepare->set, prepare->set_number, sets, message);
-        if (err != 0) {
-            return err;
-        }
+        err = wire_get_set(prepare->n_set, prepare->set, prepare->set_number, sets, message);
+    } else if (item->kind_case == TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE_WORK) {
+        const Troth__V1__PrepareWork *prepare = item->prepare_work;
+        err = wire_get_set(prepare->n_set, prepare->set, prepare->set_number, sets, message);
+    }
+    if (err != 0) {
+        return err;
     }
     return readers[item->kind_case](item->enlisted, message);
 }

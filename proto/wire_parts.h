@@ -25,6 +25,7 @@ struct wire_scratch {
         Troth__V1__ParticipantPing participant_ping;
         Troth__V1__Enlisted enlisted;
         Troth__V1__PrepareBranch prepare;
+        Troth__V1__PrepareWork prepare_work;
         Troth__V1__CommitOnePhase commit_one_phase;
         Troth__V1__Decision decision;
         Troth__V1__AllAccepted accepted;

@@ -11,32 +11,34 @@
 struct wire_sample {
     enum wire_frame frame;
     enum message_type type;
+    bool has_work;
 };
 static const struct wire_sample wire_samples[] = {
-    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_ENLIST},
-    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_VOTE},
-    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_ACK},
-    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_ONE_PHASE_RESULT},
-    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_BRANCH_ABORTED},
-    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_PING},
-    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_ENLISTED},
-    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_PREPARE},
-    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_COMMIT_ONE_PHASE},
-    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_DECISION},
-    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_ACCEPTED},
-    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_MARK},
-    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_PING},
-    {WIRE_NODE_TO_NODE, MESSAGE_PHASE1A},
-    {WIRE_NODE_TO_NODE, MESSAGE_PHASE1B},
-    {WIRE_NODE_TO_NODE, MESSAGE_PHASE2A},
-    {WIRE_NODE_TO_NODE, MESSAGE_PHASE2B},
-    {WIRE_NODE_TO_NODE, MESSAGE_REFUSED},
-    {WIRE_NODE_TO_NODE, MESSAGE_KNOWN},
-    {WIRE_NODE_TO_NODE, MESSAGE_ASK},
-    {WIRE_NODE_TO_NODE, MESSAGE_ANSWER},
-    {WIRE_NODE_TO_NODE, MESSAGE_HEARTBEAT},
-    {WIRE_NODE_TO_NODE, MESSAGE_LEAVING},
-    {WIRE_NODE_TO_NODE, MESSAGE_MARK},
+    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_ENLIST, false},
+    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_VOTE, false},
+    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_ACK, false},
+    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_ONE_PHASE_RESULT, false},
+    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_BRANCH_ABORTED, false},
+    {WIRE_PARTICIPANT_TO_NODE, MESSAGE_PING, false},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_ENLISTED, false},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_PREPARE, false},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_PREPARE, true},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_COMMIT_ONE_PHASE, false},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_DECISION, false},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_ACCEPTED, false},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_MARK, false},
+    {WIRE_NODE_TO_PARTICIPANT, MESSAGE_PING, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_PHASE1A, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_PHASE1B, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_PHASE2A, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_PHASE2B, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_REFUSED, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_KNOWN, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_ASK, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_ANSWER, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_HEARTBEAT, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_LEAVING, false},
+    {WIRE_NODE_TO_NODE, MESSAGE_MARK, false},
 };
 #define WIRE_SAMPLES (sizeof wire_samples / sizeof *wire_samples)
 
@@ -123,6 +125,15 @@ static inline void wire_sample_fill(struct message *message, enum message_type t
         message->sequence_next = UINT64_MAX - 1;
         message->in_flight = 3;
         message->incarnation = 7;
+    }
+}
+
+static inline void wire_sample_make(struct message *message, const struct wire_sample *sample,
+                                    uint32_t participants) {
+    wire_sample_fill(message, sample->type, participants);
+    if (sample->has_work) {
+        message->work = work_new("some\0work", 9);
+        ck_assert_ptr_nonnull(message->work);
     }
 }
 

@@ -36,6 +36,11 @@ static void assert_same(const struct message *a, const struct message *b) {
     ck_assert_uint_eq(a->void_ballot, b->void_ballot);
     ck_assert((a->set == NULL) == (b->set == NULL));
     ck_assert(a->set == NULL || paxos_set_equal(a->set, b->set));
+    ck_assert((a->work == NULL) == (b->work == NULL));
+    if (a->work != NULL) {
+        ck_assert_uint_eq(a->work->n, b->work->n);
+        ck_assert_mem_eq(a->work->bytes, b->work->bytes, a->work->n);
+    }
     ck_assert_int_eq(a->vote, b->vote);
     ck_assert_uint_eq(a->n_votes, b->n_votes);
     if (a->n_votes > 0) {
@@ -79,7 +84,7 @@ static void assert_survives(enum wire_frame frame, const struct message *message
 START_TEST(every_type_survives_the_wire) {
     for (size_t i = 0; i < WIRE_SAMPLES; i++) {
         struct message message;
-        wire_sample_fill(&message, wire_samples[i].type, 3);
+        wire_sample_make(&message, &wire_samples[i], 3);
         assert_survives(wire_samples[i].frame, &message);
         message_release(&message);
     }
@@ -233,6 +238,36 @@ START_TEST(malformed_votes_are_refused) {
     assert_vote_refused(&vote);
     branch_b.participant = name_empty;
     assert_vote_refused(&vote);
+}
+END_TEST
+
+START_TEST(work_has_a_byte_at_least_and_a_limit) {
+    static uint8_t bytes[WORK_BYTES_MAX + 1];
+    Troth__V1__PrepareWork prepare = TROTH__V1__PREPARE_WORK__INIT;
+    prepare.txid = txid_of(16);
+    prepare.n_set = 1;
+    prepare.set = branches;
+    prepare.work = (ProtobufCBinaryData){.data = bytes};
+    Troth__V1__NodeToParticipant item = TROTH__V1__NODE_TO_PARTICIPANT__INIT;
+    item.kind_case = TROTH__V1__NODE_TO_PARTICIPANT__KIND_PREPARE_WORK;
+    item.prepare_work = &prepare;
+    assert_refused(WIRE_NODE_TO_PARTICIPANT, &item.base);
+    prepare.work.len = sizeof bytes;
+    assert_refused(WIRE_NODE_TO_PARTICIPANT, &item.base);
+    prepare.work.len = 1;
+    prepare.n_set = 0;
+    assert_refused(WIRE_NODE_TO_PARTICIPANT, &item.base);
+    prepare.n_set = 1;
+    prepare.acceptors = 1;
+    assert_refused(WIRE_NODE_TO_PARTICIPANT, &item.base);
+
+    struct message largest;
+    wire_sample_fill(&largest, MESSAGE_PREPARE, 2);
+    largest.work = work_new(bytes, WORK_BYTES_MAX);
+    assert_survives(WIRE_NODE_TO_PARTICIPANT, &largest);
+    message_release(&largest);
+    ck_assert_ptr_null(work_new(bytes, WORK_BYTES_MAX + 1));
+    ck_assert_ptr_null(work_new(bytes, 0));
 }
 END_TEST
 
@@ -408,13 +443,14 @@ END_TEST
 
 int main(void) {
     return suite_run(
-        "wire",
-        (const TTest *[]){
-            every_type_survives_the_wire, the_largest_sets_survive_the_wire,
-            messages_without_a_set_survive_the_wire, frames_one_behind_the_other_are_one_frame,
-            what_is_not_known_is_skipped, a_frame_has_a_maximum_of_messages,
-            malformed_votes_are_refused, a_set_above_the_limit_or_with_a_repeated_name_is_refused,
-            malformed_phases_are_refused, reasons_and_questions_of_later_versions_are_taken_as_none,
-            H7_a_heuristic_of_a_later_version_is_a_hazard, without_memory_nothing_is_handed_over,
-            NULL});
+        "wire", (const TTest *[]){every_type_survives_the_wire, the_largest_sets_survive_the_wire,
+                                  messages_without_a_set_survive_the_wire,
+                                  frames_one_behind_the_other_are_one_frame,
+                                  what_is_not_known_is_skipped, a_frame_has_a_maximum_of_messages,
+                                  malformed_votes_are_refused, work_has_a_byte_at_least_and_a_limit,
+                                  a_set_above_the_limit_or_with_a_repeated_name_is_refused,
+                                  malformed_phases_are_refused,
+                                  reasons_and_questions_of_later_versions_are_taken_as_none,
+                                  H7_a_heuristic_of_a_later_version_is_a_hazard,
+                                  without_memory_nothing_is_handed_over, NULL});
 }

@@ -89,7 +89,7 @@ static size_t encode_samples(struct wire_buffer *samples, size_t *ends) {
     ends[n++] = samples->n;
     for (size_t i = 0; i < WIRE_SAMPLES; i++) {
         struct message message;
-        wire_sample_fill(&message, wire_samples[i].type, 3);
+        wire_sample_make(&message, &wire_samples[i], 3);
         ck_assert_int_eq(wire_encode(wire_samples[i].frame, &message, NULL, samples), 0);
         message_release(&message);
         ends[n++] = samples->n;
@@ -114,7 +114,7 @@ START_TEST(a_cut_message_is_never_handed_over) {
     for (size_t i = 0; i < WIRE_SAMPLES; i++) {
         struct wire_buffer buffer = {0};
         struct message message;
-        wire_sample_fill(&message, wire_samples[i].type, 3);
+        wire_sample_make(&message, &wire_samples[i], 3);
         ck_assert_int_eq(wire_encode(wire_samples[i].frame, &message, NULL, &buffer), 0);
         for (size_t cut = 1; cut < buffer.n; cut++) {
             uint32_t taken = 0;
