@@ -139,6 +139,7 @@ static inline void answer(struct node *node, struct rpc_stream *stream,
         answer_begin(node, stream, request);
         break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT:
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT_WORK:
     case TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT:
         node->branches = (unsigned)request->n_branches;
         node->asked++;
