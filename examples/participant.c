@@ -115,7 +115,8 @@ static void show(void *arg) {
 }
 
 int main(int argc, char **argv) {
-    static const struct troth_participant_callbacks callbacks = {prepare, commit, undo, recover};
+    static const struct troth_participant_callbacks callbacks = {
+        .prepare = prepare, .commit = commit, .abort = undo, .recover = recover};
     if (argc != 4) {
         fprintf(stderr, "usage: participant NAME NODES DATABASE\n");
         return 2;

@@ -73,8 +73,8 @@ static int on_recover(void *arg, struct troth_txid txid) {
     return 0;
 }
 
-static const struct troth_participant_callbacks callbacks = {on_prepare, on_commit, on_abort,
-                                                             on_recover};
+static const struct troth_participant_callbacks callbacks = {
+    .prepare = on_prepare, .commit = on_commit, .abort = on_abort, .recover = on_recover};
 
 /* ---- Work ------------------------------------------------------------------------------------ */
 

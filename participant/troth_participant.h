@@ -8,13 +8,15 @@
  * It never decides an outcome, never forgets a branch in doubt, and never takes "no such branch"
  * for success (ARCHITECTURE H7).
  *
- *     static const struct troth_participant_callbacks callbacks = {prepare, commit, abort_,
- * recover}; struct troth_participant *p; troth_participant_open(&p, &(struct
- * troth_participant_options){ .cluster = "troth", .name = "stock", .nodes =
- * "127.0.0.1:7101,127.0.0.1:7102", .log_path = "stock.db", .callbacks = &callbacks, .arg =
- * my_state}); troth_participant_enlist(p, txid, enlisted, request);   // with the first work of
- * each txid
- *     ...
+ *     static const struct troth_participant_callbacks callbacks = {
+ *         .prepare = prepare, .commit = commit, .abort = undo, .recover = recover};
+ *     struct troth_participant *p;
+ *
+ *     troth_participant_open(&p, &(struct troth_participant_options){
+ *         .cluster = "troth", .name = "stock", .nodes = "127.0.0.1:7101,127.0.0.1:7102",
+ *         .log_path = "stock.db", .callbacks = &callbacks, .arg = my_state}, why, sizeof why);
+ *     troth_participant_enlist(p, txid, enlisted, request); // with the first work of each txid
+ *
  *     troth_participant_close(p);
  *
  * Threads. The library has one thread, the loop. Callbacks run there, one at a time, and should
