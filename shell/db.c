@@ -117,15 +117,31 @@ static int check_owner(struct db *db, int32_t application_id, int32_t version, c
     return 0;
 }
 
+/* From the log into the database, whereupon the log is begun anew. A disk that fails at it ends the
+ * process, as at any write (ARCHITECTURE H9): SQLite would try again with each commit, and nobody
+ * hear of it until the log has filled the disk. What else is in the way (a reader, no space) may
+ * be gone by the next commit. */
+static void checkpoint(struct db *db, const char *name) {
+    int rc = sqlite3_wal_checkpoint_v2(db->sqlite, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if ((rc & 0xff) == SQLITE_IOERR) {
+        logline(LOGLINE_ERROR,
+                "%s: cannot write: %s. The process ends, since what its disk has of it is not "
+                "known; all that was told is in the log beside it (-wal, which must stay with "
+                "it). Look at the disk, then start it again and it will recover",
+                db->path, sqlite3_errstr(rc));
+        _exit(db->exit_status);
+    }
+}
+
 /* After each commit; in place of PRAGMA wal_autocheckpoint, which is a hook like this one. */
 static int on_frames(void *arg, sqlite3 *sqlite, const char *name, int frames) {
     struct db *db = arg;
     uint32_t now = (uint32_t)frames;
+    (void)sqlite;
     db->commit_frames = now >= db->wal_frames ? now - db->wal_frames : now;
     db->wal_frames = now;
     if (db->wal_frames >= CHECKPOINT_FRAMES) {
-        /* One that a reader holds up is tried again with the next commit. */
-        (void)sqlite3_wal_checkpoint_v2(sqlite, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+        checkpoint(db, name);
     }
     return SQLITE_OK;
 }

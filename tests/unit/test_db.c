@@ -1,11 +1,13 @@
 /* db: what was committed is there; a file that is not ours is refused and not touched. */
 #include <check.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +15,8 @@
 #include "shell/db.h"
 #include "tests/lib/suite.h"
 
-#define OURS 0x54524f54
+#define OURS  0x54524f54
+#define ENDED 7 /* a child's process, by its own will */
 
 static char folder[] = "/tmp/troth-test-db-XXXXXX";
 static char path[64];
@@ -250,6 +253,56 @@ START_TEST(a_long_log_is_begun_anew) {
 }
 END_TEST
 
+static bool database_is_broken; /* syncs of the database's own file fail, once */
+
+/* SQLite's, too. */
+static int sync_or_fail(int fd, int (*sync_it)(int)) {
+    struct stat file, database;
+    if (database_is_broken && fstat(fd, &file) == 0 && stat(path, &database) == 0 &&
+        file.st_ino == database.st_ino) {
+        database_is_broken = false;
+        errno = EIO;
+        return -1;
+    }
+    return sync_it(fd);
+}
+
+static int raw_fsync(int fd) {
+    return (int)syscall(SYS_fsync, fd);
+}
+
+static int raw_fdatasync(int fd) {
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd) {
+    return sync_or_fail(fd, raw_fsync);
+}
+
+int fdatasync(int fd) {
+    return sync_or_fail(fd, raw_fdatasync);
+}
+
+START_TEST(H9_a_database_that_can_not_be_synced_ends_the_process_and_the_log_stays) {
+    make_folder();
+    pid_t child = fork();
+    if (child == 0) {
+        struct db db;
+        open_ours(&db);
+        db.exit_status = ENDED;
+        database_is_broken = true;
+        fill(&db, 4100);
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), ENDED);
+    ck_assert_int_eq(count_after_crash(), 4100);
+    remove_folder();
+}
+END_TEST
+
 START_TEST(without_space_it_goes_without_room) {
     make_folder();
     struct db db;
@@ -275,8 +328,6 @@ END_TEST
 
 /* ---- A batch that SQLite undoes ---------------------------------------------------------------
  */
-
-#define ENDED 7
 
 /* Without memory for pages; as any program's statement on the connection may be. */
 static void run_without_memory(sqlite3 *sqlite, const char *sql) {
@@ -351,5 +402,7 @@ int main(void) {
             the_room_of_a_run_that_crashed_is_used_by_the_next,
             S4_what_was_committed_before_and_after_room_was_made_is_there_after_a_crash,
             an_open_batch_is_left_alone, room_is_made_behind_what_others_have_written,
-            a_long_log_is_begun_anew, without_space_it_goes_without_room, NULL});
+            a_long_log_is_begun_anew,
+            H9_a_database_that_can_not_be_synced_ends_the_process_and_the_log_stays,
+            without_space_it_goes_without_room, NULL});
 }
