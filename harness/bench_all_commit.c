@@ -44,6 +44,7 @@ static int measure_floor(struct section *section, unsigned round, char why[BENCH
     section->floor_us[round] =
         SYNCS_A_TX * bench_floor_sync_us(&floor) + HOPS_A_TX * bench_floor_hop_us(&floor);
     histogram_merge(&section->floor.sync, &floor.sync);
+    histogram_merge(&section->floor.pair, &floor.pair);
     histogram_merge(&section->floor.trip, &floor.trip);
     return err;
 }
@@ -211,13 +212,16 @@ static void report(struct section *section) {
     assert(section->one != NULL && section->peak != NULL); /* make_rows */
     unsigned n = section->peak->rounds;
     double sync_us = bench_floor_sync_us(&section->floor);
+    double pair_us = bench_floor_pair_us(&section->floor);
     double hop_us = bench_floor_hop_us(&section->floor);
     bench_rows_table(section->rows, section->n_rows, stdout);
     bench_rows_json(section->rows, section->n_rows, all->json);
     printf("  floor: fdatasync after 4 KiB %.0f us, one hop of a bare stream %.0f us (p50); "
-           "2 + 5 of them %.0f us\n",
-           sync_us, hop_us, SYNCS_A_TX * sync_us + HOPS_A_TX * hop_us);
+           "2 + 5 of them %.0f us. Two fdatasync at once %.0f us: 2 such pairs + 5 hops %.0f us\n",
+           sync_us, hop_us, SYNCS_A_TX * sync_us + HOPS_A_TX * hop_us, pair_us,
+           SYNCS_A_TX * pair_us + HOPS_A_TX * hop_us);
     bench_json_number(all->json, "floor", "fdatasync_us", sync_us);
+    bench_json_number(all->json, "floor", "fdatasync_pair_us", pair_us);
     bench_json_number(all->json, "floor", "hop_us", hop_us);
     bench_all_add(all, "latency_over_floor", WHY_COMMIT,
                   bench_quotient(section->one->commit_p50_us, section->floor_us, n), BENCH_AT_MOST,

@@ -25,28 +25,103 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int measure_syncs(struct histogram *syncs, const char *folder, char why[BENCH_WHY_BYTES]) {
-    static const char block[BLOCK];
+/* A file that grows by a block before each sync. */
+struct appended {
     char path[BENCH_PATH_BYTES + 16];
-    snprintf(path, sizeof path, "%s/floor", folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    int err = fd < 0 ? TROTH_ERR_SYSTEM : 0;
-    for (int i = 0; err == 0 && i < SYNCS; i++) {
-        if (write(fd, block, BLOCK) != BLOCK) {
-            err = TROTH_ERR_SYSTEM;
+    int fd;
+};
+
+static int append_open(struct appended *file, const char *folder, unsigned number) {
+    snprintf(file->path, sizeof file->path, "%s/floor-%u", folder, number);
+    file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    return file->fd < 0 ? TROTH_ERR_SYSTEM : 0;
+}
+
+static void append_close(struct appended *file) {
+    if (file->fd >= 0) {
+        close(file->fd);
+        unlink(file->path);
+    }
+}
+
+static int append(const struct appended *file) {
+    static const char block[BLOCK];
+    return write(file->fd, block, BLOCK) == BLOCK ? 0 : TROTH_ERR_SYSTEM;
+}
+
+static int measure_alone(struct histogram *syncs, const struct appended *file) {
+    for (int i = 0; i < SYNCS; i++) {
+        if (append(file) != 0) {
+            return TROTH_ERR_SYSTEM;
         }
         uint64_t began_ns = now_ns();
-        if (err == 0 && fdatasync(fd) != 0) {
-            err = TROTH_ERR_SYSTEM;
+        if (fdatasync(file->fd) != 0) {
+            return TROTH_ERR_SYSTEM;
         }
         histogram_add(syncs, now_ns() - began_ns);
     }
-    if (err != 0) {
-        snprintf(why, BENCH_WHY_BYTES, "cannot write %s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* Two threads, each with its file, that begin each of their syncs together. */
+struct pair {
+    pthread_barrier_t together;
+    const struct appended *second;
+    bool failed; /* the second's */
+};
+
+static void *sync_second(void *arg) {
+    struct pair *pair = arg;
+    for (int i = 0; i < SYNCS; i++) {
+        bool ok = append(pair->second) == 0;
+        pthread_barrier_wait(&pair->together);
+        ok = fdatasync(pair->second->fd) == 0 && ok;
+        pair->failed = pair->failed || !ok;
+        pthread_barrier_wait(&pair->together);
     }
-    if (fd >= 0) {
-        close(fd);
-        unlink(path);
+    return NULL;
+}
+
+static int measure_pair(struct histogram *pairs, const struct appended files[2]) {
+    struct pair pair = {.second = &files[1]};
+    pthread_t thread;
+    pthread_barrier_init(&pair.together, NULL, 2);
+    if (pthread_create(&thread, NULL, sync_second, &pair) != 0) {
+        pthread_barrier_destroy(&pair.together);
+        return TROTH_ERR_SYSTEM;
+    }
+    bool failed = false;
+    for (int i = 0; i < SYNCS; i++) {
+        failed = append(&files[0]) != 0 || failed;
+        pthread_barrier_wait(&pair.together);
+        uint64_t began_ns = now_ns();
+        failed = fdatasync(files[0].fd) != 0 || failed;
+        pthread_barrier_wait(&pair.together);
+        histogram_add(pairs, now_ns() - began_ns);
+    }
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&pair.together);
+    return failed || pair.failed ? TROTH_ERR_SYSTEM : 0;
+}
+
+static int measure_syncs(struct bench_floor *floor, const char *folder, char why[BENCH_WHY_BYTES]) {
+    struct appended files[2] = {{.fd = -1}, {.fd = -1}};
+    int err = 0;
+    for (unsigned i = 0; i < 2 && err == 0; i++) {
+        err = append_open(&files[i], folder, i);
+    }
+    if (err == 0) {
+        err = measure_alone(&floor->sync, &files[0]);
+    }
+    if (err == 0) {
+        err = measure_pair(&floor->pair, files);
+    }
+    if (err != 0) {
+        snprintf(why, BENCH_WHY_BYTES, "cannot write and sync files in %s: %s", folder,
+                 strerror(errno));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        append_close(&files[i]);
     }
     return err;
 }
@@ -125,12 +200,16 @@ static int measure_trips(struct histogram *histogram, const char *address,
 
 int bench_floor_measure(struct bench_floor *floor, const char *folder, const char *address,
                         char why[BENCH_WHY_BYTES]) {
-    int err = measure_syncs(&floor->sync, folder, why);
+    int err = measure_syncs(floor, folder, why);
     return err == 0 ? measure_trips(&floor->trip, address, why) : err;
 }
 
 double bench_floor_sync_us(const struct bench_floor *floor) {
     return (double)histogram_percentile(&floor->sync, 50) / 1e3;
+}
+
+double bench_floor_pair_us(const struct bench_floor *floor) {
+    return (double)histogram_percentile(&floor->pair, 50) / 1e3;
 }
 
 double bench_floor_hop_us(const struct bench_floor *floor) {
