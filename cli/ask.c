@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "troth/v1/admin.pb-c.h"
+
 #define ASK_TIMEOUT_MS 2000
 
 struct waiting {
@@ -86,4 +88,27 @@ int ask_complain(const struct cli *cli, const struct ask *ask) {
         return CLI_NO_CONTACT;
     }
     return ask->answered > ask->n / 2 ? CLI_DONE : CLI_UNKNOWN;
+}
+
+int ask_cluster(struct cli *cli, struct troth *troth, const char *cluster) {
+    Troth__V1__StatusRequest request = TROTH__V1__STATUS_REQUEST__INIT;
+    struct ask ask;
+    int status = 0;
+    if (cluster[0] == '\0') {
+        return 0;
+    }
+    ask_all(cli, troth, "/troth.v1.Admin/Status", &request.base,
+            &troth__v1__status_reply__descriptor, &ask);
+    for (uint32_t i = 0; i < ask.n && status == 0; i++) {
+        const Troth__V1__StatusReply *reply = (Troth__V1__StatusReply *)ask.replies[i].reply;
+        if (reply != NULL && strcmp(reply->cluster, cluster) != 0) {
+            status = cli_usage(cli,
+                               "the branch is of cluster %s, and the node at %s of cluster %s, "
+                               "where this txid is another transaction's; give the nodes of %s "
+                               "with --nodes (or $TROTH_NODES)",
+                               cluster, ask.replies[i].address, reply->cluster, cluster);
+        }
+    }
+    ask_release(&ask);
+    return status;
 }

@@ -25,5 +25,9 @@ void ask_release(struct ask *ask);
 /* Prints a line for each node that did not answer; returns what the exit status should be for it:
  * CLI_DONE, CLI_UNKNOWN (no majority answered), CLI_NO_CONTACT (nobody). */
 int ask_complain(const struct cli *cli, const struct ask *ask);
+/* Txids are alike in all clusters, so what another cluster's nodes say of one is of another
+ * transaction. 0: the nodes are of this cluster, or none has told its own; else it has complained.
+ * "" is every cluster. */
+int ask_cluster(struct cli *cli, struct troth *troth, const char *cluster);
 
 #endif

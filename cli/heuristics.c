@@ -328,7 +328,8 @@ int cli_tx_forget(struct cli *cli, int argc, char **argv) {
     }
     status = cli_open(cli, &troth);
     if (status == 0) {
-        status = forget(cli, troth, &of, argv[0]);
+        status = ask_cluster(cli, troth, of.cluster);
+        status = status == 0 ? forget(cli, troth, &of, argv[0]) : status;
         troth_close(troth);
     }
     return status;

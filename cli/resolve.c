@@ -29,7 +29,8 @@ static const char *verb(const struct resolving *r) {
 
 /* ---- What is to be known before -------------------------------------------------------------- */
 
-/* The gid must be one of the agent's; a txid alone is made one. */
+/* The gid must be one of the agent's; a txid alone is made one. The nodes must be its cluster's, or
+ * what they know would speak for the wrong end. */
 static int check_gid(struct resolving *r) {
     const Troth__V1__AgentDescribeReply *self = r->agent.self;
     bool named = r->gid.participant[0] != '\0';
@@ -43,7 +44,7 @@ static int check_gid(struct resolving *r) {
     }
     snprintf(r->gid.participant, sizeof r->gid.participant, "%s", self->branch->participant);
     snprintf(r->gid.cluster, sizeof r->gid.cluster, "%s", self->cluster);
-    return 0;
+    return ask_cluster(r->cli, r->troth, r->gid.cluster);
 }
 
 /* What the nodes say: printed, and the outcome kept. */

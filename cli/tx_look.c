@@ -377,6 +377,11 @@ int cli_tx_show(struct cli *cli, int argc, char **argv) {
     if (status != 0) {
         return status;
     }
+    status = ask_cluster(cli, troth, gid.cluster);
+    if (status != 0) {
+        troth_close(troth);
+        return status;
+    }
     struct ask ask;
     look_ask_one(cli, troth, gid.txid, &ask);
     if (ask.answered > 0) {

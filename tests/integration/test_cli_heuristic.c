@@ -74,8 +74,9 @@ static struct {
     char address[64];
     char txid[SCENE_TXID_BYTES]; /* of the only branch */
     char gid[TROTH_GID_BYTES];
-    _Atomic(const char *) state; /* NULL: in doubt */
-    atomic_int refuses;          /* with this status; 0: it does not */
+    _Atomic(const char *) cluster; /* NULL: troth */
+    _Atomic(const char *) state;   /* NULL: in doubt */
+    atomic_int refuses;            /* with this status; 0: it does not */
     /* The last, written on a thread of gRPC's; the count comes last, and is read first. */
     int outcome;
     char who[65];
@@ -89,7 +90,7 @@ static void describe(void *arg, struct rpc_call *call, const uint8_t *bytes, siz
     branch.participant = (char *)(uintptr_t) "orders";
     branch.incarnation = 1ull << 52 | 77;
     reply.kind = (char *)(uintptr_t) "postgres";
-    reply.cluster = (char *)(uintptr_t) "troth";
+    reply.cluster = (char *)(uintptr_t)(agent.cluster == NULL ? "troth" : agent.cluster);
     reply.version = (char *)(uintptr_t) "0.1.0";
     reply.branch = &branch;
     reply.reachable = true;
@@ -308,12 +309,12 @@ START_TEST(a_global_id_is_read_back) {
     char gid[TROTH_GID_BYTES];
     char xa[TROTH_GID_BYTES];
     scene_cli_begin(1, txid);
-    snprintf(gid, sizeof gid, "troth:main:%s:orders", txid);
-    snprintf(xa, sizeof xa, "'%s:main','orders',%ld", txid, TROTH_XA_FORMAT);
+    snprintf(gid, sizeof gid, "troth:troth:%s:orders", txid);
+    snprintf(xa, sizeof xa, "'%s:troth','orders',%ld", txid, TROTH_XA_FORMAT);
     const char *const forms[] = {gid, xa};
     for (size_t i = 0; i < 2; i++) {
         scene_ends(DONE, WORDS("tx", "show", forms[i], "--timeout-ms", "30000"),
-                   WORDS(txid, "participant orders", "cluster main", "leader    node 2"));
+                   WORDS(txid, "participant orders", "cluster troth", "leader    node 2"));
         struct json_object *shown =
             scene_json(WORDS("tx", "show", forms[i], "--json", "--timeout-ms", "30000"));
         ck_assert_str_eq(text_of(json_member(shown, "gid"), "participant"), "orders");
@@ -322,6 +323,30 @@ START_TEST(a_global_id_is_read_back) {
     }
     scene_ends(USAGE, WORDS("tx", "show", "troth:main:12:orders"), WORDS("global id"));
     scene_ends(DONE, WORDS("tx", "abort", txid), WORDS("aborted"));
+}
+END_TEST
+
+START_TEST(nothing_is_said_of_another_clusters_branch_whose_txid_is_one_of_ours_too) {
+    char txid[SCENE_TXID_BYTES];
+    char gid[TROTH_GID_BYTES];
+    scene_cli_begin(1, txid);
+    scene_ends(DONE, WORDS("tx", "abort", txid), WORDS("aborted"));
+    snprintf(gid, sizeof gid, "troth:main:%s:orders", txid);
+    scene_ends(USAGE, WORDS("tx", "show", gid, "--timeout-ms", "30000"),
+               WORDS("of cluster main", "of cluster troth", "--nodes"));
+    scene_ends(USAGE, WORDS("tx", "forget", gid, "--yes", "--timeout-ms", "30000"),
+               WORDS("of cluster main", "of cluster troth", "--nodes"));
+    agent_start(txid);
+    agent.cluster = "main";
+    const char *const asked[] = {txid, gid};
+    for (size_t i = 0; i < 2; i++) {
+        scene_ends(USAGE,
+                   WORDS("tx", "resolve", asked[i], "--abort", "--agent", agent.address,
+                         "--yes-i-know", "--timeout-ms", "30000"),
+                   WORDS("of cluster main", "of cluster troth", "--nodes"));
+    }
+    ck_assert_uint_eq(agent.resolved, 0);
+    agent_stop();
 }
 END_TEST
 
@@ -496,6 +521,7 @@ int main(void) {
 #endif
         forgetting_asks_and_leaves_a_record,
         a_global_id_is_read_back,
+        nothing_is_said_of_another_clusters_branch_whose_txid_is_one_of_ours_too,
         an_agent_shows_its_branches_and_what_ends_them,
         resolving_by_hand_is_refused_until_it_is_clear_that_it_is_meant,
         a_branch_that_is_resolved_by_hand_is_kept_by_all_nodes_and_decides_nothing,
