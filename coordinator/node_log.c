@@ -118,12 +118,11 @@ int node_log_open(struct node_log **out, const char *folder, const char *cluster
     }
     if (err == 0) {
         err = node_log_load_identity(log, cluster, node, nodes, membership, why);
-        if (err != 0 && why[0] == '\0') {
-            snprintf(why, NODE_LOG_WHY_BYTES, "cannot use %s: %s", path,
-                     sqlite3_errmsg(log->db.sqlite));
-        }
     }
     if (err != 0) {
+        if (why[0] == '\0') {
+            db_explain(&log->db, "use", why);
+        }
         node_log_close(log);
         return err;
     }

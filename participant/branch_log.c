@@ -200,8 +200,7 @@ int branch_log_open(struct branch_log **out, const char *path, const char *clust
     CRASH_POINT(CRASH_PARTICIPANT, "after.store.", "start");
     if (err != 0) {
         if (why[0] == '\0') {
-            snprintf(why, DB_WHY_BYTES, "cannot read or write the branch log in %s: %s", path,
-                     sqlite3_errmsg(log->db.sqlite));
+            db_explain(&log->db, "read or write the branch log in", why);
         }
         branch_log_close(log);
         return err;

@@ -42,6 +42,37 @@ static int lock_file(struct db *db, char why[DB_WHY_BYTES]) {
     return 0;
 }
 
+void db_explain(const struct db *db, const char *what, char why[DB_WHY_BYTES]) {
+    const char *next = "look at the file and its disk";
+    switch (sqlite3_errcode(db->sqlite) & 0xff) {
+    case SQLITE_FULL:
+        next = "make room on its disk, then start again";
+        break;
+    case SQLITE_IOERR:
+        next = "see that its disk is sound and has room, then start again";
+        break;
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        next = "it must be a file that this user may read and write";
+        break;
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        next = "it is damaged or another program's; give the right data folder";
+        break;
+    default: /* one of many numbers, and no enum */
+        break;
+    }
+    snprintf(why, DB_WHY_BYTES, "cannot %s %s: %s; %s", what, db->path, sqlite3_errmsg(db->sqlite),
+             next);
+}
+
+/* Which of the two it is that a file could not be opened or read. */
+static int err_of_sqlite(const struct db *db) {
+    int rc = sqlite3_errcode(db->sqlite) & 0xff;
+    return rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT ? TROTH_ERR_CORRUPT : TROTH_ERR_STORAGE;
+}
+
 static int read_number(struct db *db, const char *sql, int64_t *number) {
     sqlite3_stmt *stmt = NULL;
     int rc = sqlite3_prepare_v2(db->sqlite, sql, -1, &stmt, NULL);
@@ -78,7 +109,7 @@ static int add_schema(struct db *db, const char *schema, char why[DB_WHY_BYTES])
         err = db_commit(db);
     }
     if (err != 0) {
-        snprintf(why, DB_WHY_BYTES, "cannot write %s: %s", db->path, sqlite3_errmsg(db->sqlite));
+        db_explain(db, "write", why);
     }
     return err;
 }
@@ -91,19 +122,18 @@ static int check_owner(struct db *db, int32_t application_id, int32_t version, c
     if (read_number(db, "PRAGMA application_id", &found_id) != 0 ||
         read_number(db, "PRAGMA user_version", &found_version) != 0 ||
         read_number(db, "SELECT count(*) FROM sqlite_master", &tables) != 0) {
-        snprintf(why, DB_WHY_BYTES, "cannot read %s: %s", db->path, sqlite3_errmsg(db->sqlite));
-        return TROTH_ERR_CORRUPT;
+        db_explain(db, "read", why);
+        return err_of_sqlite(db);
     }
     if (tables == 0) {
         int err = make_schema(db, application_id, version, schema);
         if (err != 0) {
-            snprintf(why, DB_WHY_BYTES, "cannot write %s: %s", db->path,
-                     sqlite3_errmsg(db->sqlite));
+            db_explain(db, "write", why);
         }
         return err;
     }
     if (found_id != application_id) {
-        snprintf(why, DB_WHY_BYTES, "%s is a database of another program; give another file",
+        snprintf(why, DB_WHY_BYTES, "%s is a database of another program; give another data folder",
                  db->path);
         return TROTH_ERR_MISMATCH;
     }
@@ -159,9 +189,8 @@ static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
         sqlite3_wal_hook(db->sqlite, on_frames, db);
     }
     if (rc != SQLITE_OK) {
-        snprintf(why, DB_WHY_BYTES, "cannot open %s: %s", db->path,
-                 db->sqlite != NULL ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(rc));
-        return rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT ? TROTH_ERR_CORRUPT : TROTH_ERR_STORAGE;
+        db_explain(db, "open", why); /* without memory sqlite is NULL, and SQLite's texts say so */
+        return err_of_sqlite(db);
     }
     return 0;
 }

@@ -45,6 +45,9 @@ struct db {
 int db_open(struct db *db, const char *path, int32_t application_id, int32_t version,
             const char *schema, char why[DB_WHY_BYTES]);
 void db_close(struct db *db);
+/* The `why` of SQLite's last error on this connection: what it was about to do, to which file, why
+ * it failed, what to do next. */
+void db_explain(const struct db *db, const char *what, char why[DB_WHY_BYTES]);
 
 /* A prepared statement that lives as long as the caller keeps it; sqlite3_finalize ends it. NULL
  * and a log line when the SQL is wrong, which is a programmer's error or a damaged database. */

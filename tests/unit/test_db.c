@@ -89,6 +89,8 @@ START_TEST(a_foreign_newer_or_damaged_database_is_refused) {
     }
     fclose(file);
     ck_assert_int_eq(db_open(&db, path, OURS, 2, "", why), TROTH_ERR_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why, path));
+    ck_assert_ptr_nonnull(strstr(why, "give the right data folder"));
     remove_folder();
 }
 END_TEST

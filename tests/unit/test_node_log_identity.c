@@ -1,4 +1,6 @@
 /* node_log: who this node is, what it remembers of its peers, and folders that are not its own. */
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/troth_err.h"
@@ -136,6 +138,33 @@ START_TEST(a_folder_in_use_is_refused) {
 }
 END_TEST
 
+/* Wherever the space ends in the first start. */
+START_TEST(a_disk_that_is_too_small_is_told_with_what_to_do) {
+    struct rlimit before, limit;
+    int refused = 0;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    for (limit.rlim_cur = 0;; limit.rlim_cur += 2048) {
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        int err = open_as("troth", 1, 3);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+        if (err == 0) {
+            break;
+        }
+        refused++;
+        ck_assert_int_eq(err, TROTH_ERR_STORAGE);
+        ck_assert_ptr_nonnull(strstr(why, path));
+        ck_assert_ptr_nonnull(strstr(why, "start again"));
+        char command[128];
+        snprintf(command, sizeof command, "rm -f '%s'*", path);
+        ck_assert_int_eq(system(command), 0);
+    }
+    ck_assert_int_gt(refused, 10);
+    close_log();
+}
+END_TEST
+
 START_TEST(a_database_of_a_newer_version_is_refused) {
     open_log();
     close_log();
@@ -179,15 +208,16 @@ END_TEST
 int main(void) {
     return node_log_suite(
         "node_log_identity",
-        (const TTest *[]){a_new_disk_is_fresh_has_an_id_of_its_own_and_incarnation_1,
-                          the_incarnation_grows_durably_with_every_start,
-                          the_boot_of_each_start_is_on_disk_before_anybody_hears_of_it_and_is_kept,
-                          a_database_without_boots_is_opened_and_they_begin_then,
-                          what_is_remembered_of_peers_and_the_admission_survive,
-                          a_disk_that_was_found_amnesiac_is_never_opened_again,
-                          a_folder_of_another_node_cluster_or_size_is_refused_and_left_alone,
-                          a_folder_in_use_is_refused, a_database_of_a_newer_version_is_refused,
-                          a_database_of_another_program_is_refused,
-                          a_file_that_is_no_database_is_refused,
-                          a_folder_that_can_not_be_made_or_written_is_named, NULL});
+        (const TTest *[]){
+            a_new_disk_is_fresh_has_an_id_of_its_own_and_incarnation_1,
+            the_incarnation_grows_durably_with_every_start,
+            the_boot_of_each_start_is_on_disk_before_anybody_hears_of_it_and_is_kept,
+            a_database_without_boots_is_opened_and_they_begin_then,
+            what_is_remembered_of_peers_and_the_admission_survive,
+            a_disk_that_was_found_amnesiac_is_never_opened_again,
+            a_folder_of_another_node_cluster_or_size_is_refused_and_left_alone,
+            a_folder_in_use_is_refused, a_disk_that_is_too_small_is_told_with_what_to_do,
+            a_database_of_a_newer_version_is_refused, a_database_of_another_program_is_refused,
+            a_file_that_is_no_database_is_refused,
+            a_folder_that_can_not_be_made_or_written_is_named, NULL});
 }
