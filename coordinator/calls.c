@@ -39,11 +39,19 @@ struct call *call_new(struct rpc_call *rpc, enum call_kind kind) {
     return call;
 }
 
+static void release_members(struct paxos_set *branches, struct work **works) {
+    for (uint32_t i = 0; works != NULL && i < branches->n; i++) {
+        work_release(works[i]);
+    }
+    free(works);
+    paxos_set_release(branches);
+}
+
 void call_free(struct call *call) {
     if (call->client != NULL) {
         clients_leave(call);
     }
-    paxos_set_release(call->branches);
+    release_members(call->branches, call->works);
     free(call->refusal_text);
     free(call);
 }
@@ -119,12 +127,16 @@ size_t calls_count(const struct calls *calls) {
     return HASH_COUNT(calls->waiting);
 }
 
-static void step_call(struct node *node, const struct call *call) {
+/* The call may be over by the end. */
+static void step_call(struct node *node, struct call *call) {
+    struct paxos_set *branches = call->branches;
+    struct work **works = call->works;
     struct engine_event event = {
         .request = call->request,
         .txid = call->txid,
         .participant = call->participant,
-        .branches = call->branches,
+        .branches = branches,
+        .works = works,
         .timeout_ms = call->timeout_ms,
         .key = call->key,
         .count = call->count,
@@ -152,7 +164,11 @@ static void step_call(struct node *node, const struct call *call) {
     case CALL_FORGET:
         return;
     }
+    /* The engine holds what it keeps: while a call waits, its work is not there twice. */
+    call->branches = NULL;
+    call->works = NULL;
     node_step(node, &event);
+    release_members(branches, works);
 }
 
 static void put(struct calls *calls, struct call *call) {

@@ -21,6 +21,7 @@ struct call {
     struct troth_txid txid;
     struct paxos_participant participant;
     struct paxos_set *branches; /* or NULL */
+    struct work **works;        /* of Commit: of each of the branches, or NULL */
     uint32_t timeout_ms;
     uint32_t count; /* of Begin */
     uint32_t limit;

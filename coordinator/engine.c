@@ -57,6 +57,7 @@ void engine_free(struct engine *engine) {
     }
     engine_effects_release(&effects);
     sessions_release(engine);
+    work_release_sets(engine);
     marks_release(engine);
     free(engine->heap);
     free(engine);

@@ -68,9 +68,10 @@ static struct paxos_set *set_of_branches(struct engine *engine, const struct tx 
  * ------------------------------------------------------------------------------------ */
 
 /* The only participant, which decides by itself. One without a log of its own can't: what it was
- * told, and did, it would not know after a restart. */
+ * told, and did, it would not know after a restart. What came with Commit goes with a prepare. */
 static bool may_delegate(const struct tx *tx) {
-    return tx->n_branches == 1 && (tx->branches[0].incarnation & INCARNATION_TWO_PHASE_ONLY) == 0;
+    return tx->n_branches == 1 && !tx->has_work &&
+           (tx->branches[0].incarnation & INCARNATION_TWO_PHASE_ONLY) == 0;
 }
 
 /* With one participant at most, no prepare goes out: the coordinator uses ballot 0 itself, since
@@ -130,11 +131,14 @@ void coordinate_commit(struct engine *engine, struct tx *tx, struct paxos_set *n
 static void send_prepare(struct engine *engine, struct tx *tx, struct branch *branch) {
     uint32_t index = (uint32_t)(branch - tx->branches);
     /* Until a majority holds the vote: a participant repeats prepared by itself, and only that. */
-    if (tx->leader->phase == LEADER_LEARNING && !may_delegate(tx) &&
-        !paxos_is_majority(tx->leader->accepted_by[index], engine->options.nodes)) {
+    if (tx->leader->phase == LEADER_LEARNING &&
+        paxos_is_majority(tx->leader->accepted_by[index], engine->options.nodes)) {
+        work_drop(engine, branch);
+    } else if (tx->leader->phase == LEADER_LEARNING && !may_delegate(tx)) {
         struct message *prepare =
             effect_to_rm(engine, branch->rm->session, MESSAGE_PREPARE, tx->txid);
         prepare->set = paxos_set_hold(tx->leader->set);
+        prepare->work = work_hold(branch->work);
         prepare->acceptors = tx->acceptors;
     } else if (tx->leader->phase == LEADER_ENTRUSTED) {
         effect_to_rm(engine, branch->rm->session, MESSAGE_COMMIT_ONE_PHASE, tx->txid)->incarnation =
@@ -282,6 +286,7 @@ void coordinate_decided(struct engine *engine, struct tx *tx) {
     tx_move(tx, TX_DECIDED);
     waiters_tell(engine, tx, 0);
     lead_drop(tx);
+    work_drop_all(engine, tx);
     if (drives && knows_whom) {
         deliver(engine, tx);
         return;

@@ -202,6 +202,7 @@ void lead_take_over(struct engine *engine, struct tx *tx) {
         }
     }
     tx->acceptors = 0; /* a ballot goes to all */
+    work_drop_all(engine, tx);
     engine->counters.takeovers += tx->leader->phase != LEADER_ENTRUSTED;
     tx_timer(engine, tx, engine->now_ms + engine->options.repeat_ms);
     tell_own_promise(engine, tx);

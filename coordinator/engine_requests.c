@@ -86,8 +86,25 @@ static void commit_own(struct engine *engine, struct tx *tx, const struct waiter
     } else if (tx_outcome(tx) != PAXOS_OUTCOME_NONE) {
         waiter_answer(engine, waiter, tx->txid, answer_outcome(tx));
     } else if (waiter_keep(engine, tx, waiter) != NULL && tx->stage == TX_ACTIVE) {
+        if (waiter->works != NULL) {
+            work_keep(engine, tx, waiter);
+        }
         coordinate_commit(engine, tx, waiter->set);
     }
+}
+
+/* The first Commit, which comes with work. */
+static void commit_with_work(struct engine *engine, struct tx *tx, const struct waiter *asked) {
+    char detail[MESSAGE_DETAIL_BYTES] = "";
+    struct waiter commit = *asked;
+    int error = work_bind(engine, tx, asked, &commit.set, detail);
+    if (error != 0) {
+        waiter_answer(engine, asked, tx->txid,
+                      (struct answer){.error = error, .detail = detail[0] != '\0' ? detail : NULL});
+        return;
+    }
+    commit_own(engine, tx, &commit);
+    paxos_set_release(commit.set);
 }
 
 static void abort_own(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
@@ -118,7 +135,11 @@ static void abort_own(struct engine *engine, struct tx *tx, const struct waiter 
 static void serve_own(struct engine *engine, struct tx *tx, const struct waiter *waiter) {
     switch (waiter->kind) {
     case WAITER_COMMIT:
-        commit_own(engine, tx, waiter);
+        if (waiter->works != NULL && tx->stage == TX_ACTIVE) {
+            commit_with_work(engine, tx, waiter);
+        } else {
+            commit_own(engine, tx, waiter);
+        }
         break;
     case WAITER_ABORT:
         abort_own(engine, tx, waiter);
@@ -220,6 +241,16 @@ static void look_elsewhere(struct engine *engine, struct tx *tx, const struct wa
 
 static void serve_foreign(struct engine *engine, struct tx *tx, struct troth_txid txid,
                           const struct waiter *waiter) {
+    if (waiter->works != NULL) {
+        /* Whether its participants have been given work is the coordinator's to know: here they
+         * would be given it a second time, or not at all. */
+        waiter_answer(engine, waiter, txid,
+                      (struct answer){.error = TROTH_ERR_STATE,
+                                      .detail = "a Commit with work is for the node that "
+                                                "coordinates; call Abort or Get to learn the "
+                                                "outcome"});
+        return;
+    }
     if (tx == NULL && (tx = tx_new(engine, txid, TX_KEPT)) == NULL) {
         return;
     }
@@ -280,7 +311,10 @@ void requests_commit_abort_get(struct engine *engine, const struct engine_event 
                             : event->type == ENGINE_ABORT ? WAITER_ABORT
                                                           : WAITER_GET;
     serve(engine, event->txid,
-          &(struct waiter){.kind = kind, .request = event->request, .set = event->branches});
+          &(struct waiter){.kind = kind,
+                           .request = event->request,
+                           .set = event->branches,
+                           .works = event->type == ENGINE_COMMIT ? event->works : NULL});
 }
 
 void requests_enlist(struct engine *engine, const struct engine_event *event) {

@@ -47,6 +47,7 @@
 #define ENGINE_PATIENCE_MIN_MS   20
 #define ENGINE_CERTAIN_TRIES     5 /* at this repeat an uncertain branch is told: engine_needs.c */
 #define ENGINE_TELL_ALL_MAX      64 /* attached participants; with more, an abort is not told to all */
+#define ENGINE_BOUND_SETS        64u
 #define ENGINE_UNANSWERED_MAX    3 /* then a leader that should know counts as lost */
 /* The only member of the set of a transaction in which nobody took part. */
 #define ENGINE_NOBODY "_nobody"
@@ -61,9 +62,10 @@ struct branch {
     struct branch *prev;
     struct branch *next;
     uint64_t incarnation;
-    bool acked;     /* needs nothing more from us */
-    bool uncertain; /* committed, and not known here whether it voted prepared or read-only:
-                     * engine_needs.c */
+    struct work *work; /* that came with Commit, while its vote may be asked for; or NULL */
+    bool acked;        /* needs nothing more from us */
+    bool uncertain;    /* committed, and not known here whether it voted prepared or read-only:
+                        * engine_needs.c */
 };
 
 /* A participant that this node has heard of. */
@@ -86,6 +88,7 @@ struct waiter {
     uint32_t node;             /* 0: the shell's */
     uint64_t session;          /* an enlistment by a participant: whom to answer; else 0 */
     struct paxos_set *set;     /* what an Ask carries along; may be NULL */
+    struct work *const *works; /* of a Commit with work: each member's, or NULL; not kept */
     UT_hash_handle by_request; /* of the shell's requests only */
 };
 
@@ -99,8 +102,9 @@ struct tx {
     bool deadline_taken; /* the deadline has passed and was acted upon */
     bool stored;         /* the log has a record of it */
     bool unstored;       /* the record here knows more than that in the log */
-    bool loaded; /* the record is as the log had it at the start, and was not looked at since */
-    bool asked;  /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
+    bool loaded;   /* the record is as the log had it at the start, and was not looked at since */
+    bool asked;    /* votes may exist somewhere: a prepare, a delegation or a ballot went out */
+    bool has_work; /* its Commit came with some */
     bool wants_ballot; /* it was preempted and opens a higher ballot when the timer is due */
     bool delivers;     /* this node sees to phase two */
     bool is_decided_elsewhere; /* a participant has acknowledged an outcome not known here */
@@ -170,6 +174,12 @@ struct patience {
     int64_t grown_ms; /* when it was doubled last */
 };
 
+/* A set as a Commit with work named it, and with the incarnations filled in. */
+struct bound_set {
+    struct paxos_set *asked; /* NULL: none */
+    struct paxos_set *bound;
+};
+
 /* With the time beside the pointer, so that a sift touches no transaction that stays. */
 struct timer {
     int64_t at_ms;
@@ -207,7 +217,9 @@ struct engine {
     size_t heap_capacity;
     struct rm *rms_by_name;
     struct rm *rms_by_session;
-    struct waiter *waiters; /* by request */
+    struct waiter *waiters;                         /* by request */
+    struct bound_set bound_sets[ENGINE_BOUND_SETS]; /* the last ones, by what was asked for */
+    uint64_t work_bytes;                            /* of all branches */
     struct origin *origins;
     int64_t housekeeping_ms;
     int64_t alarmed_ms; /* when an operator was told last of who holds the mark back */
@@ -321,7 +333,7 @@ void requests_forward(struct engine *engine, struct tx *tx);
 /* 0; ABORTED (work was lost, and the transaction is aborted for it), STATE, TOO_MANY. */
 int coordinate_enlist(struct engine *engine, struct tx *tx,
                       const struct paxos_participant *participant, bool *already);
-/* `named`: by the client, and enlisted; or NULL. */
+/* `named`: by the client, and enlisted; or NULL. Their work is in the branches. */
 void coordinate_commit(struct engine *engine, struct tx *tx, struct paxos_set *named);
 /* Aborts an ACTIVE transaction: nobody was asked to prepare, so no ballot is needed. */
 void coordinate_abort_active(struct engine *engine, struct tx *tx, enum paxos_reason reason,
@@ -353,6 +365,21 @@ void needs_by_record(struct engine *engine, struct tx *tx);
 void needs_ask_votes(struct engine *engine, const struct tx *tx);
 /* The answer. */
 void needs_hear_votes(struct engine *engine, struct tx *tx, const struct message *message);
+
+/* ---- engine_work.c: the work that comes with Commit
+ * ------------------------------------------------ */
+
+/* *bound: the members of a Commit with work for an ACTIVE transaction, with the incarnation of each
+ * that names none: its branch's, or the attached one's; to be released. Or TROTH_ERR_UNAVAILABLE
+ * (one of them is not attached), TOO_MANY, with the answer's text in `detail`; INVALID. */
+int work_bind(struct engine *engine, const struct tx *tx, const struct waiter *commit,
+              struct paxos_set **bound, char detail[MESSAGE_DETAIL_BYTES]);
+/* The members are enlisted: their branches get their work. */
+void work_keep(struct engine *engine, struct tx *tx, const struct waiter *commit);
+/* Its vote is not asked for any more. */
+void work_drop(struct engine *engine, struct branch *branch);
+void work_drop_all(struct engine *engine, struct tx *tx);
+void work_release_sets(struct engine *engine);
 
 /* ---- engine_heuristic.c: what branches did by themselves
  * ------------------------------------------- */

@@ -113,9 +113,10 @@ static void count_one(bool is, bool *was, uint64_t *counter) {
     }
 }
 
-/* Frees what only an unfinished transaction needs. */
-static void drop_work(struct engine *engine, struct tx *tx) {
+/* What only an unfinished transaction needs. */
+static void drop_unfinished(struct engine *engine, struct tx *tx) {
     lead_drop(tx);
+    work_drop_all(engine, tx);
     for (uint32_t i = 0; i < tx->n_branches; i++) {
         branch_over(tx, &tx->branches[i]);
     }
@@ -135,7 +136,7 @@ void tx_remove(struct engine *engine, struct tx *tx) {
     if (engine->recovering == tx) {
         engine->recovering = tx->next;
     }
-    drop_work(engine, tx);
+    drop_unfinished(engine, tx);
     if (tx->key != NULL) {
         HASH_DELETE(by_key, engine->txs_by_key, tx);
         free(tx->key);
@@ -156,7 +157,7 @@ void tx_remove(struct engine *engine, struct tx *tx) {
 
 void tx_finish(struct engine *engine, struct tx *tx) {
     tx_move(tx, TX_FINISHED);
-    drop_work(engine, tx);
+    drop_unfinished(engine, tx);
     engine->n_finished++;
     marks_count_finished(engine, tx->txid.hi, 1);
     tx_count(engine, tx);
@@ -232,8 +233,11 @@ static bool branches_grow(struct tx *tx) {
     }
     for (uint32_t i = 0; i < tx->n_branches; i++) {
         struct branch *old = &tx->branches[i];
-        branches[i] = (struct branch){
-            .tx = tx, .rm = old->rm, .incarnation = old->incarnation, .acked = old->acked};
+        branches[i] = (struct branch){.tx = tx,
+                                      .rm = old->rm,
+                                      .incarnation = old->incarnation,
+                                      .work = old->work,
+                                      .acked = old->acked};
         if (!old->acked) {
             branch_unlink(old);
             branch_link(&branches[i]);

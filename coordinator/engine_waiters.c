@@ -116,7 +116,9 @@ struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct wa
     }
     *waiter = *from;
     waiter->tx = tx;
-    waiter->set = from->set != NULL ? paxos_set_hold(from->set) : NULL;
+    /* Work is not passed on to another node, and a set that is asked for with it may have gaps. */
+    waiter->set = from->works == NULL ? paxos_set_hold(from->set) : NULL;
+    waiter->works = NULL;
     waiter->next = tx->waiters;
     tx->waiters = waiter;
     if (waiter->node == 0 && waiter->session == 0) {

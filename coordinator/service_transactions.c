@@ -5,122 +5,12 @@
 
 #include "base/troth_err.h"
 #include "coordinator/clients.h"
+#include "coordinator/service_take.h"
 #include "coordinator/views.h"
-#include "shell/clock.h"
 
 #define LIST_LIMIT_MAX 1000u
-/* What a request may name, repetitions included: the loop reads them all. */
-#define NAMES_MAX (4 * PAXOS_PARTICIPANTS_MAX)
-
-/* ---- Checks -------------------------------------------------------------------------------- */
 
 static const char malformed[] = "the request can't be read: it is no message of the method's type";
-
-/* On an error the call is answered and gone. */
-static int take_txid(struct call *call, const char *text) {
-    if (troth_txid_parse(text, &call->txid) != 0) {
-        call_fail(
-            call, RPC_INVALID_ARGUMENT,
-            "txid \"%.40s\" is none: it must be the 32 hexadecimal digits that Begin returned",
-            text);
-        return TROTH_ERR_INVALID;
-    }
-    return 0;
-}
-
-static int take_branch(struct call *call, const Troth__V1__Branch *branch,
-                       struct paxos_participant *participant) {
-    const char *name = branch == NULL ? "" : branch->participant;
-    if (branch == NULL || paxos_participant_make(participant, name, branch->incarnation) != 0) {
-        call_fail(call, RPC_INVALID_ARGUMENT,
-                  "participant \"%.60s\" is no name: it must be 1 to 47 of A-Z a-z 0-9 . _ -",
-                  name);
-        return TROTH_ERR_INVALID;
-    }
-    if (branch->incarnation == 0) {
-        call_fail(call, RPC_INVALID_ARGUMENT,
-                  "participant %s: the incarnation is missing; give the branch as the participant "
-                  "returned it",
-                  name);
-        return TROTH_ERR_INVALID;
-    }
-    return 0;
-}
-
-static int by_branch(const void *a, const void *b) {
-    const struct paxos_participant *x = *(const struct paxos_participant *const *)a;
-    const struct paxos_participant *y = *(const struct paxos_participant *const *)b;
-    int order = strcmp(x->name, y->name);
-    if (order == 0) {
-        order = (x->incarnation > y->incarnation) - (x->incarnation < y->incarnation);
-    }
-    return order != 0 ? order : (x > y) - (x < y); /* as they were named */
-}
-
-static bool same_branch(const struct paxos_participant *a, const struct paxos_participant *b) {
-    return a->incarnation == b->incarnation && strcmp(a->name, b->name) == 0;
-}
-
-/* Without those that are named again: a client may name one with each piece of its work. The first
- * of each stays, in its order. Returns how many are left. */
-static uint32_t drop_repeated(struct paxos_participant *members, uint32_t n) {
-    struct paxos_participant *sorted[NAMES_MAX];
-    uint32_t left = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        sorted[i] = &members[i];
-    }
-    qsort(sorted, n, sizeof(struct paxos_participant *), by_branch);
-    for (uint32_t i = 1, first = 0; i < n; i++) {
-        if (same_branch(sorted[first], sorted[i])) {
-            sorted[i]->incarnation = 0; /* which no branch has */
-        } else {
-            first = i;
-        }
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (members[i].incarnation != 0) {
-            members[left++] = members[i];
-        }
-    }
-    return left;
-}
-
-static int take_branches(struct call *call, size_t n, Troth__V1__Branch **branches) {
-    if (n == 0) {
-        return 0;
-    }
-    if (n > NAMES_MAX) {
-        call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "%zu branches are named, which is more than the limit of %u for a request; name "
-                  "each once",
-                  n, NAMES_MAX);
-        return TROTH_ERR_TOO_MANY;
-    }
-    struct paxos_participant *members = calloc(n, sizeof *members);
-    if (members == NULL) {
-        call_fail(call, RPC_UNAVAILABLE, "out of memory");
-        return TROTH_ERR_NO_MEMORY;
-    }
-    int err = 0;
-    for (size_t i = 0; i < n && err == 0; i++) {
-        err = take_branch(call, branches[i], &members[i]);
-    }
-    uint32_t left = err == 0 ? drop_repeated(members, (uint32_t)n) : 0;
-    if (left > PAXOS_PARTICIPANTS_MAX) {
-        call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                  "%u participants are more than the limit of %u for a transaction", left,
-                  PAXOS_PARTICIPANTS_MAX);
-        err = TROTH_ERR_TOO_MANY;
-    } else if (err == 0) {
-        call->branches = paxos_set_new(members, left);
-        if (call->branches == NULL) {
-            call_fail(call, RPC_UNAVAILABLE, "out of memory");
-            err = TROTH_ERR_NO_MEMORY;
-        }
-    }
-    free(members);
-    return err;
-}
 
 /* ---- Requests ------------------------------------------------------------------------------ */
 
@@ -158,8 +48,8 @@ static void on_enlist(void *arg, struct rpc_call *rpc, const uint8_t *bytes, siz
     Troth__V1__EnlistRequest *request = troth__v1__enlist_request__unpack(NULL, n, bytes);
     if (request == NULL) {
         call_fail(call, RPC_INVALID_ARGUMENT, "%s", malformed);
-    } else if (take_txid(call, request->txid) == 0 &&
-               take_branch(call, request->branch, &call->participant) == 0) {
+    } else if (service_take_txid(call, request->txid) == 0 &&
+               service_take_branch(call, request->branch, &call->participant) == 0) {
         call_post(arg, call);
     }
     troth__v1__enlist_request__free_unpacked(request, NULL);
@@ -173,11 +63,27 @@ static void on_commit(void *arg, struct rpc_call *rpc, const uint8_t *bytes, siz
     Troth__V1__CommitRequest *request = troth__v1__commit_request__unpack(NULL, n, bytes);
     if (request == NULL) {
         call_fail(call, RPC_INVALID_ARGUMENT, "%s", malformed);
-    } else if (take_txid(call, request->txid) == 0 &&
-               take_branches(call, request->n_branches, request->branches) == 0) {
+    } else if (service_take_txid(call, request->txid) == 0 &&
+               service_take_members(call, request->n_branches, request->branches, 0, NULL) == 0) {
         call_post(arg, call);
     }
     troth__v1__commit_request__free_unpacked(request, NULL);
+}
+
+static void on_commit_work(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_t n) {
+    struct call *call = call_new(rpc, CALL_COMMIT);
+    if (call == NULL) {
+        return;
+    }
+    Troth__V1__CommitWorkRequest *request = troth__v1__commit_work_request__unpack(NULL, n, bytes);
+    if (request == NULL) {
+        call_fail(call, RPC_INVALID_ARGUMENT, "%s", malformed);
+    } else if (service_take_txid(call, request->txid) == 0 &&
+               service_take_members(call, request->n_branches, request->branches, request->n_works,
+                                    request->works) == 0) {
+        call_post(arg, call);
+    }
+    troth__v1__commit_work_request__free_unpacked(request, NULL);
 }
 
 static void on_abort(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_t n) {
@@ -188,8 +94,8 @@ static void on_abort(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size
     Troth__V1__AbortRequest *request = troth__v1__abort_request__unpack(NULL, n, bytes);
     if (request == NULL) {
         call_fail(call, RPC_INVALID_ARGUMENT, "%s", malformed);
-    } else if (take_txid(call, request->txid) == 0 &&
-               take_branches(call, request->n_branches, request->branches) == 0) {
+    } else if (service_take_txid(call, request->txid) == 0 &&
+               service_take_members(call, request->n_branches, request->branches, 0, NULL) == 0) {
         call_post(arg, call);
     }
     troth__v1__abort_request__free_unpacked(request, NULL);
@@ -203,7 +109,7 @@ static void on_get(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_t
     Troth__V1__GetRequest *request = troth__v1__get_request__unpack(NULL, n, bytes);
     if (request == NULL) {
         call_fail(call, RPC_INVALID_ARGUMENT, "%s", malformed);
-    } else if (take_txid(call, request->txid) == 0) {
+    } else if (service_take_txid(call, request->txid) == 0) {
         call_post(arg, call);
     }
     troth__v1__get_request__free_unpacked(request, NULL);
@@ -231,83 +137,18 @@ static void on_list(void *arg, struct rpc_call *rpc, const uint8_t *bytes, size_
     troth__v1__list_request__free_unpacked(request, NULL);
 }
 
-/* ---- Requests of a stream -------------------------------------------------------------------- */
-
-static void read_session_begin(struct call *call, const Troth__V1__SessionRequest *request) {
-    if (request->timeout_ms > ENGINE_TIMEOUT_MAX_MS) {
-        call_fail(call, RPC_INVALID_ARGUMENT,
-                  "timeout_ms %u is over the limit of %u; 0 means the node's default",
-                  request->timeout_ms, ENGINE_TIMEOUT_MAX_MS);
-    }
-    call->timeout_ms = request->timeout_ms;
-    call->count = request->count;
-}
-
-static bool read_session_kind(struct call *call, const Troth__V1__SessionRequest *request) {
-    switch (request->kind) {
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_BEGIN:
-        call->kind = CALL_BEGIN;
-        return true;
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST:
-        call->kind = CALL_ENLIST;
-        return true;
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT:
-        call->kind = CALL_COMMIT;
-        return true;
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT:
-        call->kind = CALL_ABORT;
-        return true;
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_GET:
-        call->kind = CALL_GET;
-        return true;
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT_WORK:
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_UNSPECIFIED:
-    case _TROTH__V1__SESSION_KIND_IS_INT_SIZE:
-        break;
-    }
-    call_fail(call, RPC_UNIMPLEMENTED, "a request of kind %d is not known here",
-              (int)request->kind);
-    return false;
-}
-
-static void read_session_rest(struct call *call, const Troth__V1__SessionRequest *request) {
-    if (call->kind == CALL_BEGIN) {
-        read_session_begin(call, request);
-    } else if (request->txid.len != TROTH_TXID_BYTES) {
-        call_fail(call, RPC_INVALID_ARGUMENT, "a txid of %zu bytes is none: it has %d",
-                  request->txid.len, TROTH_TXID_BYTES);
-    } else {
-        call->txid = troth_txid_from_bytes(request->txid.data);
-        if (call->kind == CALL_COMMIT || call->kind == CALL_ABORT) {
-            take_branches(call, request->n_branches, request->branches);
-        } else if (call->kind == CALL_ENLIST) {
-            take_branch(call, request->n_branches == 0 ? NULL : request->branches[0],
-                        &call->participant);
-        }
-    }
-}
-
-struct call *service_read_request(const Troth__V1__SessionRequest *request) {
-    struct call *call = calloc(1, sizeof *call);
-    if (call == NULL) {
-        return NULL;
-    }
-    call->number = request->number;
-    call->deadline_ms = request->wait_ms == 0 ? INT64_MAX : clock_monotonic_ms() + request->wait_ms;
-    if (read_session_kind(call, request)) {
-        read_session_rest(call, request);
-    }
-    return call;
-}
-
 int service_transactions_register(struct node *node, struct rpc_server *server) {
     static const struct {
         const char *name;
         rpc_unary_fn *fn;
     } methods[] = {
-        {"/troth.v1.Transactions/Begin", on_begin},   {"/troth.v1.Transactions/Enlist", on_enlist},
-        {"/troth.v1.Transactions/Commit", on_commit}, {"/troth.v1.Transactions/Abort", on_abort},
-        {"/troth.v1.Transactions/Get", on_get},       {"/troth.v1.Transactions/List", on_list},
+        {"/troth.v1.Transactions/Begin", on_begin},
+        {"/troth.v1.Transactions/Enlist", on_enlist},
+        {"/troth.v1.Transactions/Commit", on_commit},
+        {"/troth.v1.Transactions/CommitWork", on_commit_work},
+        {"/troth.v1.Transactions/Abort", on_abort},
+        {"/troth.v1.Transactions/Get", on_get},
+        {"/troth.v1.Transactions/List", on_list},
     };
     int err = 0;
     for (size_t i = 0; i < sizeof methods / sizeof *methods && err == 0; i++) {

@@ -92,6 +92,7 @@ static void message_copy(struct message *to, const struct message *from) {
     if (from->set != NULL) {
         paxos_set_hold(from->set);
     }
+    work_hold(from->work);
     if (from->votes != NULL) {
         to->votes = calloc(from->n_votes, sizeof *to->votes);
         memcpy(to->votes, from->votes, from->n_votes * sizeof *to->votes);
@@ -388,6 +389,28 @@ uint64_t world_ask(struct world *world, uint32_t node, enum engine_event_type ty
                    struct troth_txid txid) {
     uint64_t request = ++world->request_next;
     world_step(world, node, (struct engine_event){.type = type, .request = request, .txid = txid});
+    return request;
+}
+
+uint64_t world_commit_work(struct world *world, uint32_t node, struct troth_txid txid, uint32_t n,
+                           const struct paxos_participant *members, const char *const *words) {
+    uint64_t request = ++world->request_next;
+    struct work *works[WORLD_PARTICIPANTS + 1] = {0};
+    struct paxos_set *set = paxos_set_new(members, n);
+    ck_assert_uint_le(n, WORLD_PARTICIPANTS + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        works[i] = words[i] != NULL ? work_new(words[i], strlen(words[i])) : NULL;
+    }
+    world_step(world, node,
+               (struct engine_event){.type = ENGINE_COMMIT,
+                                     .request = request,
+                                     .txid = txid,
+                                     .branches = set,
+                                     .works = works});
+    for (uint32_t i = 0; i < n; i++) {
+        work_release(works[i]);
+    }
+    paxos_set_release(set);
     return request;
 }
 

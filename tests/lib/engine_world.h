@@ -3,7 +3,7 @@
  * shuffles them; time moves only when a test moves it. A node that crashes keeps what was stored.
  *
  * The participants are simple and obey the rules of participants.proto: a vote is kept until the
- * outcome is known and is repeated at each attachment.
+ * outcome is known and is repeated at each attachment; work that comes with a prepare is done once.
  */
 #ifndef TESTS_LIB_ENGINE_WORLD_H
 #define TESTS_LIB_ENGINE_WORLD_H
@@ -15,6 +15,7 @@
 #define WORLD_TXS          64
 #define WORLD_REQUESTS     512
 #define WORLD_RECORDS      512
+#define WORLD_WORK         16 /* bytes of work, with the NUL: it is a word here */
 
 enum world_branch { BRANCH_NONE, BRANCH_ACTIVE, BRANCH_VOTED, BRANCH_COMMITTED, BRANCH_ABORTED };
 
@@ -28,6 +29,8 @@ struct world_participant {
         enum world_branch state;
         enum paxos_vote vote;
         struct paxos_set *set;
+        unsigned works;        /* done: work that came with a prepare */
+        char work[WORLD_WORK]; /* the last of it */
     } branches[WORLD_TXS];
 };
 
@@ -100,6 +103,11 @@ uint64_t world_ask(struct world *world, uint32_t node, enum engine_event_type ty
 bool world_replied(const struct world *world, uint64_t request);
 /* The reply's outcome; fails the test when there is none or it is an error. */
 enum paxos_outcome world_outcome(const struct world *world, uint64_t request);
+/* A Commit with work: `words` has each member's, or NULL. Nothing is delivered yet. */
+uint64_t world_commit_work(struct world *world, uint32_t node, struct troth_txid txid, uint32_t n,
+                           const struct paxos_participant *members, const char *const *words);
+/* The work that the participant has done for it with its prepare; "": none. */
+const char *world_worked(const struct world *world, uint32_t participant, struct troth_txid txid);
 enum world_branch world_branch(const struct world *world, uint32_t participant,
                                struct troth_txid txid);
 
@@ -125,6 +133,10 @@ void world_lose_node(struct world *world, uint32_t node);
 void world_beat(struct world *world, uint32_t from, uint32_t to);
 void world_participant_crash(struct world *world, uint32_t participant);
 void world_participant_restart(struct world *world, uint32_t participant);
+/* Its stream to the node ends, and comes back: it has forgotten nothing. */
+void world_detach(struct world *world, uint32_t participant, uint32_t node);
+/* Unless it is attached already, or one of them is down. */
+void world_attach(struct world *world, uint32_t participant, uint32_t node);
 
 /* A step with any event; now_ms is set. Carries the effects out. */
 void world_step(struct world *world, uint32_t node, struct engine_event event);

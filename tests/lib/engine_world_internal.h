@@ -13,7 +13,5 @@ void world_send(struct world *world, struct world_message *message);
 
 /* A node's message reaches its participant; what it owns stays the caller's. */
 void world_participant_receive(struct world *world, struct world_message *message);
-/* Attaches the participant to the node, unless it is already, or one of them is down. */
-void world_attach(struct world *world, uint32_t participant, uint32_t node);
 
 #endif

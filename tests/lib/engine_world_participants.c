@@ -39,17 +39,28 @@ static void vote_to(struct world *world, uint32_t participant, size_t index, uin
     participant_send(world, participant, node, &vote);
 }
 
+static void do_work(struct world_participant *p, size_t index, const struct work *work) {
+    ck_assert_uint_lt(work->n, WORLD_WORK);
+    memcpy(p->branches[index].work, work->bytes, work->n);
+    p->branches[index].works++;
+    ck_assert_uint_eq(p->branches[index].works, 1); /* once, ever (S5) */
+}
+
 static void on_prepare(struct world *world, uint32_t participant, struct message *message) {
     struct world_participant *p = &world->participant[participant];
     size_t index = branch_index(p, message->txid);
     int own = paxos_set_find(message->set, p->id.name);
     ck_assert_int_ge(own, 0);
-    bool live = p->branches[index].state == BRANCH_ACTIVE &&
-                message->set->members[own].incarnation == p->id.incarnation;
+    bool ours = message->set->members[own].incarnation == p->id.incarnation;
+    bool begins = p->branches[index].state == BRANCH_NONE && message->work != NULL;
+    bool live = (p->branches[index].state == BRANCH_ACTIVE || begins) && ours;
     if (live && p->votes == PAXOS_VOTE_NONE) {
         return;
     }
     if (live) {
+        if (message->work != NULL) {
+            do_work(p, index, message->work);
+        }
         p->branches[index].vote = p->votes;
         p->branches[index].state = p->votes == PAXOS_VOTE_PREPARED ? BRANCH_VOTED : BRANCH_ABORTED;
     } else if (p->branches[index].vote == PAXOS_VOTE_NONE) {
@@ -147,7 +158,7 @@ void world_attach(struct world *world, uint32_t participant, uint32_t node) {
     }
 }
 
-static void detach(struct world *world, uint32_t participant, uint32_t node) {
+void world_detach(struct world *world, uint32_t participant, uint32_t node) {
     struct world_participant *p = &world->participant[participant];
     if (p->session[node] != 0 && world->node[node].engine != NULL) {
         world_step(world, node,
@@ -162,7 +173,7 @@ void world_participant_crash(struct world *world, uint32_t participant) {
     struct world_participant *p = &world->participant[participant];
     p->up = false;
     for (uint32_t node = 1; node <= world->nodes; node++) {
-        detach(world, participant, node);
+        world_detach(world, participant, node);
     }
     for (size_t i = 0; i < WORLD_TXS; i++) {
         if (p->branches[i].state == BRANCH_ACTIVE) {
@@ -204,4 +215,14 @@ enum world_branch world_branch(const struct world *world, uint32_t participant,
         }
     }
     return BRANCH_NONE;
+}
+
+const char *world_worked(const struct world *world, uint32_t participant, struct troth_txid txid) {
+    const struct world_participant *p = &world->participant[participant];
+    for (size_t i = 0; i < WORLD_TXS; i++) {
+        if (p->branches[i].state != BRANCH_NONE && troth_txid_equal(p->branches[i].txid, txid)) {
+            return p->branches[i].work;
+        }
+    }
+    return "";
 }
