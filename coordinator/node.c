@@ -116,8 +116,11 @@ static int open_engine(struct node *node) {
 
 static int open_storage(struct node *node, char why[NODE_WHY_BYTES]) {
     const struct config *config = node->config;
-    int err = node_log_open(&node->log, config->data, config->cluster, config->node, config->nodes,
-                            &node->membership, why);
+    const struct node_log_owner owner = {.cluster = config->cluster,
+                                         .node = config->node,
+                                         .nodes = config->nodes,
+                                         .cell = config->cell};
+    int err = node_log_open(&node->log, config->data, &owner, &node->membership, why);
     if (err == TROTH_ERR_AMNESIA) {
         return NODE_EXIT_AMNESIA;
     }

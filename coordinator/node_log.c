@@ -92,8 +92,8 @@ static int prepare_all(struct node_log *log) {
     return all ? 0 : TROTH_ERR_CORRUPT;
 }
 
-int node_log_open(struct node_log **out, const char *folder, const char *cluster, uint32_t node,
-                  uint32_t nodes, struct membership *membership, char why[NODE_LOG_WHY_BYTES]) {
+int node_log_open(struct node_log **out, const char *folder, const struct node_log_owner *owner,
+                  struct membership *membership, char why[NODE_LOG_WHY_BYTES]) {
     char path[512];
     why[0] = '\0';
     struct node_log *log = calloc(1, sizeof *log);
@@ -117,7 +117,7 @@ int node_log_open(struct node_log **out, const char *folder, const char *cluster
         err = node_log_open_heuristics(log);
     }
     if (err == 0) {
-        err = node_log_load_identity(log, cluster, node, nodes, membership, why);
+        err = node_log_load_identity(log, owner, membership, why);
     }
     if (err != 0) {
         if (why[0] == '\0') {

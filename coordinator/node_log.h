@@ -17,13 +17,19 @@
 #define NODE_LOG_WHY_BYTES 512u
 
 struct node_log;
+/* Whose it is. Kept from the first start on, and never changed. */
+struct node_log_owner {
+    const char *cluster;
+    uint32_t node, nodes;
+    uint32_t cell; /* that the node's txids name: those of another would never end */
+};
 /* Opens the database in `folder`, both made when missing, for this node. Raises the incarnation
  * durably, keeps the boot of this start with it, and fills *membership with all that is remembered.
  * On an error `why` says what failed, on what and what to do: TROTH_ERR_STORAGE, _EXISTS (another
- * process has it), _MISMATCH (of another node, cluster, size or a newer version), _CORRUPT,
+ * process has it), _MISMATCH (of another node, cluster, size, cell or a newer version), _CORRUPT,
  * _AMNESIA (node_log_set_amnesia was called on it), _NO_MEMORY. */
-int node_log_open(struct node_log **out, const char *folder, const char *cluster, uint32_t node,
-                  uint32_t nodes, struct membership *membership, char why[NODE_LOG_WHY_BYTES]);
+int node_log_open(struct node_log **out, const char *folder, const struct node_log_owner *owner,
+                  struct membership *membership, char why[NODE_LOG_WHY_BYTES]);
 /* Drops the open batch. NULL is let be. */
 void node_log_close(struct node_log *log);
 

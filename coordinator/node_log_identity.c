@@ -34,10 +34,13 @@ static int set_meta_bytes(struct node_log *log, const char *name, const void *by
     return err;
 }
 
+#define CELL_UNKNOWN (-1)
+
 struct identity {
     bool found;
     char cluster[PAXOS_NAME_BYTES];
     int64_t node, nodes, incarnation, admitted;
+    int64_t cell; /* CELL_UNKNOWN: of an older version, which did not keep it */
     uint8_t disk[16];
     bool has_disk;
     char amnesia[NODE_LOG_WHY_BYTES / 2];
@@ -58,6 +61,8 @@ static void read_meta_row(sqlite3_stmt *rows, struct identity *identity) {
         identity->node = sqlite3_column_int64(rows, 1);
     } else if (strcmp(name, "nodes") == 0) {
         identity->nodes = sqlite3_column_int64(rows, 1);
+    } else if (strcmp(name, "cell") == 0) {
+        identity->cell = sqlite3_column_int64(rows, 1);
     } else if (strcmp(name, "incarnation") == 0) {
         identity->incarnation = sqlite3_column_int64(rows, 1);
     } else if (strcmp(name, "admitted") == 0) {
@@ -81,17 +86,18 @@ static int read_identity(struct node_log *log, struct identity *identity) {
     return rc == SQLITE_DONE ? 0 : TROTH_ERR_CORRUPT;
 }
 
-static int make_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
+static int make_identity(struct node_log *log, const struct node_log_owner *owner,
                          struct identity *identity) {
-    *identity = (struct identity){.node = node, .nodes = nodes, .has_disk = true};
-    snprintf(identity->cluster, sizeof identity->cluster, "%s", cluster);
+    *identity = (struct identity){.node = owner->node, .nodes = owner->nodes, .has_disk = true};
+    identity->cell = CELL_UNKNOWN;
+    snprintf(identity->cluster, sizeof identity->cluster, "%s", owner->cluster);
     clock_random(identity->disk, sizeof identity->disk);
-    int err = set_meta_bytes(log, "cluster", cluster, -1, true);
+    int err = set_meta_bytes(log, "cluster", owner->cluster, -1, true);
     if (err == 0) {
-        err = set_meta_int(log, "node", node);
+        err = set_meta_int(log, "node", owner->node);
     }
     if (err == 0) {
-        err = set_meta_int(log, "nodes", nodes);
+        err = set_meta_int(log, "nodes", owner->nodes);
     }
     if (err == 0) {
         err = set_meta_int(log, "admitted", 0);
@@ -100,29 +106,33 @@ static int make_identity(struct node_log *log, const char *cluster, uint32_t nod
 }
 
 static int check_identity(const struct node_log *log, const struct identity *identity,
-                          const char *cluster, uint32_t node, uint32_t nodes,
-                          char why[NODE_LOG_WHY_BYTES]) {
+                          const struct node_log_owner *owner, char why[NODE_LOG_WHY_BYTES]) {
     const char *path = log->db.path;
     if (identity->amnesia[0] != '\0') {
         snprintf(why, NODE_LOG_WHY_BYTES, "%s must not be used any more: %s", path,
                  identity->amnesia);
         return TROTH_ERR_AMNESIA;
     }
-    if (strcmp(identity->cluster, cluster) != 0) {
+    if (strcmp(identity->cluster, owner->cluster) != 0) {
         snprintf(why, NODE_LOG_WHY_BYTES,
                  "%s belongs to cluster %s, not to %s; give another `data` folder or correct "
                  "`cluster`",
-                 path, identity->cluster, cluster);
-    } else if (identity->node != node) {
+                 path, identity->cluster, owner->cluster);
+    } else if (identity->node != owner->node) {
         snprintf(why, NODE_LOG_WHY_BYTES,
                  "%s belongs to node %lld, not to node %u; give another `data` folder or correct "
                  "`node`",
-                 path, (long long)identity->node, node);
-    } else if (identity->nodes != nodes) {
+                 path, (long long)identity->node, owner->node);
+    } else if (identity->nodes != owner->nodes) {
         snprintf(why, NODE_LOG_WHY_BYTES,
                  "%s belongs to a cluster of %lld nodes, not of %u; a cluster's size can't be "
                  "changed: correct `nodes`",
-                 path, (long long)identity->nodes, nodes);
+                 path, (long long)identity->nodes, owner->nodes);
+    } else if (identity->cell != CELL_UNKNOWN && identity->cell != owner->cell) {
+        snprintf(why, NODE_LOG_WHY_BYTES,
+                 "%s belongs to cell %lld, not to %u, and what it has in doubt would never end; "
+                 "correct `cell`, the same at all nodes",
+                 path, (long long)identity->cell, owner->cell);
     } else if (!identity->has_disk || identity->incarnation < 1 ||
                identity->incarnation >= UINT32_MAX) {
         snprintf(why, NODE_LOG_WHY_BYTES,
@@ -207,15 +217,18 @@ static int read_starts(struct node_log *log, struct membership *membership) {
 
 /* ---- Opening and changing ------------------------------------------------------------------- */
 
-int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
+int node_log_load_identity(struct node_log *log, const struct node_log_owner *owner,
                            struct membership *membership, char why[NODE_LOG_WHY_BYTES]) {
-    struct identity identity = {0};
+    struct identity identity = {.cell = CELL_UNKNOWN};
     int err = read_identity(log, &identity);
     if (err == 0 && identity.found) {
-        err = check_identity(log, &identity, cluster, node, nodes, why);
+        err = check_identity(log, &identity, owner, why);
     } else if (err == 0) {
         CRASH_POINT_STORE(CRASH_TROTHD, "identity");
-        err = make_identity(log, cluster, node, nodes, &identity);
+        err = make_identity(log, owner, &identity);
+    }
+    if (err == 0 && identity.cell == CELL_UNKNOWN) {
+        err = set_meta_int(log, "cell", owner->cell);
     }
     uint64_t boot; /* tells this start from that of a copy of the disk */
     clock_random(&boot, sizeof boot);
@@ -233,8 +246,8 @@ int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t n
     }
     CRASH_POINT_HERE(CRASH_AFTER_STORE);
     *membership = (struct membership){
-        .self = node,
-        .nodes = nodes,
+        .self = owner->node,
+        .nodes = owner->nodes,
         .incarnation = (uint64_t)identity.incarnation,
         .fresh = identity.admitted == 0,
     };

@@ -30,7 +30,7 @@ struct node_log {
 /* Checks or makes the identity, raises the incarnation durably, with the boot of this start in the
  * same batch, and reads the boots and the peers. `why` stays empty when SQLite's own words say it.
  */
-int node_log_load_identity(struct node_log *log, const char *cluster, uint32_t node, uint32_t nodes,
+int node_log_load_identity(struct node_log *log, const struct node_log_owner *owner,
                            struct membership *membership, char why[NODE_LOG_WHY_BYTES]);
 
 #endif

@@ -140,7 +140,9 @@ static int write_log(const char *folder, uint64_t n, char why[BENCH_WHY_BYTES]) 
     snprintf(path, sizeof path, "%s/node-1", folder);
     int err = membership == NULL ? TROTH_ERR_NO_MEMORY : folder_make(folder);
     if (err == 0) {
-        err = node_log_open(&log, path, CLUSTER, 1, 1, membership, why);
+        err = node_log_open(&log, path,
+                            &(struct node_log_owner){.cluster = CLUSTER, .node = 1, .nodes = 1},
+                            membership, why);
     }
     if (err == 0) {
         err = write_records(log, (uint32_t)membership->incarnation, n);

@@ -33,7 +33,8 @@ static inline void remove_folder(void) {
 }
 
 static inline int open_as(const char *cluster, uint32_t node, uint32_t nodes) {
-    return node_log_open(&node_log, folder, cluster, node, nodes, &self, why);
+    const struct node_log_owner owner = {.cluster = cluster, .node = node, .nodes = nodes};
+    return node_log_open(&node_log, folder, &owner, &self, why);
 }
 
 static inline void open_log(void) {

@@ -127,12 +127,33 @@ START_TEST(a_folder_of_another_node_cluster_or_size_is_refused_and_left_alone) {
 }
 END_TEST
 
+static int open_in_cell(uint32_t cell) {
+    const struct node_log_owner owner = {.cluster = "troth", .node = 1, .nodes = 3, .cell = cell};
+    return node_log_open(&node_log, folder, &owner, &self, why);
+}
+
+/* The transactions of a cell that nobody is any more would stay in doubt for ever. */
+START_TEST(a_folder_of_another_cell_is_refused_and_one_that_kept_none_takes_the_first) {
+    ck_assert_int_eq(open_in_cell(7), 0);
+    close_log();
+    ck_assert_int_eq(open_in_cell(0), TROTH_ERR_MISMATCH);
+    ck_assert_ptr_nonnull(strstr(why, "belongs to cell 7, not to 0"));
+    ck_assert_ptr_nonnull(strstr(why, "correct `cell`"));
+    sql("DELETE FROM meta WHERE name = 'cell'"); /* as older versions leave it */
+    ck_assert_int_eq(open_in_cell(5), 0);
+    close_log();
+    ck_assert_int_eq(open_in_cell(7), TROTH_ERR_MISMATCH);
+    ck_assert_int_eq(open_in_cell(5), 0);
+    close_log();
+}
+END_TEST
+
 START_TEST(a_folder_in_use_is_refused) {
     struct node_log *second;
     struct membership membership;
     open_log();
-    ck_assert_int_eq(node_log_open(&second, folder, "troth", 1, 3, &membership, why),
-                     TROTH_ERR_EXISTS);
+    const struct node_log_owner owner = {.cluster = "troth", .node = 1, .nodes = 3};
+    ck_assert_int_eq(node_log_open(&second, folder, &owner, &membership, why), TROTH_ERR_EXISTS);
     ck_assert_ptr_nonnull(strstr(why, "in use by another process"));
     close_log();
 }
@@ -216,6 +237,7 @@ int main(void) {
             what_is_remembered_of_peers_and_the_admission_survive,
             a_disk_that_was_found_amnesiac_is_never_opened_again,
             a_folder_of_another_node_cluster_or_size_is_refused_and_left_alone,
+            a_folder_of_another_cell_is_refused_and_one_that_kept_none_takes_the_first,
             a_folder_in_use_is_refused, a_disk_that_is_too_small_is_told_with_what_to_do,
             a_database_of_a_newer_version_is_refused, a_database_of_another_program_is_refused,
             a_file_that_is_no_database_is_refused,
