@@ -13,6 +13,11 @@ static bool is_host_port(const char *text, size_t n) {
     if (colon == NULL || colon == text) {
         return false;
     }
+    /* "::1:7101" is an address of IPv6 without a port as well: so only "[::1]:7101". */
+    bool in_brackets = text[0] == '[' && colon[-1] == ']';
+    if (!in_brackets && memchr(text, ':', (size_t)(colon - text)) != NULL) {
+        return false;
+    }
     size_t digits = n - (size_t)(colon + 1 - text);
     unsigned long port = 0;
     for (size_t i = 0; i < digits; i++) {
@@ -45,8 +50,9 @@ static int parse_one(struct address *address, const char *text, size_t n, bool n
         name_n++;
     }
     if (n - name_n >= ADDRESSES_HOST_BYTES || !is_host_port(text + name_n, n - name_n)) {
-        snprintf(why, why_bytes, "\"%.*s\" is no address: write host:port, for instance %s", shown,
-                 text, named ? "a=127.0.0.1:7201" : "127.0.0.1:7101");
+        snprintf(why, why_bytes,
+                 "\"%.*s\" is no address: write host:port, or [host]:port of IPv6, for instance %s",
+                 shown, text, named ? "a=127.0.0.1:7201" : "127.0.0.1:7101");
         return TROTH_ERR_INVALID;
     }
     memcpy(address->host_port, text + name_n, n - name_n);

@@ -110,6 +110,9 @@ static int set_presets(struct config *config, const bool given[CONFIG_OPTIONS]) 
 
 /* What no option shows by itself. */
 static int check_whole(struct config *config, char why[CONFIG_WHY_BYTES]) {
+    if (config->nodes == 0) {
+        return config_explain(why, "nodes: none is given; write all of them as 1=host:port,...");
+    }
     if (config->nodes % 2 == 0) {
         return config_explain(why,
                               "nodes: %u are given; allowed is an odd number, since %u survive no "

@@ -9,6 +9,7 @@
 #include "base/troth_err.h"
 #include "coordinator/engine.h"
 #include "shell/logline.h"
+#include "shell/settings.h"
 
 #define AT(field) offsetof(struct config, field)
 const struct config_option config_options[] = {
@@ -74,12 +75,9 @@ static int parse_number(const char *text, uint32_t min, uint32_t max, uint32_t *
     return 0;
 }
 
-/* host:port, the host not empty; "[::1]:7101" for IPv6. */
 static bool is_address(const char *text) {
-    const char *colon = strrchr(text, ':');
-    uint32_t port;
-    return colon != NULL && colon != text && strlen(text) < CONFIG_ADDRESS_BYTES &&
-           strcspn(text, " \t/") == strlen(text) && parse_number(colon + 1, 0, 65535, &port) == 0;
+    return strlen(text) < CONFIG_ADDRESS_BYTES && strcspn(text, " \t/") == strlen(text) &&
+           settings_is_address(text);
 }
 
 uint32_t config_port(const char *address) {
@@ -103,7 +101,9 @@ static int set_node(struct config *config, const char *entry, char why[CONFIG_WH
                               PAXOS_NODES_MAX);
     }
     if (!is_address(equals + 1)) {
-        return config_explain(why, "nodes: \"%s\" is no address; allowed is host:port", equals + 1);
+        return config_explain(
+            why, "nodes: \"%s\" is no address; allowed is host:port, or [host]:port of IPv6",
+            equals + 1);
     }
     if (config->addresses[node][0] != '\0') {
         return config_explain(why, "nodes: node %u is given twice", node);
@@ -158,8 +158,9 @@ int config_option_set(struct config *config, const struct config_option *option,
         return 0;
     case CONFIG_KIND_ADDRESS:
         if (!is_address(text)) {
-            return config_explain(why, "%s: \"%s\" is no address; allowed is host:port",
-                                  option->name, text);
+            return config_explain(
+                why, "%s: \"%s\" is no address; allowed is host:port, or [host]:port of IPv6",
+                option->name, text);
         }
         strcpy(field, text);
         return 0;

@@ -19,10 +19,16 @@ bool settings_is_log_level(const char *text) {
     return logline_level_parse(text) >= 0;
 }
 
-/* host:port, `n` bytes of text. */
+/* host:port, `n` bytes of text. Of IPv6 [::1]:7101, since ::1:7101 is an address without a port,
+ * too.
+ */
 static bool is_one_address(const char *text, size_t n) {
     const char *colon = memrchr(text, ':', n);
     if (colon == NULL || colon == text || memchr(text, ' ', n) != NULL) {
+        return false;
+    }
+    bool in_brackets = text[0] == '[' && colon[-1] == ']';
+    if (!in_brackets && memchr(text, ':', (size_t)(colon - text)) != NULL) {
         return false;
     }
     char *end;

@@ -45,7 +45,7 @@ int settings_explain(char why[SETTINGS_WHY_BYTES], const char *format, ...)
 
 /* Checks that options share. */
 bool settings_is_text(const char *text);      /* not empty */
-bool settings_is_address(const char *text);   /* host:port */
+bool settings_is_address(const char *text);   /* host:port, or [host]:port */
 bool settings_is_addresses(const char *text); /* host:port,host:port,... */
 bool settings_is_log_level(const char *text);
 

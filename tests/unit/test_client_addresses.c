@@ -46,6 +46,7 @@ START_TEST(what_is_no_list_is_refused_with_the_reason) {
         {"a=h:7101", false, "is no address"}, {"h:7201", true, "is no shard"},
         {"=h:7201", true, "is no shard"},     {"a b=h:7201", true, "is no shard"},
         {"a=h:1,a=h:2", true, "there twice"}, {"a=h", true, "is no address"},
+        {"::1:7101", false, "[host]:port"},   {"a=::1:7201", true, "[host]:port"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct addresses addresses;

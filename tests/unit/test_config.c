@@ -192,7 +192,10 @@ START_TEST(the_nodes_must_be_an_odd_number_without_gaps_or_doubles) {
     refused(FLAGS("--nodes", "a:1"), "not of the form 2=host:port");
     refused(FLAGS("--nodes", "1=a:70000"), "\"a:70000\" is no address");
     refused(FLAGS("--nodes", "1=:7"), "is no address");
-    refused(FLAGS("--nodes", ""), "0 are given");
+    refused(FLAGS("--nodes", "1=::1:7101"), "[host]:port of IPv6");
+    refused(FLAGS("--listen", "::1:7101"), "[host]:port of IPv6");
+    ck_assert_int_eq(FLAGS("--nodes", "1=[::1]:7101"), 0);
+    refused(FLAGS("--nodes", ""), "nodes: none is given; write all of them as 1=host:port,...");
 }
 END_TEST
 

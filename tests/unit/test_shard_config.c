@@ -82,7 +82,8 @@ START_TEST(bad_flags_are_refused) {
     ck_assert_int_eq(READ("--name=a/b"), TROTH_ERR_INVALID);
     ck_assert_int_eq(READ("--log-level", "loud"), TROTH_ERR_INVALID);
     ck_assert_int_eq(READ("--data", ""), TROTH_ERR_INVALID);
-    static char *const addresses[] = {"", ":1", "h", "h:", "h:x", "h:65536", "h:1,", "h:1 ,h:2"};
+    static char *const addresses[] = {"",        ":1",   "h",        "h:",   "h:x",
+                                      "h:65536", "h:1,", "h:1 ,h:2", "::1:1"};
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         ck_assert_int_eq(READ("--nodes", addresses[i]), TROTH_ERR_INVALID);
     }
