@@ -4,6 +4,8 @@
 #include <ini.h>
 #include <string.h>
 
+#include "shell/ini_comment.h"
+
 #define LINES_MAX 10000
 /* A value, and its name. */
 #define LINE_BYTES_MAX (SETTINGS_TEXT_BYTES + 64)
@@ -37,6 +39,7 @@ static char *read_line(char *line, int size, void *stream) {
                          "the line is too long; allowed are %d characters: give it as a flag",
                          size - 2);
     }
+    ini_comment_cut(line);
     return got;
 }
 

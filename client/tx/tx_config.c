@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "client/addresses.h"
+#include "shell/ini_comment.h"
 
 #define LINES_MAX          10000
 #define LINE_MAX_BYTES     198 /* of inih's buffer of 200 */
@@ -261,6 +262,7 @@ static char *read_line(char *line, int size, void *stream) {
         explain(reading->why, "the line is too long; allowed are %d characters",
                 LINE_MAX_BYTES - 1);
     }
+    ini_comment_cut(line);
     return got;
 }
 

@@ -102,6 +102,13 @@ START_TEST(nodes_can_be_spread_over_indented_lines) {
     ck_assert_int_eq(
         FILE_ONLY("nodes = 1=127.0.0.1:7101,\n  2=127.0.0.1:7102,\n  3=127.0.0.1:7103\n"), 0);
     ck_assert_uint_eq(config.nodes, 3);
+    ck_assert_int_eq(FILE_ONLY("nodes = 1=10.0.0.1:7101,  ; here\n"
+                               "  2=10.0.0.2:7102,\t; there\n"
+                               "  ; and\n"
+                               "  3=10.0.0.3:7103 ; far away\n"),
+                     0);
+    ck_assert_uint_eq(config.nodes, 3);
+    ck_assert_str_eq(config.addresses[3], "10.0.0.3:7103");
 }
 END_TEST
 

@@ -33,8 +33,8 @@ static void refuses(const char *text, const char *at, const char *words) {
 
 START_TEST(a_whole_configuration_is_read) {
     ck_assert_int_eq(
-        reads("[troth]\ncluster = shop\nnodes = 127.0.0.1:7101,127.0.0.1:7102\n"
-              "   127.0.0.1:7103\ncommit_timeout = 5\npatience = 7\n"
+        reads("[troth]\ncluster = shop\nnodes = 127.0.0.1:7101,127.0.0.1:7102 ; here\n"
+              "   127.0.0.1:7103 ; there\ncommit_timeout = 5\npatience = 7\n"
               "[resource orders] ; the shop's\nkind = postgres\n"
               "dsn = host=/run/pg dbname=orders\n"
               "[resource stock]\nkind = mariadb\ndsn = database=stock\nagent = localhost:7301\n"
