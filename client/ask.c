@@ -1,5 +1,6 @@
 #include "client/ask.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "shell/crash_point.h"
 #include "troth/v1/transactions.pb-c.h"
 
-#define BRANCHES_ON_STACK 16u
+#define LISTS_BYTES_ON_STACK 1024u
 
 int client_err_of_status(int status) {
     switch (status) {
@@ -40,6 +41,7 @@ const char *ask_crash_name(enum session_request kind) {
     case SESSION_ENLIST:
         return "enlist";
     case SESSION_COMMIT:
+    case SESSION_COMMIT_WORK:
         return "commit";
     case SESSION_ABORT:
         return "abort";
@@ -63,44 +65,76 @@ static Troth__V1__SessionKind wire_kind(enum session_request kind) {
         return TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT;
     case SESSION_GET:
         return TROTH__V1__SESSION_KIND__SESSION_KIND_GET;
+    case SESSION_COMMIT_WORK:
+        return TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT_WORK;
     }
     return TROTH__V1__SESSION_KIND__SESSION_KIND_UNSPECIFIED;
 }
 
-struct wire_branches {
-    Troth__V1__Branch items[BRANCHES_ON_STACK];
-    Troth__V1__Branch *list[BRANCHES_ON_STACK];
+/* The messages of a question's lists, for the time of its packing. */
+struct wire_lists {
+    Troth__V1__Branch *branches;
+    Troth__V1__Branch **branch_list;
+    Troth__V1__Work *works;
+    Troth__V1__Work **work_list;
 };
 
-static void put_branches(const struct request_what *what, Troth__V1__Branch *items,
-                         Troth__V1__Branch **list, Troth__V1__SessionRequest *question) {
-    for (size_t i = 0; i < what->n_branches; i++) {
-        items[i] = (Troth__V1__Branch)TROTH__V1__BRANCH__INIT;
-        items[i].participant = (char *)(uintptr_t)what->branches[i].participant;
-        items[i].incarnation = what->branches[i].incarnation;
-        list[i] = &items[i];
-    }
-    question->branches = list;
-    question->n_branches = what->n_branches;
+static size_t lists_bytes(size_t n_branches, size_t n_works) {
+    return n_branches * (sizeof(Troth__V1__Branch) + sizeof(Troth__V1__Branch *)) +
+           n_works * (sizeof(Troth__V1__Work) + sizeof(Troth__V1__Work *));
 }
 
-static int ask_with_branches(struct troth *t, uint32_t node, const struct request_what *what,
-                             enum session_request kind, Troth__V1__SessionRequest *question) {
-    struct wire_branches on_stack;
-    if (what->n_branches <= BRANCHES_ON_STACK) {
-        put_branches(what, on_stack.items, on_stack.list, question);
-        return link_ask(t->nodes[node].link, &question->base, kind);
+/* `memory`: lists_bytes. */
+static struct wire_lists lists_in(void *memory, size_t n_branches, size_t n_works) {
+    struct wire_lists lists = {.branches = memory};
+    lists.works = (void *)(lists.branches + n_branches);
+    lists.branch_list = (void *)(lists.works + n_works);
+    lists.work_list = (void *)(lists.branch_list + n_branches);
+    return lists;
+}
+
+static void put_lists(const struct request_what *what, size_t n_works, struct wire_lists lists,
+                      Troth__V1__SessionRequest *question) {
+    for (size_t i = 0; i < what->n_branches; i++) {
+        troth__v1__branch__init(&lists.branches[i]);
+        lists.branches[i].participant = (char *)(uintptr_t)what->branches[i].participant;
+        lists.branches[i].incarnation = what->branches[i].incarnation;
+        lists.branch_list[i] = &lists.branches[i];
     }
-    Troth__V1__Branch *items = calloc(what->n_branches, sizeof *items);
-    Troth__V1__Branch **list = calloc(what->n_branches, sizeof(Troth__V1__Branch *));
-    int err = TROTH_ERR_NO_MEMORY;
-    if (items != NULL && list != NULL) {
-        put_branches(what, items, list, question);
-        err = link_ask(t->nodes[node].link, &question->base, kind);
+    for (size_t i = 0; i < n_works; i++) {
+        const struct troth_work *work = &what->works[i];
+        troth__v1__work__init(&lists.works[i]);
+        lists.works[i].participant = (char *)(uintptr_t)work->participant;
+        lists.works[i].work =
+            (ProtobufCBinaryData){.len = work->n, .data = (uint8_t *)(uintptr_t)work->bytes};
+        lists.work_list[i] = &lists.works[i];
     }
-    free(items);
-    free(list);
+    question->branches = lists.branch_list;
+    question->n_branches = what->n_branches;
+    question->works = lists.work_list;
+    question->n_works = n_works;
+}
+
+static int ask_with_lists(struct troth *t, uint32_t node, const struct request_what *what,
+                          enum session_request kind, Troth__V1__SessionRequest *question) {
+    _Alignas(max_align_t) uint8_t on_stack[LISTS_BYTES_ON_STACK];
+    size_t n_works = kind == SESSION_COMMIT_WORK ? what->n_works : 0;
+    size_t n = lists_bytes(what->n_branches, n_works);
+    void *memory = n <= sizeof on_stack ? on_stack : malloc(n);
+    if (memory == NULL) {
+        return TROTH_ERR_NO_MEMORY;
+    }
+    put_lists(what, n_works, lists_in(memory, what->n_branches, n_works), question);
+    int err = link_ask(t->nodes[node].link, &question->base, kind);
+    if (memory != on_stack) {
+        free(memory);
+    }
     return err;
+}
+
+static bool has_lists(enum session_request kind) {
+    return kind == SESSION_COMMIT || kind == SESSION_COMMIT_WORK || kind == SESSION_ABORT ||
+           kind == SESSION_ENLIST;
 }
 
 int ask_node(struct troth *t, uint32_t node, uint64_t number, const struct request_what *what,
@@ -117,8 +151,8 @@ int ask_node(struct troth *t, uint32_t node, uint64_t number, const struct reque
         troth_txid_to_bytes(what->txid, txid);
         question.txid = (ProtobufCBinaryData){.len = sizeof txid, .data = txid};
     }
-    if (kind == SESSION_COMMIT || kind == SESSION_ABORT || kind == SESSION_ENLIST) {
-        return ask_with_branches(t, node, what, kind, &question);
+    if (has_lists(kind)) {
+        return ask_with_lists(t, node, what, kind, &question);
     }
     return link_ask(t->nodes[node].link, &question.base, kind);
 }
@@ -187,7 +221,7 @@ static void lost(void *arg, const char *why) {
 }
 
 static void sent(unsigned kinds) {
-    for (unsigned kind = SESSION_BEGIN; kind <= SESSION_GET; kind++) {
+    for (unsigned kind = SESSION_BEGIN; kind <= SESSION_COMMIT_WORK; kind++) {
         if ((kinds & 1u << kind) != 0) {
             CRASH_POINT_AT(CRASH_CLIENT, CRASH_SENT, "after.ask.",
                            ask_crash_name((enum session_request)kind));

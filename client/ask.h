@@ -5,8 +5,8 @@
 #include "client/request.h"
 
 /* Puts the question into the node's next frame (links.h), with the requests' lock held; the answer
- * comes to requests_answer with `number`. `kind`: what->request, or SESSION_GET for a probe. An
- * error: no answer will come. */
+ * comes to requests_answer with `number`. `kind`: what->request, SESSION_GET for a probe, or
+ * SESSION_ABORT in place of a second SESSION_COMMIT_WORK. An error: no answer will come. */
 int ask_node(struct troth *t, uint32_t node, uint64_t number, const struct request_what *what,
              enum session_request kind, int64_t left_ms);
 /* Makes the link to the node, which is dialled with the first question; its answers come to

@@ -72,6 +72,17 @@ int kv_calls_open(struct troth_kv *kv);
 /* Ends all with TROTH_ERR_CLOSED; also what troth_kv_open has half done. */
 void kv_calls_close(struct troth_kv *kv);
 
+/* ---- kv_work.c: the requests, with the caller's bytes ---------------------------------------- */
+
+Troth__V1__KvRequest kv_put_of(const void *key, size_t key_bytes, const void *value,
+                               size_t value_bytes);
+Troth__V1__KvRequest kv_add_of(const void *key, size_t key_bytes, int64_t delta,
+                               const int64_t *minimum);
+Troth__V1__KvRequest kv_delete_of(const void *key, size_t key_bytes);
+Troth__V1__KvRequest kv_compare_and_set_of(const void *key, size_t key_bytes,
+                                           const struct troth_kv_value *expected, const void *value,
+                                           size_t value_bytes);
+
 size_t kv_shard_of(const struct troth_kv *kv, const void *key, size_t key_bytes);
 
 #endif

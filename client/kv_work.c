@@ -29,15 +29,15 @@ static Troth__V1__KvRequest get_of(const void *key, size_t key_bytes, bool for_u
     return request;
 }
 
-static Troth__V1__KvRequest put_of(const void *key, size_t key_bytes, const void *value,
-                                   size_t value_bytes) {
+Troth__V1__KvRequest kv_put_of(const void *key, size_t key_bytes, const void *value,
+                               size_t value_bytes) {
     Troth__V1__KvRequest request = request_of(TROTH__V1__KV_VERB__KV_VERB_PUT, key, key_bytes);
     request.value = bytes_of(value, value_bytes);
     return request;
 }
 
-static Troth__V1__KvRequest add_of(const void *key, size_t key_bytes, int64_t delta,
-                                   const int64_t *minimum) {
+Troth__V1__KvRequest kv_add_of(const void *key, size_t key_bytes, int64_t delta,
+                               const int64_t *minimum) {
     Troth__V1__KvRequest request = request_of(TROTH__V1__KV_VERB__KV_VERB_ADD, key, key_bytes);
     request.delta = delta;
     if (minimum != NULL) {
@@ -47,9 +47,13 @@ static Troth__V1__KvRequest add_of(const void *key, size_t key_bytes, int64_t de
     return request;
 }
 
-static Troth__V1__KvRequest compare_and_set_of(const void *key, size_t key_bytes,
-                                               const struct troth_kv_value *expected,
-                                               const void *value, size_t value_bytes) {
+Troth__V1__KvRequest kv_delete_of(const void *key, size_t key_bytes) {
+    return request_of(TROTH__V1__KV_VERB__KV_VERB_DELETE, key, key_bytes);
+}
+
+Troth__V1__KvRequest kv_compare_and_set_of(const void *key, size_t key_bytes,
+                                           const struct troth_kv_value *expected, const void *value,
+                                           size_t value_bytes) {
     Troth__V1__KvRequest request =
         request_of(TROTH__V1__KV_VERB__KV_VERB_COMPARE_AND_SET, key, key_bytes);
     request.value = bytes_of(value, value_bytes);
@@ -102,13 +106,13 @@ int troth_kv_get(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, s
 
 int troth_kv_put(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
                  const void *value, size_t value_bytes, char why[TROTH_TEXT_BYTES]) {
-    Troth__V1__KvRequest request = put_of(key, key_bytes, value, value_bytes);
+    Troth__V1__KvRequest request = kv_put_of(key, key_bytes, value, value_bytes);
     return run_write(kv, tx, &request, why);
 }
 
 int troth_kv_add(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
                  int64_t delta, const int64_t *minimum, int64_t *sum, char why[TROTH_TEXT_BYTES]) {
-    Troth__V1__KvRequest request = add_of(key, key_bytes, delta, minimum);
+    Troth__V1__KvRequest request = kv_add_of(key, key_bytes, delta, minimum);
     Troth__V1__KvReply *reply;
     int err = run(kv, tx, &request, &reply, why);
     if (err == 0) {
@@ -122,14 +126,15 @@ int troth_kv_add(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, s
 
 int troth_kv_delete(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key, size_t key_bytes,
                     char why[TROTH_TEXT_BYTES]) {
-    Troth__V1__KvRequest request = request_of(TROTH__V1__KV_VERB__KV_VERB_DELETE, key, key_bytes);
+    Troth__V1__KvRequest request = kv_delete_of(key, key_bytes);
     return run_write(kv, tx, &request, why);
 }
 
 int troth_kv_compare_and_set(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
                              size_t key_bytes, const struct troth_kv_value *expected,
                              const void *value, size_t value_bytes, char why[TROTH_TEXT_BYTES]) {
-    Troth__V1__KvRequest request = compare_and_set_of(key, key_bytes, expected, value, value_bytes);
+    Troth__V1__KvRequest request =
+        kv_compare_and_set_of(key, key_bytes, expected, value, value_bytes);
     return run_write(kv, tx, &request, why);
 }
 
@@ -173,20 +178,20 @@ void troth_kv_get_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void 
 void troth_kv_put_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
                         size_t key_bytes, const void *value, size_t value_bytes,
                         troth_kv_done_fn *done, void *arg) {
-    Troth__V1__KvRequest request = put_of(key, key_bytes, value, value_bytes);
+    Troth__V1__KvRequest request = kv_put_of(key, key_bytes, value, value_bytes);
     start(kv, tx, &request, done, arg);
 }
 
 void troth_kv_add_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
                         size_t key_bytes, int64_t delta, const int64_t *minimum,
                         troth_kv_done_fn *done, void *arg) {
-    Troth__V1__KvRequest request = add_of(key, key_bytes, delta, minimum);
+    Troth__V1__KvRequest request = kv_add_of(key, key_bytes, delta, minimum);
     start(kv, tx, &request, done, arg);
 }
 
 void troth_kv_delete_async(struct troth_kv *kv, struct troth_kv_tx *tx, const void *key,
                            size_t key_bytes, troth_kv_done_fn *done, void *arg) {
-    Troth__V1__KvRequest request = request_of(TROTH__V1__KV_VERB__KV_VERB_DELETE, key, key_bytes);
+    Troth__V1__KvRequest request = kv_delete_of(key, key_bytes);
     start(kv, tx, &request, done, arg);
 }
 
@@ -194,6 +199,7 @@ void troth_kv_compare_and_set_async(struct troth_kv *kv, struct troth_kv_tx *tx,
                                     size_t key_bytes, const struct troth_kv_value *expected,
                                     const void *value, size_t value_bytes, troth_kv_done_fn *done,
                                     void *arg) {
-    Troth__V1__KvRequest request = compare_and_set_of(key, key_bytes, expected, value, value_bytes);
+    Troth__V1__KvRequest request =
+        kv_compare_and_set_of(key, key_bytes, expected, value, value_bytes);
     start(kv, tx, &request, done, arg);
 }

@@ -1,5 +1,6 @@
 #include "client/links.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,11 @@
 #include "client/request.h"
 #include "shell/clock.h"
 
-/* What waits for a stream at most, bytes; with the largest question it is still a frame. */
-#define OUT_BYTES_MAX (3u << 20)
+/* What waits for a stream at most, bytes; with the largest question (work, and all names that there
+ * may be with it) it is still a frame. */
+#define OUT_BYTES_MAX (2u << 20)
+static_assert(OUT_BYTES_MAX + TROTH_WORK_ALL_MAX + TROTH_BRANCHES_MAX * 128u < RPC_FRAME_BYTES_MAX,
+              "what waits, and one more, is a frame");
 /* So much leaves at once, whatever else may be coming. */
 #define OUT_BYTES_ENOUGH (256u << 10)
 /* A link that is down is dialled again so soon after the last time when it is asked. */

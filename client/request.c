@@ -23,7 +23,8 @@ struct request {
     struct session session;
     struct request *next_over; /* of requests_lost */
     int over_err;
-    char trouble[TROTH_TEXT_BYTES]; /* the last failure, for the error's text */
+    char trouble[TROTH_TEXT_BYTES]; /* a failure, for the error's text (note_trouble) */
+    size_t work_bytes;
     UT_hash_handle hh;
     struct troth_branch branches[]; /* then their names */
 };
@@ -40,7 +41,8 @@ struct requests {
     int64_t sleeps_until_ms;
     struct request *by_number;
     uint64_t next_number;
-    uint64_t random; /* for jitter: not worth a system call a step */
+    size_t work_bytes; /* of all */
+    uint64_t random;   /* for jitter: not worth a system call a step */
     bool closed;
 };
 
@@ -49,9 +51,21 @@ struct requests {
 #define ALARM_OF_ITEM(of)                                                                          \
     ((struct requests_alarm *)(void *)((char *)(of)-offsetof(struct requests_alarm, item)))
 
-/* A question's number tells the request, and whether it is a probe. */
-static uint64_t question_of(const struct request *request, bool is_probe) {
-    return request->number << 1 | (is_probe ? 1 : 0);
+/* A question's number tells the request, and what is asked for its sake. */
+enum question { QUESTION_ITSELF, QUESTION_PROBE, QUESTION_ABORT };
+
+static uint64_t number_of(const struct request *request, enum session_request kind) {
+    enum question question = kind == request->what.request ? QUESTION_ITSELF
+                             : kind == SESSION_GET         ? QUESTION_PROBE
+                                                           : QUESTION_ABORT;
+    return request->number << 2 | question;
+}
+
+static enum session_request kind_of(const struct request *request, uint64_t number) {
+    enum question question = number & 3;
+    return question == QUESTION_PROBE   ? SESSION_GET
+           : question == QUESTION_ABORT ? SESSION_ABORT
+                                        : request->what.request;
 }
 
 /* ---- A request's memory ---------------------------------------------------------------------- */
@@ -96,29 +110,11 @@ static void put(struct requests *requests, struct request *request) {
 
 static void take_out(struct requests *requests, struct request *request) {
     HASH_DELETE(hh, requests->by_number, request);
+    requests->work_bytes -= request->work_bytes;
     min_heap_remove(&requests->timers, &request->timer);
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */
-
-static void explain(const struct request *request, struct request_answer *answer) {
-    const struct session_options *options = &request->session.options;
-    const char *name = session_request_name(options->request);
-    const char *trouble = request->trouble[0] == '\0' ? "no node said why" : request->trouble;
-    size_t size = sizeof answer->detail;
-    if (answer->err == TROTH_ERR_TIMEOUT) {
-        snprintf(answer->detail, size,
-                 "%s: the nodes answer, and after %u ms it is not decided yet", name,
-                 options->timeout_ms);
-    } else if (answer->err == TROTH_ERR_UNKNOWN) {
-        snprintf(answer->detail, size,
-                 "%s: no majority of the %u nodes answered in %u ms; last: %s", name,
-                 options->nodes, options->timeout_ms, trouble);
-    } else {
-        snprintf(answer->detail, size, "%s: none of the %u nodes could do it in %u ms; last: %s",
-                 name, options->nodes, options->timeout_ms, trouble);
-    }
-}
 
 static void end_with(const struct request_end *end, int err) {
     struct request_answer answer = {.err = err};
@@ -131,9 +127,10 @@ static void finish(struct request *request, const struct session_effects *effect
                    struct request_answer *answer) {
     struct request_answer none = {.err = effects->err};
     if (!effects->answered) {
-        explain(request, &none);
+        request_explain(&request->session, request->trouble, &none);
         answer = &none;
     }
+    request_explain_abort(&request->session, request->trouble, answer);
     CRASH_POINT(CRASH_CLIENT, "after.answer.", ask_crash_name(request->what.request));
     request->end.fn(&request->end, answer);
     free(request);
@@ -141,10 +138,11 @@ static void finish(struct request *request, const struct session_effects *effect
 
 /* ---- Stepping, with the lock held ------------------------------------------------------------ */
 
-static void on_failed(const struct requests *requests, struct request *request, uint32_t node,
-                      int err, const char *detail) {
-    if (err == TROTH_ERR_UNAVAILABLE) {
-        blocks_drop(requests->troth->blocks, node);
+/* The last, for the error's text. Of a Commit with work the first: what it went wrong with. */
+static void note_trouble(const struct requests *requests, struct request *request, uint32_t node,
+                         const char *detail) {
+    if (request->what.request == SESSION_COMMIT_WORK && request->trouble[0] != '\0') {
+        return;
     }
     snprintf(request->trouble, sizeof request->trouble, "%.200s: %.280s",
              requests->troth->nodes[node].address, detail);
@@ -154,9 +152,11 @@ static int ask(struct requests *requests, struct request *request, const struct 
     enum session_request kind = ask->request;
     int64_t left_ms = request->session.deadline_ms - clock_monotonic_ms();
     CRASH_POINT(CRASH_CLIENT, "before.ask.", ask_crash_name(kind));
-    int err =
-        ask_node(requests->troth, ask->node, question_of(request, kind != request->what.request),
-                 &request->what, kind, left_ms > 0 ? left_ms : 1);
+    int err = ask_node(requests->troth, ask->node, number_of(request, kind), &request->what, kind,
+                       left_ms > 0 ? left_ms : 1);
+    if (err == TROTH_ERR_UNAVAILABLE) {
+        blocks_drop(requests->troth->blocks, ask->node);
+    }
     return err;
 }
 
@@ -175,7 +175,7 @@ static void step(struct requests *requests, struct request *request, struct sess
         if (err == 0) {
             continue;
         }
-        on_failed(requests, request, asked.node, err, troth_err_text(err));
+        note_trouble(requests, request, asked.node, troth_err_text(err));
         struct session_effects more;
         struct session_event failed = {.type = SESSION_REPLY,
                                        .node = asked.node,
@@ -225,37 +225,42 @@ static bool go_on(struct requests *requests, struct request *request,
 
 /* ---- Events ---------------------------------------------------------------------------------- */
 
-/* All requests share a stream: one that no node would read must not end it. */
-static int check(const struct request_what *what) {
-    for (size_t i = 0; i < what->n_branches; i++) {
-        if (strlen(what->branches[i].participant) > TROTH_NAME_MAX) {
-            return TROTH_ERR_INVALID;
-        }
+/* With the lock held. On an error it is not in the tables. */
+static int put_in(struct requests *requests, struct request *request) {
+    int err = requests->closed ? TROTH_ERR_CLOSED
+              : requests->work_bytes + request->work_bytes > TROTH_WORK_OPEN_MAX
+                  ? TROTH_ERR_TOO_MANY
+                  : min_heap_set(&requests->timers, &request->timer, INT64_MAX);
+    if (err == 0) {
+        requests->work_bytes += request->work_bytes;
+        put(requests, request);
     }
-    return what->n_branches > TROTH_BRANCHES_MAX ? TROTH_ERR_TOO_MANY : 0;
+    return err;
 }
 
 void request_start(struct troth *t, const struct request_what *what,
                    const struct request_end *end) {
     struct requests *requests = t->requests;
     struct session_effects effects;
-    int err = check(what);
+    size_t work_bytes;
+    int err = request_check(what, &work_bytes);
     struct request *request = err == 0 ? request_new(t, what, end) : NULL;
     if (request == NULL) {
         end_with(end, err == 0 ? TROTH_ERR_NO_MEMORY : err);
         return;
     }
+    request->work_bytes = work_bytes;
     pthread_mutex_lock(&requests->mutex);
-    err = requests->closed ? TROTH_ERR_CLOSED
-                           : min_heap_set(&requests->timers, &request->timer, INT64_MAX);
+    err = put_in(requests, request);
     if (err != 0) {
         pthread_mutex_unlock(&requests->mutex);
         free(request);
         end_with(end, err);
         return;
     }
-    put(requests, request);
     step(requests, request, &(struct session_event){.type = SESSION_START}, &effects);
+    request->what.works = NULL; /* the caller's, and asked for once only */
+    request->what.n_works = 0;
     bool goes_on = go_on(requests, request, &effects);
     pthread_mutex_unlock(&requests->mutex);
     links_flush(t->links);
@@ -268,18 +273,22 @@ void requests_answer(struct requests *requests, uint64_t number, struct request_
     struct request *request;
     struct session_effects effects;
     bool goes_on = true;
-    uint64_t of = number >> 1;
+    uint64_t of = number >> 2;
     pthread_mutex_lock(&requests->mutex);
     HASH_FIND(hh, requests->by_number, &of, sizeof of, request);
     if (request != NULL) {
-        enum session_request kind = (number & 1) != 0 ? SESSION_GET : request->what.request;
+        enum session_request kind = kind_of(request, number);
         if (kind == SESSION_BEGIN && answer->err == 0 && troth_txid_is_zero(answer->txid)) {
             answer->err = TROTH_ERR_UNAVAILABLE;
             snprintf(answer->detail, sizeof answer->detail, "the reply has no txid");
         }
         CRASH_POINT(CRASH_CLIENT, "before.answer.", ask_crash_name(kind));
         if (answer->err != 0) {
-            on_failed(requests, request, answer->node, answer->err, answer->detail);
+            note_trouble(requests, request, answer->node, answer->detail);
+        }
+        /* It may be one of the participants that can't be reached. */
+        if (answer->err == TROTH_ERR_UNAVAILABLE && kind != SESSION_COMMIT_WORK) {
+            blocks_drop(requests->troth->blocks, answer->node);
         }
         step(requests, request,
              &(struct session_event){.type = SESSION_REPLY,
@@ -307,11 +316,11 @@ void requests_lost(struct requests *requests, uint32_t node, const char *why) {
         if (!request->session.nodes[node].pending) {
             continue;
         }
-        on_failed(requests, request, node, TROTH_ERR_UNAVAILABLE, why);
+        note_trouble(requests, request, node, why);
         step(requests, request,
              &(struct session_event){.type = SESSION_REPLY,
                                      .node = node,
-                                     .request = request->what.request,
+                                     .request = request->session.nodes[node].asked,
                                      .err = TROTH_ERR_UNAVAILABLE},
              &effects);
         if (!go_on(requests, request, &effects)) {

@@ -37,9 +37,12 @@ struct request_what {
     struct troth_txid txid; /* not of Begin */
     uint32_t begin_timeout_ms;
     uint32_t count; /* of Begin; 0: 1 */
-    /* Of Commit; of Enlist the one. Copied. */
+    /* Of Commit and Abort; of Enlist the one. Copied. */
     const struct troth_branch *branches;
     size_t n_branches;
+    /* Of CommitWork, which is asked once: only read until request_start returns. */
+    const struct troth_work *works;
+    size_t n_works;
 };
 
 struct request_end {
@@ -67,6 +70,20 @@ struct request_wait {
 void request_wait_init(struct request_wait *wait, struct request_answer *answer);
 /* Blocks, and releases the wait. Returns answer->err. */
 int request_wait_end(struct request_wait *wait);
+
+/* 0, or why no node would take it: TROTH_ERR_INVALID, _TOO_MANY. *work_bytes: in all. */
+int request_check(const struct request_what *what, size_t *work_bytes);
+
+/* ---- request_text.c: for people ---- */
+
+/* The detail of an answer that is an error, which no node gave. `trouble`: what went wrong, or "".
+ */
+void request_explain(const struct session *session, const char *trouble,
+                     struct request_answer *answer);
+/* A Commit with work that was given up, and the Abort that was asked for in its place has aborted
+ * it: the detail is then why the work was not done. */
+void request_explain_abort(const struct session *session, const char *trouble,
+                           struct request_answer *answer);
 
 /* ---- For troth.c ----------------------------------------------------------------------------- */
 

@@ -18,6 +18,7 @@ void session_init(struct session *session, const struct session_options *options
 static bool probes(const struct session *session) {
     switch (session->options.request) {
     case SESSION_COMMIT:
+    case SESSION_COMMIT_WORK:
     case SESSION_ABORT:
         return true;
     case SESSION_BEGIN:
@@ -33,6 +34,19 @@ static void ask(struct session_effects *effects, uint32_t node, enum session_req
     effects->asks[effects->n_asks++] = (struct session_ask){.node = node, .request = request};
 }
 
+/* What to ask for now. A Commit with work is asked for once (S5). */
+static enum session_request next_request(struct session *session) {
+    if (session->options.request != SESSION_COMMIT_WORK) {
+        return session->options.request;
+    }
+    if (session->work == WORK_HERE) {
+        session->work = WORK_GIVEN;
+        return SESSION_COMMIT_WORK;
+    }
+    session->work = WORK_ABORTED;
+    return SESSION_ABORT;
+}
+
 /* Asks the next node in turn that has nothing to answer yet and is not backing off. */
 static void ask_next(struct session *session, int64_t now_ms, struct session_effects *effects) {
     int64_t soonest = INT64_MAX;
@@ -46,7 +60,8 @@ static void ask_next(struct session *session, int64_t now_ms, struct session_eff
             state->pending = true;
             session->cursor = (node + 1) % session->options.nodes;
             session->next_ask_ms = now_ms + session->options.attempt_ms;
-            ask(effects, node, session->options.request);
+            state->asked = next_request(session);
+            ask(effects, node, state->asked);
             return;
         }
         if (state->ready_ms < soonest) {
@@ -111,13 +126,21 @@ static void back_off(struct session_node *node, const struct session_event *even
     node->ready_ms = event->now_ms + backoff / 2 + (int64_t)event->random % (backoff / 2 + 1);
 }
 
+/* Who has the work and answers questions has a slow participant, which is waited for. */
+static void on_sign_of_life(struct session *session, const struct session_event *event) {
+    if (session->work == WORK_DOUBTED && event->node == session->options.first &&
+        is_alive(event->err)) {
+        session->work = WORK_GIVEN;
+        session->next_ask_ms = event->now_ms + session->options.attempt_ms;
+    }
+}
+
 static void on_reply(struct session *session, const struct session_event *event,
                      struct session_effects *effects) {
     assert(event->node < session->options.nodes);
     assert(!event->decided || event->err == 0);
-    enum session_request request = session->options.request;
     struct session_node *node = &session->nodes[event->node];
-    bool is_probe = event->request != request;
+    bool is_probe = event->request == SESSION_GET && session->options.request != SESSION_GET;
     if (!is_probe) {
         node->pending = false;
     }
@@ -125,11 +148,12 @@ static void on_reply(struct session *session, const struct session_event *event,
         node->answered = true;
     }
     if (is_probe && !event->decided) {
+        on_sign_of_life(session, event);
         return;
     }
     /* Commit and Abort are over with an outcome only; without one the node was asked too early. */
     bool undecided = event->err == 0 && !event->decided && probes(session);
-    if (!undecided && is_definite(request, event->err)) {
+    if (!undecided && is_definite(event->request, event->err)) {
         effects->answered = true;
         finish(session, event->err, effects);
         return;
@@ -149,6 +173,17 @@ static int out_of_time(const struct session *session) {
     return answered > session->options.nodes / 2 ? TROTH_ERR_TIMEOUT : TROTH_ERR_UNKNOWN;
 }
 
+/* Before Abort is asked for: does the node that has the work live? True: it is asked now. */
+static bool doubts(struct session *session, int64_t now_ms, struct session_effects *effects) {
+    if (session->work != WORK_GIVEN || !session->nodes[session->options.first].pending) {
+        return false;
+    }
+    session->work = WORK_DOUBTED;
+    session->next_ask_ms = now_ms + session->options.attempt_ms;
+    ask(effects, session->options.first, SESSION_GET);
+    return true;
+}
+
 static void on_tick(struct session *session, const struct session_event *event,
                     struct session_effects *effects) {
     if (!session->started) {
@@ -164,7 +199,7 @@ static void on_tick(struct session *session, const struct session_event *event,
             ask(effects, i, SESSION_GET);
         }
     }
-    if (event->now_ms >= session->next_ask_ms) {
+    if (event->now_ms >= session->next_ask_ms && !doubts(session, event->now_ms, effects)) {
         ask_next(session, event->now_ms, effects);
     }
 }
@@ -211,6 +246,8 @@ const char *session_request_name(enum session_request request) {
         return "Abort";
     case SESSION_GET:
         return "Get";
+    case SESSION_COMMIT_WORK:
+        return "CommitWork";
     }
     return "?";
 }

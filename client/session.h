@@ -17,6 +17,17 @@
  * asked with Get, which answers at once and decides nothing. It tells "the outcome cannot be
  * known" (no majority answered) from "it is not decided yet", and often brings the outcome.
  *
+ * A Commit that the work comes with is put to one node only, and once: to the first, which should
+ * be the coordinating one. Every later ask is Abort, never Commit, which would lose the work (S5);
+ * its answer may be committed all the same. So that a slow participant's transaction is not aborted
+ * for it, the first node is asked what it knows before another is asked to abort; while it answers,
+ * it is waited for:
+ *
+ *   WORK_HERE --on_start--> WORK_GIVEN --attempt_ms passed: doubts--> WORK_DOUBTED
+ *                             |   ^                                      |   |
+ *     UNAVAILABLE, STATE, ... |   +-----an answer: on_sign_of_life-------+   | attempt_ms passed
+ *                             +--> WORK_ABORTED: Abort is asked for <--------+
+ *
  *     struct session session;
  *     session_init(&session, &(struct session_options){.request = SESSION_COMMIT, .nodes = 3,
  *                  .first = 1, .attempt_ms = 2000, .timeout_ms = 10000});
@@ -39,6 +50,7 @@ enum session_request {
     SESSION_COMMIT,
     SESSION_ABORT,
     SESSION_GET,
+    SESSION_COMMIT_WORK,
 };
 
 struct session_options {
@@ -69,7 +81,9 @@ struct session_event {
 
 struct session_ask {
     uint32_t node;
-    enum session_request request; /* the session's own, or SESSION_GET for a probe */
+    /* The session's own, SESSION_GET for a probe, or SESSION_ABORT in place of a second
+     * SESSION_COMMIT_WORK. */
+    enum session_request request;
 };
 struct session_effects {
     struct session_ask asks[2 * SESSION_NODES_MAX];
@@ -81,7 +95,8 @@ struct session_effects {
 };
 
 struct session_node {
-    bool pending;      /* the request was asked and has no reply yet */
+    bool pending; /* the request was asked and has no reply yet */
+    enum session_request asked;
     bool answered;     /* a reply that only a living node gives */
     uint32_t failures; /* in a row */
     int64_t ready_ms;  /* not to be asked again before */
@@ -91,6 +106,8 @@ struct session {
     bool started;
     bool done;
     uint32_t cursor; /* whose turn it is */
+    /* Of SESSION_COMMIT_WORK: what became of the work. */
+    enum { WORK_HERE, WORK_GIVEN, WORK_DOUBTED, WORK_ABORTED } work;
     int64_t next_ask_ms;
     int64_t probe_ms;
     int64_t deadline_ms;
@@ -101,7 +118,8 @@ void session_init(struct session *session, const struct session_options *options
 
 /* One event. When effects->done:
  *   0                the reply in hand is the result
- *   _NOT_FOUND, _FORGOTTEN, _INVALID, _TOO_MANY; for Enlist also _STATE, _ABORTED: a node said so
+ *   _NOT_FOUND, _FORGOTTEN, _INVALID, _TOO_MANY (not of a Commit with work, which is aborted then);
+ *                    for Enlist also _STATE, _ABORTED: a node said so
  *   _UNKNOWN         Commit, Abort, Get: the time is over and no majority of the nodes answered
  *   _TIMEOUT         the time is over, a majority answers, and it is not decided yet
  *   _UNAVAILABLE     Begin, Enlist: the time is over

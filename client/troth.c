@@ -209,6 +209,37 @@ void troth_commit_async(struct troth *t, struct troth_txid txid,
     client_end_async(t, true, txid, branches, n_branches, timeout_ms, done, arg);
 }
 
+/* Without works it is a Commit, which can be asked again. */
+static struct request_what what_of_work(struct troth *t, struct troth_txid txid,
+                                        const struct troth_branch *branches, size_t n_branches,
+                                        const struct troth_work *works, size_t n_works,
+                                        uint32_t timeout_ms) {
+    struct request_what what =
+        what_of(t, n_works == 0 ? SESSION_COMMIT : SESSION_COMMIT_WORK, txid, timeout_ms);
+    what.branches = branches;
+    what.n_branches = n_branches;
+    what.works = works;
+    what.n_works = n_works;
+    return what;
+}
+
+int troth_commit_work(struct troth *t, struct troth_txid txid, const struct troth_branch *branches,
+                      size_t n_branches, const struct troth_work *works, size_t n_works,
+                      uint32_t timeout_ms, struct troth_result *result) {
+    struct request_what what =
+        what_of_work(t, txid, branches, n_branches, works, n_works, timeout_ms);
+    return run(t, &what, result);
+}
+
+void troth_commit_work_async(struct troth *t, struct troth_txid txid,
+                             const struct troth_branch *branches, size_t n_branches,
+                             const struct troth_work *works, size_t n_works, uint32_t timeout_ms,
+                             troth_done_fn *done, void *arg) {
+    struct request_what what =
+        what_of_work(t, txid, branches, n_branches, works, n_works, timeout_ms);
+    request_start(t, &what, &(struct request_end){.fn = on_done, .arg = arg, .done = done});
+}
+
 int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                 struct troth_result *result) {
     struct request_what what = what_of(t, SESSION_ABORT, txid, timeout_ms);

@@ -25,10 +25,16 @@
 #include "base/txid.h"
 
 #define TROTH_TEXT_BYTES   512
-#define TROTH_BRANCHES_MAX 1024 /* of a transaction */
-#define TROTH_NAME_MAX     47   /* characters of a participant's name */
-#define TROTH_KV_KEY_MAX   512  /* bytes */
-#define TROTH_KV_VALUE_MAX (64u << 10)
+#define TROTH_BRANCHES_MAX 1024        /* of a transaction */
+#define TROTH_NAME_MAX     47          /* characters of a participant's name */
+#define TROTH_WORK_MAX     (64u << 10) /* bytes of one participant's work */
+#define TROTH_WORK_ALL_MAX (1u << 20)  /* of one transaction's */
+/* Bytes of work that may be open, with one troth, at a time; another call is refused with
+ * TROTH_ERR_TOO_MANY, and was not sent. */
+#define TROTH_WORK_OPEN_MAX (32u << 20)
+#define TROTH_KV_KEY_MAX    512 /* bytes */
+#define TROTH_KV_VALUE_MAX  (64u << 10)
+#define TROTH_KV_WRITES_MAX 1024 /* of one troth_kv_apply */
 /* Open to one shard at a time, calls and bytes of their keys and values; another call is refused
  * with TROTH_ERR_TOO_MANY, and was not sent. */
 #define TROTH_KV_OPEN_MAX       10000u
@@ -48,6 +54,12 @@ struct troth_options {
 struct troth_branch {
     const char *participant;
     uint64_t incarnation;
+};
+/* What one participant is to do, in bytes that it understands: 1 to TROTH_WORK_MAX. */
+struct troth_work {
+    const char *participant;
+    const void *bytes;
+    size_t n;
 };
 struct troth_result {
     enum troth_outcome outcome;
@@ -79,6 +91,23 @@ int troth_enlist(struct troth *t, struct troth_txid txid, const struct troth_bra
  * again. */
 int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_branch *branches,
                  size_t n_branches, uint32_t timeout_ms, struct troth_result *result);
+/* Commit, and the work comes with it: one call in place of work at each participant and a commit.
+ * Each does its work when it is asked for its vote; one that can't votes aborted, and what it says
+ * is the result's detail. With reason CONFLICT (7) it lost a lock: run the transaction again.
+ * `branches`: of work that was done before, if any. One work for a participant; with the branches
+ * at most TROTH_BRANCHES_MAX. No works: troth_commit.
+ *
+ * The work is given once, to the node that coordinates (for a txid of this troth's begin, that is
+ * known). When that node is lost, or says that it could do nothing (a participant is not there),
+ * the transaction is aborted by way of another, and so is the outcome, with that node's words as
+ * detail and reason CLIENT (1) - unless it was committed before.
+ *
+ * As troth_commit; TROTH_ERR_INVALID, _TOO_MANY: nothing has changed, and abort is the caller's.
+ * After _TIMEOUT or _UNKNOWN ask troth_get or troth_abort for the outcome, never troth_commit: if
+ * the work was lost, it would commit without it. */
+int troth_commit_work(struct troth *t, struct troth_txid txid, const struct troth_branch *branches,
+                      size_t n_branches, const struct troth_work *works, size_t n_works,
+                      uint32_t timeout_ms, struct troth_result *result);
 /* The same; proposes aborted, and tells what came of it. */
 int troth_abort(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                 struct troth_result *result);
@@ -96,7 +125,8 @@ int troth_get(struct troth *t, struct troth_txid txid, struct troth_result *resu
  * threads. The callback runs exactly once, with the error that the blocking call returns (or
  * TROTH_ERR_CLOSED, _NO_MEMORY): on a thread of the library, or on the caller's before the call
  * has returned. It must return soon, may call functions named _async, and none that blocks.
- * `result` lives until it returns. What the caller gave (branches, names) is copied. */
+ * `result` lives until it returns. What the caller gave (branches, names, works) is copied, and not
+ * needed any more when the call has returned. */
 typedef void troth_begun_fn(void *arg, int err, struct troth_txid txid,
                             const struct troth_result *result);
 typedef void troth_done_fn(void *arg, int err, const struct troth_result *result);
@@ -104,6 +134,10 @@ void troth_begin_async(struct troth *t, uint32_t timeout_ms, troth_begun_fn *beg
 void troth_commit_async(struct troth *t, struct troth_txid txid,
                         const struct troth_branch *branches, size_t n_branches, uint32_t timeout_ms,
                         troth_done_fn *done, void *arg);
+void troth_commit_work_async(struct troth *t, struct troth_txid txid,
+                             const struct troth_branch *branches, size_t n_branches,
+                             const struct troth_work *works, size_t n_works, uint32_t timeout_ms,
+                             troth_done_fn *done, void *arg);
 void troth_abort_async(struct troth *t, struct troth_txid txid, uint32_t timeout_ms,
                        troth_done_fn *done, void *arg);
 
@@ -172,6 +206,40 @@ int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
                   const void *to, size_t to_bytes, troth_kv_each_fn *each, void *arg,
                   char why[TROTH_TEXT_BYTES]);
 
+/* ---- Key-value shards, as one call ------------------------------------------------------------
+ */
+
+/* Writes that belong together, at any number of shards: all of them are done, or none. One
+ * transaction of one call (troth_commit_work), with locks that are held while the shards vote and
+ * no longer, at about half the cost of the same with calls in a tx. What is read to compute a write
+ * is checked by compare-and-set; one that sets what it expects is a check and no more. */
+enum troth_kv_verb {
+    TROTH_KV_PUT = 1,         /* value */
+    TROTH_KV_ADD,             /* delta, minimum */
+    TROTH_KV_DELETE,          /* */
+    TROTH_KV_COMPARE_AND_SET, /* expected, value */
+};
+struct troth_kv_write {
+    enum troth_kv_verb verb;
+    const void *key;
+    size_t key_bytes;
+    const void *value;
+    size_t value_bytes;
+    const struct troth_kv_value *expected; /* NULL: the key must be absent */
+    int64_t delta;
+    const int64_t *minimum; /* NULL: none */
+};
+/* A shard does its writes in the order given. TROTH_ABORTED, with the shard's words as detail, when
+ * one of them can't be done (compare-and-set found another value, add is under its minimum); with
+ * reason CONFLICT (7) or CLIENT (1), see troth_commit_work, run it again.
+ *
+ * As troth_commit_work, with the time of the kv for 0; _TOO_MANY also: above TROTH_KV_WRITES_MAX
+ * writes, or TROTH_WORK_MAX bytes of them for one shard; _UNAVAILABLE: nothing could be begun.
+ * After an error that is not _UNKNOWN or _TIMEOUT nothing was done, and nothing is left to abort.
+ * `txid`, to ask for the outcome later, and `result` may be NULL. */
+int troth_kv_apply(struct troth_kv *kv, const struct troth_kv_write *writes, size_t n_writes,
+                   uint32_t timeout_ms, struct troth_txid *txid, struct troth_result *result);
+
 /* ---- Key-value shards, without waiting ------------------------------------------------------- */
 
 /* As the calls above, with the rules of those without waiting (troth_begin_async). Work at several
@@ -206,5 +274,11 @@ void troth_kv_compare_and_set_async(struct troth_kv *kv, struct troth_kv_tx *tx,
                                     size_t key_bytes, const struct troth_kv_value *expected,
                                     const void *value, size_t value_bytes, troth_kv_done_fn *done,
                                     void *arg);
+/* Goes on when kv is closed, and ends with troth_close: with TROTH_ERR_CLOSED, after which it may
+ * have been done. */
+typedef void troth_kv_applied_fn(void *arg, int err, struct troth_txid txid,
+                                 const struct troth_result *result);
+void troth_kv_apply_async(struct troth_kv *kv, const struct troth_kv_write *writes, size_t n_writes,
+                          uint32_t timeout_ms, troth_kv_applied_fn *applied, void *arg);
 
 #endif

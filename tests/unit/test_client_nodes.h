@@ -16,7 +16,16 @@
 #define NODES   3
 #define ATTEMPT 50 /* milliseconds until another node is asked too */
 
-enum say { SAY_COMMITTED, SAY_ABORTED, SAY_UNDECIDED, SAY_NOTHING, SAY_STATUS, SAY_GARBAGE };
+enum say {
+    SAY_COMMITTED,
+    SAY_ABORTED,
+    SAY_ABORTED_BY_CLIENT,
+    SAY_UNDECIDED,
+    SAY_NOTHING,
+    SAY_STATUS,
+    SAY_GARBAGE,
+    SAY_GOOD_BYE, /* the stream ends */
+};
 
 struct node {
     struct rpc_server *server;
@@ -40,6 +49,15 @@ struct node {
     unsigned opened;     /* streams */
     const char *member;  /* the one branch that Get names; NULL: it knows none */
     unsigned got;        /* Gets */
+    /* Of CommitWork: */
+    unsigned worked;       /* how many came; they are in `asked`, too */
+    unsigned aborts;       /* the same, of Abort */
+    bool says_to_work;     /* say_to_work, and not `say` */
+    enum say say_to_work;  /* with `status` */
+    unsigned works;        /* of the last one */
+    char work[32];         /* "participant:bytes," of each, the last one's */
+    unsigned answers_late; /* not before so many Gets came; 0: at once */
+    uint64_t late;         /* its number */
 };
 static struct node nodes[NODES];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -74,6 +92,10 @@ static inline void say(const struct node *node, struct rpc_stream *stream, uint6
         reply.reason = TROTH__V1__ABORT_REASON__ABORT_REASON_VOTE;
         reply.detail = detail;
         break;
+    case SAY_ABORTED_BY_CLIENT:
+        reply.outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
+        reply.reason = TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT;
+        break;
     case SAY_UNDECIDED:
         break;
     case SAY_NOTHING:
@@ -84,6 +106,9 @@ static inline void say(const struct node *node, struct rpc_stream *stream, uint6
         break;
     case SAY_GARBAGE:
         rpc_stream_send_bytes(stream, (const uint8_t *)"\x0a\x02\xff\xff", 4);
+        return;
+    case SAY_GOOD_BYE:
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "good bye");
         return;
     }
     Troth__V1__Branch branch = TROTH__V1__BRANCH__INIT;
@@ -132,6 +157,33 @@ static inline void let_begin_go(struct node *node) {
     LOCKED(node->holds_begins = false; answer_begin(node, node->begin_stream, &node->begin));
 }
 
+static inline void answer_work(struct node *node, struct rpc_stream *stream,
+                               const Troth__V1__SessionRequest *request) {
+    node->worked++;
+    node->works = (unsigned)request->n_works;
+    node->work[0] = '\0';
+    for (size_t i = 0; i < request->n_works; i++) {
+        const Troth__V1__Work *work = request->works[i];
+        size_t used = strlen(node->work);
+        snprintf(node->work + used, sizeof node->work - used, "%s:%.*s,", work->participant,
+                 (int)work->work.len, (const char *)work->work.data);
+    }
+    if (node->answers_late > 0) {
+        node->late = request->number;
+        return;
+    }
+    say(node, stream, request->number, node->says_to_work ? node->say_to_work : node->say);
+}
+
+static inline void answer_get(struct node *node, struct rpc_stream *stream,
+                              const Troth__V1__SessionRequest *request) {
+    node->got++;
+    say(node, stream, request->number, node->say_to_get);
+    if (node->answers_late > 0 && node->got == node->answers_late) {
+        say(node, stream, node->late, node->say);
+    }
+}
+
 static inline void answer(struct node *node, struct rpc_stream *stream,
                           const Troth__V1__SessionRequest *request) {
     switch (request->kind) {
@@ -139,15 +191,20 @@ static inline void answer(struct node *node, struct rpc_stream *stream,
         answer_begin(node, stream, request);
         break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT:
-    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT_WORK:
     case TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT:
         node->branches = (unsigned)request->n_branches;
         node->asked++;
+        node->aborts += request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT ? 1 : 0;
+        ck_assert_uint_eq(request->n_works, 0);
         say(node, stream, request->number, node->is_slow ? SAY_NOTHING : node->say);
         break;
+    case TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT_WORK:
+        node->branches = (unsigned)request->n_branches;
+        node->asked++;
+        answer_work(node, stream, request);
+        break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_GET:
-        node->got++;
-        say(node, stream, request->number, node->say_to_get);
+        answer_get(node, stream, request);
         break;
     case TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST:
         ck_assert_uint_eq(request->n_branches, 1);

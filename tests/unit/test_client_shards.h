@@ -45,6 +45,12 @@ struct node {
     unsigned enlistments;
     bool refuses;       /* to enlist */
     char branches[256]; /* of the last commit or abort; what was enlisted */
+    unsigned works;     /* CommitWorks */
+    char work[512];     /* of the last: "shard: Verb key ...;" of each */
+    int work_status;    /* other than RPC_OK: all fail with it */
+    bool refuses_work;  /* a shard votes aborted */
+    bool is_silent;     /* answers no work */
+    bool ends_stream;   /* instead of an answer to work */
 };
 static struct node node;
 static struct rpc *rpc;
@@ -78,6 +84,57 @@ static void on_end(const Troth__V1__SessionRequest *request, unsigned *count) {
     pthread_mutex_unlock(&mutex);
 }
 
+/* With the mutex. */
+static void note_work(const Troth__V1__Work *work) {
+    Troth__V1__KvRequests *frame =
+        troth__v1__kv_requests__unpack(NULL, work->work.len, work->work.data);
+    ck_assert_ptr_nonnull(frame);
+    for (size_t i = 0; i < frame->n_requests; i++) {
+        const Troth__V1__KvRequest *request = frame->requests[i];
+        size_t used = strlen(node.work);
+        char rest[64] = "";
+        if (request->verb == TROTH__V1__KV_VERB__KV_VERB_ADD) {
+            bool limited = request->limits_case == TROTH__V1__KV_REQUEST__LIMITS_MINIMUM;
+            snprintf(rest, sizeof rest, " %+d %s%d", (int)request->delta, limited ? ">=" : "",
+                     limited ? (int)request->minimum : 0);
+        } else if (request->verb != TROTH__V1__KV_VERB__KV_VERB_DELETE) {
+            bool expects = request->expects_case == TROTH__V1__KV_REQUEST__EXPECTS_EXPECTED;
+            snprintf(rest, sizeof rest, "=%.*s was %.*s", (int)request->value.len,
+                     (char *)request->value.data, expects ? (int)request->expected.len : 1,
+                     expects ? (char *)request->expected.data : "?");
+        }
+        snprintf(node.work + used, sizeof node.work - used, "%s:%d %.*s%s;", work->participant,
+                 (int)request->verb, (int)request->key.len, (char *)request->key.data, rest);
+    }
+    troth__v1__kv_requests__free_unpacked(frame, NULL);
+}
+
+/* False: it says nothing. */
+static bool on_commit_work(struct rpc_stream *stream, const Troth__V1__SessionRequest *request,
+                           Troth__V1__SessionReply *reply) {
+    static char because[] = "because";
+    pthread_mutex_lock(&mutex);
+    node.works++;
+    node.work[0] = '\0';
+    for (size_t i = 0; i < request->n_works; i++) {
+        note_work(request->works[i]);
+    }
+    bool answers = !node.is_silent && !node.ends_stream;
+    if (node.ends_stream) {
+        rpc_stream_finish(stream, RPC_UNAVAILABLE, "good bye");
+    }
+    reply->status = (uint32_t)node.work_status;
+    reply->outcome = TROTH__V1__OUTCOME__OUTCOME_COMMITTED;
+    if (node.refuses_work) {
+        reply->outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
+        reply->reason = TROTH__V1__ABORT_REASON__ABORT_REASON_VOTE;
+        reply->detail = because;
+    }
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+    return answers;
+}
+
 static void on_enlist(const Troth__V1__SessionRequest *request, Troth__V1__SessionReply *reply) {
     pthread_mutex_lock(&mutex);
     if (node.refuses) {
@@ -107,12 +164,17 @@ static void on_request(struct rpc_stream *stream, const Troth__V1__SessionReques
     } else if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT) {
         on_end(request, &node.commits);
         reply.outcome = TROTH__V1__OUTCOME__OUTCOME_COMMITTED;
+    } else if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_COMMIT_WORK) {
+        if (!on_commit_work(stream, request, &reply)) {
+            return;
+        }
     } else if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_ENLIST) {
         on_enlist(request, &reply);
-    } else {
+    } else if (request->kind == TROTH__V1__SESSION_KIND__SESSION_KIND_ABORT) {
         on_end(request, &node.aborts);
         reply.outcome = TROTH__V1__OUTCOME__OUTCOME_ABORTED;
         reply.reason = TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT;
+        LOCKED(pthread_cond_broadcast(&changed));
     }
     rpc_stream_send(stream, &frame.base);
 }
@@ -302,13 +364,13 @@ static void tear_down(void) {
     rpc_free(rpc);
 }
 
-static struct troth_kv_tx *begin(void) {
+static inline struct troth_kv_tx *begin(void) {
     struct troth_kv_tx *tx;
     ck_assert_int_eq(troth_kv_begin(kv, 0, &tx, NULL), 0);
     return tx;
 }
 
-static int put(struct troth_kv_tx *tx, const char *key) {
+static inline int put(struct troth_kv_tx *tx, const char *key) {
     return troth_kv_put(kv, tx, key, strlen(key), "1", 1, NULL);
 }
 

@@ -285,6 +285,106 @@ START_TEST(an_outcome_that_came_late_still_counts_when_it_is_read_first) {
 }
 END_TEST
 
+/* ---- Commit with work ------------------------------------------------------------------------ */
+
+static void asks_only_for(const struct story *story, uint32_t node, enum session_request request) {
+    ck_assert(!story->effects.done);
+    ck_assert_uint_eq(story->effects.n_asks, 1);
+    ck_assert_uint_eq(story->effects.asks[0].node, node);
+    ck_assert_int_eq(story->effects.asks[0].request, request);
+}
+
+START_TEST(work_goes_to_the_node_that_coordinates_and_its_answer_is_the_end) {
+    struct story story = tell(SESSION_COMMIT_WORK, 3, 1);
+    asks_only(&story, 1);
+    reply(&story, 5, 1, 0, true);
+    ends_with(&story, 0, true);
+}
+END_TEST
+
+/* S5: a Commit without the work would lose it, and work that is given twice may be done twice. */
+START_TEST(S5_after_the_first_attempt_it_is_always_abort) {
+    static const int errors[] = {TROTH_ERR_UNAVAILABLE, TROTH_ERR_STATE, TROTH_ERR_TOO_MANY,
+                                 TROTH_ERR_TIMEOUT, TROTH_ERR_ABORTED};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        struct story story = tell(SESSION_COMMIT_WORK, 3, 1);
+        int64_t now_ms = 1;
+        reply(&story, now_ms, 1, errors[i], false);
+        while (now_ms < PROBE_MS - ATTEMPT_MS) {
+            ck_assert(!story.effects.done);
+            for (uint32_t n = 0; n < story.effects.n_asks; n++) {
+                ck_assert_int_eq(story.effects.asks[n].request, SESSION_ABORT);
+            }
+            if (story.effects.n_asks == 1) {
+                reply_to(&story, now_ms, story.effects.asks[0].node, SESSION_ABORT,
+                         TROTH_ERR_UNAVAILABLE, false);
+            } else {
+                now_ms = story.effects.tick_ms;
+                tick(&story, now_ms);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(an_abort_in_place_of_work_ends_as_an_abort_does) {
+    struct story story = tell(SESSION_COMMIT_WORK, 3, 1);
+    reply(&story, 1, 1, TROTH_ERR_UNAVAILABLE, false);
+    asks_only_for(&story, 2, SESSION_ABORT);
+    struct story other = story;
+    reply_to(&story, 2, 2, SESSION_ABORT, 0, false); /* asked too early */
+    asks_only_for(&story, 0, SESSION_ABORT);
+    reply_to(&story, 3, 0, SESSION_ABORT, 0, true);
+    ends_with(&story, 0, true);
+    reply_to(&other, 2, 2, SESSION_ABORT, TROTH_ERR_FORGOTTEN, false);
+    ends_with(&other, TROTH_ERR_FORGOTTEN, true);
+}
+END_TEST
+
+START_TEST(what_every_node_would_say_of_work_ends_it) {
+    static const int errors[] = {TROTH_ERR_NOT_FOUND, TROTH_ERR_FORGOTTEN, TROTH_ERR_INVALID};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        struct story story = tell(SESSION_COMMIT_WORK, 3, 0);
+        reply(&story, 1, 0, errors[i], false);
+        ends_with(&story, errors[i], true);
+    }
+}
+END_TEST
+
+START_TEST(a_silent_node_with_work_is_asked_whether_it_lives_before_another_aborts) {
+    struct story story = tell(SESSION_COMMIT_WORK, 3, 1);
+    tick(&story, ATTEMPT_MS);
+    asks_only_for(&story, 1, SESSION_GET);
+    /* It lives, so it is waited for, and doubted again. */
+    reply_to(&story, ATTEMPT_MS + 1, 1, SESSION_GET, 0, false);
+    asks_nobody(&story);
+    tick(&story, 2 * ATTEMPT_MS);
+    asks_nobody(&story);
+    tick(&story, 2 * ATTEMPT_MS + 1);
+    asks_only_for(&story, 1, SESSION_GET);
+    tick(&story, 3 * ATTEMPT_MS + 1);
+    asks_only_for(&story, 2, SESSION_ABORT);
+    /* From here on its life is of no use. */
+    reply_to(&story, 3 * ATTEMPT_MS + 2, 1, SESSION_GET, 0, false);
+    asks_nobody(&story);
+    reply_to(&story, 3 * ATTEMPT_MS + 3, 2, SESSION_ABORT, TROTH_ERR_UNAVAILABLE, false);
+    asks_only_for(&story, 0, SESSION_ABORT);
+    /* And its answer still is the one outcome. */
+    reply(&story, 3 * ATTEMPT_MS + 4, 1, 0, true);
+    ends_with(&story, 0, true);
+}
+END_TEST
+
+START_TEST(another_nodes_life_is_not_that_of_the_node_with_work) {
+    struct story story = tell(SESSION_COMMIT_WORK, 3, 1);
+    tick(&story, ATTEMPT_MS);
+    reply_to(&story, ATTEMPT_MS + 1, 0, SESSION_GET, 0, false);
+    reply_to(&story, ATTEMPT_MS + 1, 1, SESSION_GET, TROTH_ERR_UNAVAILABLE, false);
+    tick(&story, 2 * ATTEMPT_MS);
+    asks_only_for(&story, 2, SESSION_ABORT);
+}
+END_TEST
+
 START_TEST(one_node_is_a_cluster_too) {
     struct story story = tell(SESSION_COMMIT, 1, 0);
     asks_only(&story, 0);
@@ -297,26 +397,33 @@ START_TEST(one_node_is_a_cluster_too) {
 END_TEST
 
 int main(void) {
-    return suite_run("session", (const TTest *[]){
-                                    commit_goes_first_to_the_node_that_coordinates,
-                                    a_silent_node_is_given_its_time_and_then_another_is_asked_too,
-                                    the_first_node_may_still_answer_and_wins,
-                                    an_unavailable_node_is_passed_over_at_once,
-                                    rounds_go_on_with_a_backoff_until_an_outcome_comes,
-                                    an_answer_without_an_outcome_is_never_the_end_of_commit,
-                                    what_every_node_would_say_ends_it_with_that_error,
-                                    before_the_deadline_every_node_is_asked_what_it_knows,
-                                    timeout_when_a_majority_answers_and_it_is_not_decided,
-                                    unknown_when_no_majority_answers,
-                                    half_of_the_nodes_is_no_majority,
-                                    a_probe_that_knows_nothing_decides_nothing,
-                                    begin_goes_to_the_nodes_in_turn_until_one_can,
-                                    begin_that_nobody_can_do_is_unavailable,
-                                    enlist_ends_with_what_the_coordinator_says,
-                                    get_takes_the_first_answer_decided_or_not,
-                                    after_the_end_nothing_has_an_effect,
-                                    an_outcome_that_came_late_still_counts_when_it_is_read_first,
-                                    one_node_is_a_cluster_too,
-                                    NULL,
-                                });
+    return suite_run("session",
+                     (const TTest *[]){
+                         commit_goes_first_to_the_node_that_coordinates,
+                         a_silent_node_is_given_its_time_and_then_another_is_asked_too,
+                         the_first_node_may_still_answer_and_wins,
+                         an_unavailable_node_is_passed_over_at_once,
+                         rounds_go_on_with_a_backoff_until_an_outcome_comes,
+                         an_answer_without_an_outcome_is_never_the_end_of_commit,
+                         what_every_node_would_say_ends_it_with_that_error,
+                         before_the_deadline_every_node_is_asked_what_it_knows,
+                         timeout_when_a_majority_answers_and_it_is_not_decided,
+                         unknown_when_no_majority_answers,
+                         half_of_the_nodes_is_no_majority,
+                         a_probe_that_knows_nothing_decides_nothing,
+                         begin_goes_to_the_nodes_in_turn_until_one_can,
+                         begin_that_nobody_can_do_is_unavailable,
+                         enlist_ends_with_what_the_coordinator_says,
+                         get_takes_the_first_answer_decided_or_not,
+                         after_the_end_nothing_has_an_effect,
+                         an_outcome_that_came_late_still_counts_when_it_is_read_first,
+                         work_goes_to_the_node_that_coordinates_and_its_answer_is_the_end,
+                         S5_after_the_first_attempt_it_is_always_abort,
+                         an_abort_in_place_of_work_ends_as_an_abort_does,
+                         what_every_node_would_say_of_work_ends_it,
+                         a_silent_node_with_work_is_asked_whether_it_lives_before_another_aborts,
+                         another_nodes_life_is_not_that_of_the_node_with_work,
+                         one_node_is_a_cluster_too,
+                         NULL,
+                     });
 }
