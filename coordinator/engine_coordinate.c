@@ -275,6 +275,7 @@ static void deliver(struct engine *engine, struct tx *tx) {
 
 void coordinate_decided(struct engine *engine, struct tx *tx) {
     bool drives = tx->stage != TX_KEPT;
+    work_drop_all(engine, tx);
     /* A leader that found no vote has aborted for participants that it does not know. Their
      * coordinator does, and sees to phase two and to the mark; this node only tells. */
     bool knows_whom = tx->leader == NULL || tx->leader->set != NULL || tx_is_own(engine, tx);
@@ -286,7 +287,6 @@ void coordinate_decided(struct engine *engine, struct tx *tx) {
     tx_move(tx, TX_DECIDED);
     waiters_tell(engine, tx, 0);
     lead_drop(tx);
-    work_drop_all(engine, tx);
     if (drives && knows_whom) {
         deliver(engine, tx);
         return;

@@ -201,8 +201,8 @@ void lead_take_over(struct engine *engine, struct tx *tx) {
             return;
         }
     }
-    tx->acceptors = 0; /* a ballot goes to all */
     work_drop_all(engine, tx);
+    tx->acceptors = 0; /* a ballot goes to all */
     engine->counters.takeovers += tx->leader->phase != LEADER_ENTRUSTED;
     tx_timer(engine, tx, engine->now_ms + engine->options.repeat_ms);
     tell_own_promise(engine, tx);

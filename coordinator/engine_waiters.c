@@ -116,9 +116,8 @@ struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct wa
     }
     *waiter = *from;
     waiter->tx = tx;
-    /* Work is not passed on to another node, and a set that is asked for with it may have gaps. */
-    waiter->set = from->works == NULL ? paxos_set_hold(from->set) : NULL;
-    waiter->works = NULL;
+    waiter->set = from->set != NULL ? paxos_set_hold(from->set) : NULL;
+    waiter->works = NULL; /* borrowed; the branches hold it */
     waiter->next = tx->waiters;
     tx->waiters = waiter;
     if (waiter->node == 0 && waiter->session == 0) {

@@ -274,6 +274,27 @@ static void node_speaks(struct world *world) {
          (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = node});
 }
 
+/* A Commit with work for some of those that it names. */
+static void commit_with_work(struct world *world, struct engine_event *event) {
+    struct paxos_participant members[PARTICIPANTS];
+    struct work *works[PARTICIPANTS] = {0};
+    struct paxos_set *named = any_set(world);
+    for (uint32_t i = 0; i < named->n; i++) {
+        members[i] = named->members[i];
+        if (roll(world, 4) != 0) {
+            works[i] = work_new("work", 1 + roll(world, 4));
+            members[i].incarnation = roll(world, 4) == 0 ? members[i].incarnation : 0;
+        }
+    }
+    event->branches = paxos_set_new(members, named->n);
+    event->works = works;
+    step(world, event);
+    for (uint32_t i = 0; i < named->n; i++) {
+        work_release(works[i]);
+    }
+    paxos_set_release(named);
+}
+
 static void client_asks(struct world *world) {
     static const enum engine_event_type types[] = {ENGINE_BEGIN, ENGINE_ENLIST, ENGINE_COMMIT,
                                                    ENGINE_ABORT, ENGINE_GET,    ENGINE_CANCEL};
@@ -284,10 +305,15 @@ static void client_asks(struct world *world) {
                                  .count = roll(world, 4)};
     event.request = event.type == ENGINE_CANCEL ? 1 + roll(world, (uint32_t)world->last_id + 1)
                                                 : ++world->last_id;
-    if (event.type == ENGINE_COMMIT && roll(world, 2) == 0) {
+    uint32_t names = event.type == ENGINE_COMMIT ? roll(world, 3) : 0;
+    if (names == 1) {
         event.branches = any_set(world);
     }
-    step(world, &event);
+    if (names == 2) {
+        commit_with_work(world, &event);
+    } else {
+        step(world, &event);
+    }
     paxos_set_release(event.branches);
 }
 

@@ -60,6 +60,23 @@ START_TEST(S5_work_is_done_before_the_vote_and_commits_with_it) {
 }
 END_TEST
 
+static bool is_ack(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->message.type == MESSAGE_ACK;
+}
+
+START_TEST(work_is_let_go_with_the_decision) {
+    world_init(&w, 3, 2);
+    w.lose = is_ack;
+    struct troth_txid txid = world_begin(&w, 1);
+    uint64_t commit = ask_and_run(1, txid);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    ck_assert_int_eq(tx_find(w.node[1].engine, txid)->stage, TX_DECIDED);
+    ck_assert_uint_eq(bytes_kept(1), 0);
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(S3_work_that_is_refused_aborts_everywhere) {
     world_init(&w, 3, 2);
     w.participant[2].votes = PAXOS_VOTE_ABORTED;
@@ -225,6 +242,21 @@ START_TEST(S1_a_commit_that_is_repeated_gets_the_one_outcome_and_works_once) {
 }
 END_TEST
 
+/* As without work: what it names is not looked at any more. */
+START_TEST(a_repeated_commit_waits_whomever_it_names) {
+    world_init(&w, 3, 3);
+    struct troth_txid txid = world_begin(&w, 1);
+    uint64_t first = ask(1, txid);
+    world_participant_crash(&w, 3);
+    uint64_t again = world_commit_work(&w, 1, txid, 1, (struct paxos_participant[]){any(3)},
+                                       (const char *const[]){"more"});
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, first), PAXOS_OUTCOME_COMMITTED);
+    ck_assert_int_eq(world_outcome(&w, again), PAXOS_OUTCOME_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(S5_after_a_commit_without_work_none_is_taken) {
     world_init(&w, 3, 2);
     struct troth_txid txid = world_two_branches(&w, 1);
@@ -357,6 +389,7 @@ int main(void) {
     return suite_run(
         "engine_work",
         (const TTest *[]){S5_work_is_done_before_the_vote_and_commits_with_it,
+                          work_is_let_go_with_the_decision,
                           S3_work_that_is_refused_aborts_everywhere,
                           S5_the_only_participant_with_work_is_asked_to_prepare,
                           the_only_participant_without_work_commits_in_one_phase_as_ever,
@@ -366,10 +399,13 @@ int main(void) {
                           S5_another_incarnation_than_that_of_its_branch_aborts_before_any_prepare,
                           transactions_of_the_same_participants_share_a_set,
                           S1_a_commit_that_is_repeated_gets_the_one_outcome_and_works_once,
+                          a_repeated_commit_waits_whomever_it_names,
                           S5_after_a_commit_without_work_none_is_taken,
                           another_node_refuses_it_and_says_what_to_do,
                           another_node_that_knows_the_outcome_tells_it,
                           an_abort_comes_in_between_and_the_work_is_let_go,
-                          it_goes_on_when_its_caller_has_gone, a_reserved_name_is_refused,
-                          more_work_than_a_node_has_room_for_is_refused_and_nothing_changes, NULL});
+                          it_goes_on_when_its_caller_has_gone,
+                          a_reserved_name_is_refused,
+                          more_work_than_a_node_has_room_for_is_refused_and_nothing_changes,
+                          NULL});
 }

@@ -93,6 +93,20 @@ START_TEST(L2_who_attaches_again_is_given_its_work_again) {
 }
 END_TEST
 
+START_TEST(one_that_has_a_branch_and_is_away_is_waited_for) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = world_two_branches(&w, 1);
+    world_detach(&w, 2, 1);
+    uint64_t commit = ask_and_run(1, txid);
+    ck_assert(!world_replied(&w, commit));
+    world_attach(&w, 2, 1);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    ck_assert_str_eq(world_worked(&w, 2, txid), "credit");
+    world_release(&w);
+}
+END_TEST
+
 START_TEST(L1_a_prepare_with_work_that_got_lost_is_sent_again) {
     world_init(&w, 3, 2);
     w.lose = is_prepare;
@@ -263,6 +277,7 @@ int main(void) {
         (const TTest *[]){one_that_is_away_is_named_and_nothing_changes,
                           one_that_was_never_heard_of_is_away,
                           L2_who_attaches_again_is_given_its_work_again,
+                          one_that_has_a_branch_and_is_away_is_waited_for,
                           L1_a_prepare_with_work_that_got_lost_is_sent_again,
                           S5_who_has_restarted_in_between_is_not_given_it,
                           work_is_let_go_when_a_majority_has_its_vote,
