@@ -3,8 +3,8 @@
  * Pure: events in, effects out; no I/O, no clock, no thread. branches_step is the only mutator,
  * and recovery goes through it too (LOAD_*, then START).
  *
- *  (joins) --------+
- *                  v
+ *  (joins) --------+         (work comes with Prepare)
+ *                  v              v
  *     ENLISTING --> ACTIVE --> PREPARING --> PREPARED --> COMMITTING --> COMMITTED
  *         |           | |       |  |  |      (in doubt)       |
  *         |           | |       |  |  +-> READ_ONLY           +--------> HAZARD
@@ -22,6 +22,9 @@
  *     mark has passed the txid; prepared also over restarts. After a restart nobody can know
  *     whether the branch had voted read-only before, so a branch of an older incarnation never
  *     votes: its loss is told by BranchAborted, and the coordinator's higher ballot decides (S1);
+ *   - work that comes with Prepare is done once, ever: by the CALL that makes the vote. What was
+ *     aborted is remembered until the mark although nothing was known of it, since a Prepare with
+ *     work that another node's decision has overtaken would begin the branch anew;
  *   - a branch in doubt stays so until a decision comes (L2), whatever else happens;
  *   - "no such branch" is never taken for success (ARCHITECTURE H7): it ends as HAZARD, which stays
  * in the log for an operator.
@@ -57,6 +60,9 @@
 #define BRANCHES_OPEN_MAX          1000000u /* of these, not finished */
 #define BRANCHES_ENLIST_TIMEOUT_MS 5000
 #define BRANCHES_IDLE_TIMEOUT_MS   60000
+/* Bytes of work that came with Prepare, of branches whose vote is being made. With more a branch
+ * votes aborted: the resource manager may have to keep them while it waits for a lock. */
+#define BRANCHES_WORK_BYTES_MAX (64u << 20)
 /* A branch that was joined and is not committed by then is enlisted: its client may be gone, or its
  * work have come late. */
 #define BRANCHES_JOIN_MS      1000
@@ -142,7 +148,7 @@ enum branches_effect_type {
     BRANCHES_STORE_NODE, /* node, disk, incarnation: insert or replace */
     BRANCHES_STORE_MARK, /* txid: replace the origin's mark; delete its COMMITTED records below */
     BRANCHES_SEND,       /* session, node, message; after_store */
-    BRANCHES_CALL,       /* txid, call, work; after_store */
+    BRANCHES_CALL,       /* txid, call, after_store; prepare: work */
     BRANCHES_ENLISTED,   /* request, txid, error, detail */
     BRANCHES_REFUSE,     /* session, node, error, detail: end the stream, it must not be used */
     BRANCHES_ALARM,      /* txid (may be zero), detail: an operator must see it */

@@ -10,6 +10,7 @@
 void branches_effects_clear(struct branches_effects *effects) {
     for (size_t i = 0; i < effects->n; i++) {
         message_release(&effects->items[i].message);
+        work_release(effects->items[i].work);
     }
     effects->n = 0;
 }
@@ -64,7 +65,8 @@ void effect_delete(struct branches *all, struct branch *branch) {
     }
 }
 
-void effect_call(struct branches *all, struct branch *branch, enum branches_call call) {
+static struct branches_effect *add_call(struct branches *all, struct branch *branch,
+                                        enum branches_call call) {
     assert(branch->calling == BRANCHES_CALL_NONE);
     branch->calling = call;
     struct branches_effect *effect = branches_effect_add(all, BRANCHES_CALL);
@@ -75,6 +77,24 @@ void effect_call(struct branches *all, struct branch *branch, enum branches_call
         effect->after_store = call == BRANCHES_CALL_COMMIT && all->separate_storage;
         effect->lazy =
             !effect->after_store && (call == BRANCHES_CALL_COMMIT || call == BRANCHES_CALL_ABORT);
+    }
+    return effect;
+}
+
+void effect_call(struct branches *all, struct branch *branch, enum branches_call call) {
+    add_call(all, branch, call);
+}
+
+void effect_call_prepare(struct branches *all, struct branch *branch, struct work *work) {
+    struct branches_effect *effect = add_call(all, branch, BRANCHES_CALL_PREPARE);
+    if (effect == NULL) {
+        work_release(work);
+        return;
+    }
+    effect->work = work;
+    if (work != NULL) {
+        branch->work_bytes = work->n;
+        all->work_bytes += work->n;
     }
 }
 

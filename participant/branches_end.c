@@ -144,8 +144,16 @@ static void decided_unknown(struct branches *all, uint32_t node, const struct me
     /* Aborted is presumed of what is not known [GL 5]; below the mark this participant has
      * acknowledged before; and had it voted prepared, this very disk would know it, unless a row of
      * its log can't be read. */
-    if (message->outcome == PAXOS_OUTCOME_ABORTED || branches_below_mark(all, message->txid) ||
-        (message->uncertain && !all->log_is_damaged)) {
+    bool below_mark = branches_below_mark(all, message->txid);
+    if (message->outcome == PAXOS_OUTCOME_ABORTED) {
+        effect_ack(all, 1u << node, message->txid, PAXOS_OUTCOME_ABORTED);
+        struct branch *tombstone = below_mark ? NULL : branch_add(all, message->txid);
+        if (tombstone != NULL) { /* a Prepare with work may be under way on another stream */
+            branch_move(all, tombstone, BRANCH_ABORTED);
+        }
+        return;
+    }
+    if (below_mark || (message->uncertain && !all->log_is_damaged)) {
         effect_ack(all, 1u << node, message->txid, message->outcome);
         return;
     }

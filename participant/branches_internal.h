@@ -37,6 +37,7 @@ struct branch {
     uint32_t told_by;     /* mask of nodes that told the outcome and get the ack */
     uint32_t asked_by;    /* mask of nodes that asked for the one-phase result */
     uint32_t wait_ms;     /* the current repetition or retry interval */
+    uint32_t work_bytes;  /* of what came with Prepare, while its vote is being made */
     int64_t active_ms;    /* the last work */
     struct heap_item queued;
     struct paxos_set *set;
@@ -84,7 +85,8 @@ struct branches {
     struct min_heap timers;
     struct branch *doubt; /* utlist, in the order in which they voted */
     struct node nodes[PAXOS_NODES_MAX + 1];
-    uint32_t open; /* branches that are not finished */
+    uint32_t open;       /* branches that are not finished */
+    uint64_t work_bytes; /* the sum of the branches' */
     struct branches_counters counters;
     struct branches_effects *effects; /* of the step under way */
     bool no_memory;                   /* the step under way can't be completed */
@@ -125,6 +127,8 @@ void branches_effect_store(struct branches *all, struct branch *branch,
                            enum branches_record record);
 void effect_delete(struct branches *all, struct branch *branch);
 void effect_call(struct branches *all, struct branch *branch, enum branches_call call);
+/* Prepare, with the work that came with it, which the effect owns from now on, or NULL. */
+void effect_call_prepare(struct branches *all, struct branch *branch, struct work *work);
 void branches_effect_alarm(struct branches *all, struct troth_txid txid, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Adds a message for the node. NULL when it has no session, or there is no memory. */

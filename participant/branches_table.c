@@ -187,8 +187,9 @@ void branch_remove(struct branches *all, struct branch *branch) {
 
 #define B(state) (1u << BRANCH_##state)
 static const uint32_t may_move[BRANCH_STATE_LAST + 1] = {
-    /* From NONE: an enlistment, a tombstone, or what the log holds. */
-    [BRANCH_NONE] = B(ENLISTING) | B(ACTIVE) | B(ABORTED) | B(HAZARD) | B(PREPARED) |
+    /* From NONE: an enlistment, work that comes with Prepare, a tombstone, or what the log holds.
+     */
+    [BRANCH_NONE] = B(ENLISTING) | B(ACTIVE) | B(PREPARING) | B(ABORTED) | B(HAZARD) | B(PREPARED) |
                     B(COMMITTING) | B(COMMITTED),
     [BRANCH_ENLISTING] = B(ACTIVE) | B(ABORTED),
     [BRANCH_ACTIVE] = B(PREPARING) | B(COMMITTING_ONE_PHASE) | B(ABORTING),

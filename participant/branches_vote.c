@@ -3,6 +3,8 @@
  * A vote is phase 2a of ballot 0 [GL 4.2]: the branch's one value there. `voted` says what it was,
  * and nothing else is ever sent for it, from this process or a later one (see branches.h). */
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <utlist.h>
@@ -32,7 +34,51 @@ static void vote_aborted(struct branches *all, struct branch *branch, struct pax
 
 static const char not_known[] = "the participant does not know the branch: its work is lost";
 
-static void prepare_unknown(struct branches *all, uint32_t node, const struct message *message,
+/* Calls prepare, with the work that came, if any. */
+static void prepare_begin(struct branches *all, struct branch *branch, struct message *message) {
+    branch_move(all, branch, BRANCH_PREPARING);
+    branch->set = message->set;
+    branch->acceptors = message->acceptors;
+    message->set = NULL;
+    effect_call_prepare(all, branch, message->work);
+    message->work = NULL;
+}
+
+/* What came with the message can be taken; else `why` says why not. */
+static bool has_room_for_work(const struct branches *all, const struct message *message,
+                              bool new_branch, char why[MESSAGE_DETAIL_BYTES]) {
+    if (new_branch && (all->open >= BRANCHES_OPEN_MAX || HASH_COUNT(all->table) >= BRANCHES_MAX)) {
+        snprintf(why, MESSAGE_DETAIL_BYTES, "%u branches are open at %s", all->open, all->name);
+        return false;
+    }
+    if (message->work != NULL && all->work_bytes + message->work->n > BRANCHES_WORK_BYTES_MAX) {
+        snprintf(why, MESSAGE_DETAIL_BYTES,
+                 "%s has %" PRIu64 " bytes of work under way that came with Commit; run it again",
+                 all->name, all->work_bytes);
+        return false;
+    }
+    return true;
+}
+
+/* Nobody has worked in it: all its work is in the message. */
+static void prepare_new(struct branches *all, struct message *message) {
+    char why[MESSAGE_DETAIL_BYTES];
+    bool has_room = has_room_for_work(all, message, true, why);
+    struct branch *branch = branch_add(all, message->txid);
+    if (branch == NULL) {
+        return;
+    }
+    if (has_room) {
+        prepare_begin(all, branch, message);
+        return;
+    }
+    branch->acceptors = message->acceptors;
+    branch_set_why(all, branch, PAXOS_REASON_VOTE, why);
+    vote_aborted(all, branch, message->set);
+    branch_move(all, branch, BRANCH_ABORTED);
+}
+
+static void prepare_unknown(struct branches *all, uint32_t node, struct message *message,
                             uint64_t incarnation) {
     if (incarnation != all->incarnation) {
         /* Of a start before this one. What it voted, if it did, is not known: a vote from here
@@ -40,6 +86,10 @@ static void prepare_unknown(struct branches *all, uint32_t node, const struct me
         if (incarnation >> 32 != all->incarnation >> 32 || incarnation < all->incarnation) {
             effect_branch_aborted(all, node, message->txid, PAXOS_REASON_LOST_WORK, not_known);
         }
+        return;
+    }
+    if (message->work != NULL) {
+        prepare_new(all, message);
         return;
     }
     struct branch *branch = branch_add(all, message->txid);
@@ -51,13 +101,19 @@ static void prepare_unknown(struct branches *all, uint32_t node, const struct me
 }
 
 static void prepare_active(struct branches *all, struct branch *branch, struct message *message) {
-    branch_move(all, branch, BRANCH_PREPARING);
+    char why[MESSAGE_DETAIL_BYTES];
+    if (!has_room_for_work(all, message, false, why)) {
+        branch->acceptors = message->acceptors;
+        branch_set_why(all, branch, PAXOS_REASON_VOTE, why);
+        vote_aborted(all, branch, message->set);
+        branch_abort(all, branch);
+        return;
+    }
     branch_timer_stop(all, branch);
-    branch->set = message->set;
-    branch->acceptors = message->acceptors;
-    message->set = NULL;
-    effect_call(all, branch, BRANCHES_CALL_PREPARE);
+    prepare_begin(all, branch, message);
 }
+
+/* Its work, if any comes again, is under way or done. */
 
 static void prepare_again(struct branches *all, struct branch *branch, uint32_t node,
                           struct message *message) {
@@ -167,6 +223,8 @@ static void one_phase_prepared(struct branches *all, struct branch *branch) {
 
 void on_prepare_result(struct branches *all, struct branch *branch, int result,
                        const char *detail) {
+    all->work_bytes -= branch->work_bytes;
+    branch->work_bytes = 0;
     bool yes = result == (int)PAXOS_VOTE_PREPARED || result == (int)PAXOS_VOTE_READ_ONLY;
     if (yes && branch->reason == PAXOS_REASON_NONE && branch->pending != PAXOS_OUTCOME_ABORTED) {
         if (branch->one_phase && result == (int)PAXOS_VOTE_READ_ONLY) {

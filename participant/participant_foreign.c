@@ -73,7 +73,7 @@ static void carry_out(struct troth_participant *p, const struct foreign_effect *
         }
         return;
     case FOREIGN_CALL:
-        participant_call(p, effect->txid, effect->call, effect->after_store);
+        participant_call(p, effect->txid, effect->call, NULL, effect->after_store);
         return;
     case FOREIGN_ANSWER:
         answer(p, effect);

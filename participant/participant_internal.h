@@ -133,14 +133,21 @@ void participant_publish(struct troth_participant *p);
 /* The rest is for the loop, also for participant_foreign.c. */
 /* The batch gets a sync. */
 void participant_hurry(struct troth_participant *p);
-void participant_call(struct troth_participant *p, struct troth_txid txid, enum branches_call call,
-                      bool after_store);
 void participant_enlisted(struct troth_participant *p, uint64_t waiting, struct troth_txid txid,
                           int err, const char *detail);
 void participant_alarm(const struct troth_participant *p, struct troth_txid txid,
                        const char *detail);
 /* While the log is loaded: what recover returned, or gave up. */
 void participant_take_recovered(struct troth_participant *p);
+
+/* ---- participant_calls.c --------------------------------------------------------------------- */
+
+/* Calls a callback, now or, with `after_store`, when the batch is on disk. Its result is an item of
+ * its own, at once or later. `work` comes with prepare only; may be NULL, and is borrowed. */
+void participant_call(struct troth_participant *p, struct troth_txid txid, enum branches_call call,
+                      const struct work *work, bool after_store);
+/* Those that waited for the batch. */
+void participant_call_held(struct troth_participant *p);
 
 /* ---- participant_foreign.c ------------------------------------------------------------------- */
 

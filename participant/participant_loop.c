@@ -60,15 +60,6 @@ int participant_put_local(struct troth_participant *p, const struct item *item) 
 /* ---- Crash points (see shell/crash_point.h) -------------------------------------------------- */
 
 #ifdef TROTH_CRASH_POINTS
-static const char *call_name(enum branches_call call) {
-    static const char *const names[] = {
-        [BRANCHES_CALL_NONE] = "none",     [BRANCHES_CALL_PREPARE] = "prepare",
-        [BRANCHES_CALL_COMMIT] = "commit", [BRANCHES_CALL_COMMIT_ONE_PHASE] = "commit-one-phase",
-        [BRANCHES_CALL_ABORT] = "abort",   [BRANCHES_CALL_RECOVER] = "recover",
-    };
-    return names[call];
-}
-
 static const char *record_kind(const struct branches_effect *effect) {
     static const char *const names[] = {
         [BRANCHES_RECORD_PREPARED] = "prepared",
@@ -93,68 +84,6 @@ static void pass_store(const struct branches_effect *effect) {
 static void pass_send(const struct branches_effect *effect) {
     CRASH_POINT_SEND(CRASH_PARTICIPANT, message_type_name(effect->message.type));
     (void)effect;
-}
-
-/* ---- Callbacks ------------------------------------------------------------------------------- */
-
-/* Runs a callback; its result is an event of its own, unless it comes later. */
-static void call_now(struct troth_participant *p, struct troth_txid txid, enum branches_call call) {
-    char detail[TROTH_DETAIL_BYTES] = "";
-    int result = TROTH_PARTICIPANT_LATER;
-    CRASH_POINT(CRASH_PARTICIPANT, "before.call.", call_name(call));
-    switch (call) {
-    case BRANCHES_CALL_PREPARE:
-        result = p->callbacks.prepare(p->arg, txid, detail);
-        break;
-    case BRANCHES_CALL_COMMIT:
-        result = p->callbacks.commit(p->arg, txid, 0);
-        break;
-    case BRANCHES_CALL_COMMIT_ONE_PHASE:
-        result = p->callbacks.commit(p->arg, txid, 1);
-        break;
-    case BRANCHES_CALL_ABORT:
-        result = p->callbacks.abort(p->arg, txid);
-        break;
-    case BRANCHES_CALL_RECOVER:
-        result = p->callbacks.recover != NULL ? p->callbacks.recover(p->arg, txid) : 0;
-        break;
-    case BRANCHES_CALL_NONE:
-        break;
-    }
-    CRASH_POINT(CRASH_PARTICIPANT, "after.call.", call_name(call));
-    if (result == TROTH_PARTICIPANT_LATER) {
-        return;
-    }
-    detail[sizeof detail - 1] = '\0';
-    struct item item = {.kind = ITEM_RESULT, .txid = txid, .number = result};
-    if (detail[0] != '\0') {
-        item.detail = strdup(detail);
-    }
-    // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the queue has the detail now, or the process ends
-    check(p, "a callback's result is lost", participant_put_local(p, &item));
-}
-
-static void hold_call(struct troth_participant *p, struct troth_txid txid,
-                      enum branches_call call) {
-    if (p->n_held_calls == p->held_calls_capacity) {
-        size_t capacity = p->held_calls_capacity == 0 ? 64 : 2 * p->held_calls_capacity;
-        struct held_call *calls = realloc(p->held_calls, capacity * sizeof *calls);
-        if (calls == NULL) {
-            participant_die(p, "a callback can't be called", TROTH_ERR_NO_MEMORY);
-        }
-        p->held_calls = calls;
-        p->held_calls_capacity = capacity;
-    }
-    p->held_calls[p->n_held_calls++] = (struct held_call){.txid = txid, .call = call};
-}
-
-void participant_call(struct troth_participant *p, struct troth_txid txid, enum branches_call call,
-                      bool after_store) {
-    if (after_store) {
-        hold_call(p, txid, call);
-    } else {
-        call_now(p, txid, call);
-    }
 }
 
 /* ---- Effects --------------------------------------------------------------------------------- */
@@ -198,7 +127,7 @@ static void carry_out(struct troth_participant *p, const struct branches_effect 
                             effect->after_store));
         return;
     case BRANCHES_CALL:
-        participant_call(p, effect->txid, effect->call, effect->after_store);
+        participant_call(p, effect->txid, effect->call, effect->work, effect->after_store);
         return;
     case BRANCHES_ENLISTED:
         participant_enlisted(p, effect->request, effect->txid, effect->error, effect->detail);
@@ -358,11 +287,7 @@ static void let_out(struct troth_participant *p) {
     sessions_flush(p->sessions, true);
     CRASH_POINT_HERE(CRASH_AFTER_SEND);
     run_after_batch(p);
-    size_t n = p->n_held_calls;
-    p->n_held_calls = 0; /* a callback holds none: only a step does */
-    for (size_t i = 0; i < n; i++) {
-        call_now(p, p->held_calls[i].txid, p->held_calls[i].call);
-    }
+    participant_call_held(p);
 }
 
 static int store_batch(struct troth_participant *p) {

@@ -49,7 +49,17 @@ static void refuse(struct listed *all, struct branch *branch, const char *detail
     listed_move(all, branch, LISTED_REFUSED);
 }
 
+/* A client works in a session of its own, which nobody can do for it. What it has prepared all the
+ * same is rolled back when the outcome comes. */
+static const char takes_no_work[] =
+    "this participant takes no work with Commit: do the work in a session and prepare it, then "
+    "commit";
+
 static void prepare(struct listed *all, struct branch *branch, struct message *message) {
+    if (message->work != NULL) {
+        refuse(all, branch, takes_no_work);
+        return;
+    }
     paxos_set_release(branch->set);
     branch->set = message->set;
     branch->acceptors = message->acceptors;

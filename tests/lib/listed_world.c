@@ -100,6 +100,13 @@ void world_prepare(struct listed_world *world, struct troth_txid txid) {
                   &(struct message){.type = MESSAGE_PREPARE, .txid = txid, .set = make_set()});
 }
 
+void world_prepare_work(struct listed_world *world, struct troth_txid txid) {
+    world_message(
+        world, troth_txid_node(txid),
+        &(struct message){
+            .type = MESSAGE_PREPARE, .txid = txid, .set = make_set(), .work = work_new("work", 4)});
+}
+
 void world_decide(struct listed_world *world, uint32_t node, struct troth_txid txid,
                   enum paxos_outcome outcome) {
     world_message(world, node,

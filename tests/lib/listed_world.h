@@ -34,6 +34,8 @@ void world_enlist(struct listed_world *world, struct troth_txid txid, uint64_t r
 /* The coordinator's answer. */
 void world_enlisted(struct listed_world *world, struct troth_txid txid, bool ok, bool already);
 void world_prepare(struct listed_world *world, struct troth_txid txid);
+/* The same with work that came with Commit. */
+void world_prepare_work(struct listed_world *world, struct troth_txid txid);
 void world_decide(struct listed_world *world, uint32_t node, struct troth_txid txid,
                   enum paxos_outcome outcome);
 void world_forgotten(struct listed_world *world, struct troth_txid txid);

@@ -81,8 +81,25 @@ static int on_recover(void *arg, struct troth_txid txid) {
     return TROTH_PARTICIPANT_LATER;
 }
 
+static int on_prepare_work(void *arg, struct troth_txid txid, const void *work, size_t work_bytes,
+                           char detail[TROTH_DETAIL_BYTES]) {
+    struct world *world = arg;
+    int result = on_prepare(arg, txid, detail);
+    char text[32];
+    ck_assert_uint_lt(work_bytes, sizeof text);
+    memcpy(text, work, work_bytes);
+    text[work_bytes] = '\0';
+    world_set_row(world, txid, text);
+    return result;
+}
+
 static const struct troth_participant_callbacks callbacks = {
     .prepare = on_prepare, .commit = on_commit, .abort = on_abort, .recover = on_recover};
+static const struct troth_participant_callbacks work_callbacks = {.prepare = on_prepare,
+                                                                  .commit = on_commit,
+                                                                  .abort = on_abort,
+                                                                  .recover = on_recover,
+                                                                  .prepare_work = on_prepare_work};
 
 /* ---- The world ------------------------------------------------------------------------------- */
 
@@ -93,7 +110,7 @@ int world_open_participant(struct world *world, struct troth_participant_options
     options.name = options.name == NULL ? "stock" : options.name;
     options.nodes = options.nodes == NULL ? nodes : options.nodes;
     options.log_path = world->path;
-    options.callbacks = &callbacks;
+    options.callbacks = world->takes_work ? &work_callbacks : &callbacks;
     options.arg = world;
     options.endpoint = "127.0.0.1:9999";
     return participant_open_on(&world->participant, &options, world->rpc, why, 256);
@@ -232,15 +249,28 @@ void world_enlist(struct world *world, struct troth_txid txid) {
     ck_assert_int_eq(world->enlisted_err, 0);
 }
 
-void world_ask_to_prepare(struct world *world, struct troth_txid txid) {
+static void ask(struct world *world, struct troth_txid txid, uint64_t incarnation,
+                struct work *work) {
     struct paxos_participant members[2];
     ck_assert_int_eq(paxos_participant_make(&members[0], "orders", 9), 0);
-    ck_assert_int_eq(paxos_participant_make(&members[1], "stock",
-                                            troth_participant_incarnation(world->participant)),
-                     0);
-    fake_node_send(
-        &world->node,
-        (struct message){.type = MESSAGE_PREPARE, .txid = txid, .set = paxos_set_new(members, 2)});
+    ck_assert_int_eq(paxos_participant_make(&members[1], "stock", incarnation), 0);
+    fake_node_send(&world->node, (struct message){.type = MESSAGE_PREPARE,
+                                                  .txid = txid,
+                                                  .set = paxos_set_new(members, 2),
+                                                  .work = work});
+}
+
+void world_ask_to_prepare(struct world *world, struct troth_txid txid) {
+    ask(world, txid, troth_participant_incarnation(world->participant), NULL);
+}
+
+void world_ask_with_work(struct world *world, struct troth_txid txid, const char *work) {
+    world_ask_with_work_as(world, txid, work, troth_participant_incarnation(world->participant));
+}
+
+void world_ask_with_work_as(struct world *world, struct troth_txid txid, const char *work,
+                            uint64_t incarnation) {
+    ask(world, txid, incarnation, work_new(work, strlen(work)));
 }
 
 void world_decide(struct world *world, struct troth_txid txid, enum paxos_outcome outcome) {

@@ -37,6 +37,7 @@ struct world {
     void (*after_commit)(void *world);
     bool busy_recover; /* recover uses all that may be used from any thread, and answers later */
     bool refuses;
+    bool takes_work; /* with Commit: the row says what the work says */
     pthread_t thread;
     struct troth_txid txid; /* of the thread's branch */
 };
@@ -74,6 +75,11 @@ unsigned world_syncs(const struct world *world);
 void world_enlist(struct world *world, struct troth_txid txid);
 /* The node asks to prepare, with another participant in the set; or tells the outcome. */
 void world_ask_to_prepare(struct world *world, struct troth_txid txid);
+/* The same, with work that came with Commit. */
+void world_ask_with_work(struct world *world, struct troth_txid txid, const char *work);
+/* For this start of the participant. */
+void world_ask_with_work_as(struct world *world, struct troth_txid txid, const char *work,
+                            uint64_t incarnation);
 void world_decide(struct world *world, struct troth_txid txid, enum paxos_outcome outcome);
 /* The node gets a vote; an acknowledgement. */
 void world_expect_vote(struct world *world, enum paxos_vote vote);

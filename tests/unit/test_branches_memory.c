@@ -4,14 +4,15 @@
 #include "tests/lib/suite.h"
 
 /* A life with everything in it. Each line is one event. */
-#define STEPS 23
+#define STEPS 26
 
 static const enum branches_event_type types[STEPS] = {
-    BRANCHES_LOAD_BRANCH, BRANCHES_START,   BRANCHES_NODE_UP,  BRANCHES_ENLIST,  BRANCHES_ENLIST,
-    BRANCHES_MESSAGE,     BRANCHES_MESSAGE, BRANCHES_RESULT,   BRANCHES_MESSAGE, BRANCHES_RESULT,
-    BRANCHES_MESSAGE,     BRANCHES_TICK,    BRANCHES_MESSAGE,  BRANCHES_ENLIST,  BRANCHES_ENLIST,
-    BRANCHES_MESSAGE,     BRANCHES_GIVE_UP, BRANCHES_RESULT,   BRANCHES_MESSAGE, BRANCHES_ENLIST,
-    BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_NODE_DOWN};
+    BRANCHES_LOAD_BRANCH, BRANCHES_START,   BRANCHES_NODE_UP, BRANCHES_ENLIST,  BRANCHES_ENLIST,
+    BRANCHES_MESSAGE,     BRANCHES_MESSAGE, BRANCHES_RESULT,  BRANCHES_MESSAGE, BRANCHES_RESULT,
+    BRANCHES_MESSAGE,     BRANCHES_TICK,    BRANCHES_MESSAGE, BRANCHES_ENLIST,  BRANCHES_ENLIST,
+    BRANCHES_MESSAGE,     BRANCHES_GIVE_UP, BRANCHES_RESULT,  BRANCHES_MESSAGE, BRANCHES_ENLIST,
+    BRANCHES_ENLIST,      BRANCHES_MESSAGE, BRANCHES_MESSAGE, BRANCHES_RESULT,  BRANCHES_MESSAGE,
+    BRANCHES_NODE_DOWN};
 
 static void describe_last(unsigned step, struct branches_event *event, struct message *message) {
     switch (step) {
@@ -29,6 +30,21 @@ static void describe_last(unsigned step, struct branches_event *event, struct me
         message->type = MESSAGE_ENLISTED;
         message->txid = tx(5);
         message_set_detail(message, "too late");
+        break;
+    case 22: /* with work */
+        message->type = MESSAGE_PREPARE;
+        message->txid = tx(6);
+        message->set = story_set(US);
+        message->work = work_new("w", 1);
+        break;
+    case 23:
+        event->txid = tx(6);
+        event->result = PAXOS_VOTE_PREPARED;
+        break;
+    case 24: /* unknown, and aborted */
+        message->type = MESSAGE_DECISION;
+        message->txid = tx(7);
+        message->outcome = PAXOS_OUTCOME_ABORTED;
         break;
     default:
         break;
