@@ -10,6 +10,7 @@
 #include "shell/crash_point.h"
 #include "shell/logline.h"
 #include "shell/mutex_checks.h"
+#include "shell/std_fds.h"
 
 /* The node has stopped by itself. Somebody else's SIGUSR2 must not end the signal thread: SIGTERM
  * would wait for ever. */
@@ -85,6 +86,7 @@ int main(int argc, char *argv[]) {
     struct config config;
     enum config_action action;
     char why[CONFIG_WHY_BYTES];
+    std_fds_hold();
     if (config_read(&config, argc, argv, &action, why) != 0) {
         fprintf(stderr, "trothd: %s\n", why);
         return NODE_EXIT_CONFIG;

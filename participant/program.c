@@ -9,6 +9,7 @@
 #include "shell/crash_point.h"
 #include "shell/logline.h"
 #include "shell/mutex_checks.h"
+#include "shell/std_fds.h"
 
 #define STOP_GRACE_MS 5000
 
@@ -42,6 +43,7 @@ static sigset_t stopping(void) {
 int program_set_up(const char *name, const char *participant, const char *log_level) {
     char who[80];
     char why[SETTINGS_WHY_BYTES];
+    std_fds_hold();
     snprintf(who, sizeof who, "%s[%s]", name, participant);
     logline_setup(who, (enum logline_level)logline_level_parse(log_level));
     mutex_checks_off();

@@ -1,8 +1,12 @@
 /* Command lines and configuration files: what is wrong is said with its place and what is allowed,
  * with exit status 2; help and version are there everywhere. */
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "harness/folder.h"
 #include "harness/programs.h"
@@ -27,6 +31,25 @@ static void ends(enum program which, const char *const *args, int status,
                   run.output);
     scene_has_words(run.output, words);
     program_run_release(&run);
+}
+
+/* What a process has under that number; "" for nothing. */
+static const char *file_of(pid_t process, int fd) {
+    static char found[PATH_BYTES];
+    char link[64];
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", process, fd);
+    ssize_t n = readlink(link, found, sizeof found - 1);
+    found[n < 0 ? 0 : n] = '\0';
+    return found;
+}
+
+/* It has a socket, and so all that it opens before. */
+static bool listens(pid_t process) {
+    bool found = false;
+    for (int fd = 0; fd < 64 && !found; fd++) {
+        found = strncmp(file_of(process, fd), "socket:", 7) == 0;
+    }
+    return found;
 }
 
 /* ---- Configuration files ------------------------------------------------------------------- */
@@ -175,6 +198,41 @@ START_TEST(an_unknown_flag_or_one_without_its_value_is_refused) {
 }
 END_TEST
 
+/* Whatever got number 2 would be sent the log. */
+START_TEST(a_program_without_standard_streams_gives_their_numbers_to_nothing_else) {
+    static const enum program programs[] = {PROGRAM_TROTHD, PROGRAM_SHARD, PROGRAM_AGENT};
+    for (int i = 0; i < 3; i++) {
+        char folder[PATH_BYTES], program[PROGRAMS_PATH_BYTES], why[512];
+        ck_assert_int_eq(folder_make_temporary(folder, sizeof folder), 0);
+        ck_assert_int_eq(program_find(NULL, programs[i], program, why, sizeof why), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            for (int fd = 0; fd < 3; fd++) {
+                close(fd);
+            }
+            if (i == 0) {
+                execl(program, "trothd", "--nodes", "1=127.0.0.1:0", "--data", folder, NULL);
+            } else if (i == 1) {
+                execl(program, "troth-shard", "--listen", "127.0.0.1:0", "--data", folder, NULL);
+            }
+            execl(program, "troth-agent", "postgres", "--name", "a", "--dsn",
+                  "host=127.0.0.1 port=1", "--listen", "127.0.0.1:0", NULL);
+            _exit(127);
+        }
+        while (!listens(child)) {
+            ck_assert_int_eq(waitpid(child, NULL, WNOHANG), 0);
+            usleep(10000);
+        }
+        for (int fd = 0; fd < 3; fd++) {
+            ck_assert_str_eq(file_of(child, fd), "/dev/null");
+        }
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        folder_remove(folder);
+    }
+}
+END_TEST
+
 START_TEST(every_program_and_command_has_help_and_a_version) {
     static const enum program programs[] = {PROGRAM_TROTHD, PROGRAM_SHARD, PROGRAM_TROTH};
     static const char *const names[] = {"trothd", "troth-shard", "troth"};
@@ -228,6 +286,7 @@ int main(void) {
         bytes_that_are_no_configuration_are_refused,
         a_good_configuration_is_printed_and_is_good_again,
         an_unknown_flag_or_one_without_its_value_is_refused,
+        a_program_without_standard_streams_gives_their_numbers_to_nothing_else,
         every_program_and_command_has_help_and_a_version,
         a_command_of_troth_with_wrong_arguments_is_refused,
         NULL,
