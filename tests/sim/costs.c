@@ -13,6 +13,7 @@
 struct count {
     struct costs costs;
     int64_t asked_us, told_us, applied_us; /* 0: not yet */
+    bool whole;                            /* from the work on */
     /* When each process last synced something of the transaction. */
     int64_t synced_us[ROLE_CLIENT + 1][SIM_RMS_MAX];
 };
@@ -30,7 +31,8 @@ static void see(void *arg, const struct sight *sight) {
     if (sight->tx != 1) {
         return;
     }
-    if (sight->kind == SIGHT_ASKS) {
+    bool works = count->whole && sight->kind == SIGHT_SEND && sight->speech->kind == SAY_WORK;
+    if (count->asked_us == 0 && (works || sight->kind == SIGHT_ASKS)) {
         count->asked_us = sight->at_us;
     }
     if (count->asked_us == 0) {
@@ -50,11 +52,14 @@ static void see(void *arg, const struct sight *sight) {
 
 struct costs costs_counted(uint32_t n, uint32_t f, struct costs_how how) {
     static struct plan plan;
-    struct count count = {.asked_us = 0};
+    struct count count = {.whole = how.work != COSTS_FROM_COMMIT};
     struct verdict verdict;
     plan_make_still(&plan, 2 * f + 1, n, DELAY_US, SYNC_US);
     plan.thrifty = how.thrifty;
     plan.faster = how.faster;
+    if (how.work != COSTS_FROM_COMMIT) {
+        plan_hurry(&plan, how.work == COSTS_WITH_COMMIT);
+    }
     run_world(&plan, &(struct world_look){.see = see, .arg = &count}, &verdict);
     int64_t latency_us = count.told_us - count.asked_us;
     if (verdict.rule[0] != '\0' || count.told_us == 0) {
@@ -69,19 +74,20 @@ struct costs costs_counted(uint32_t n, uint32_t f, struct costs_how how) {
 /* ---- The formula ----------------------------------------------------------------------------- */
 
 struct costs costs_by_formula(uint32_t n, uint32_t f, struct costs_how how) {
-    uint32_t others = how.thrifty ? f : 2 * f; /* acceptors but the coordinator's own */
-    if (n == 1) {
-        return (struct costs){.messages = 2 * others + 2 * f + 4,
-                              .message_delays = f == 0 ? 4 : 6,
-                              .unlock_delays = f == 0 ? 2 : 4,
+    uint32_t others = how.thrifty ? f : 2 * f;          /* acceptors but the coordinator's own */
+    uint32_t work = how.work == COSTS_STEPWISE ? 2 : 0; /* there and back */
+    if (n == 1 && how.work != COSTS_WITH_COMMIT) {
+        return (struct costs){.messages = work + 2 * others + 2 * f + 4,
+                              .message_delays = work + (f == 0 ? 4 : 6),
+                              .unlock_delays = work + (f == 0 ? 2 : 4),
                               .stable_delays = 2,
                               .stable_writes = others + 2};
     }
     /* Faster, each acceptor tells each participant, and the coordinator tells none. */
     uint32_t tells = how.faster ? n * (others + 1) : n;
-    return (struct costs){.messages = n * (others + 3) + tells + others + 2 * f + 2,
-                          .message_delays = f == 0 ? 4 : 5,
-                          .unlock_delays = f == 0 || how.faster ? 4 : 5,
+    return (struct costs){.messages = n * (work + others + 3) + tells + others + 2 * f + 2,
+                          .message_delays = work + (f == 0 ? 4 : 5),
+                          .unlock_delays = work + (f == 0 || how.faster ? 4 : 5),
                           .stable_delays = 2,
                           .stable_writes = n + others + 1};
 }
@@ -111,6 +117,14 @@ uint32_t costs_print(FILE *file) {
         {{.thrifty = true}, "votes to F + 1 acceptors (thrifty)"},
         {{.faster = true}, "acceptors tell participants too (faster)"},
         {{.thrifty = true, .faster = true}, "thrifty and faster"},
+        {{.work = COSTS_STEPWISE}, "whole, work before Commit"},
+        {{.work = COSTS_WITH_COMMIT}, "whole, work with Commit"},
+        {{.thrifty = true, .work = COSTS_STEPWISE}, "whole, work before Commit, thrifty"},
+        {{.thrifty = true, .work = COSTS_WITH_COMMIT}, "whole, work with Commit, thrifty"},
+        {{.thrifty = true, .faster = true, .work = COSTS_STEPWISE},
+         "whole, work before Commit, thrifty and faster"},
+        {{.thrifty = true, .faster = true, .work = COSTS_WITH_COMMIT},
+         "whole, work with Commit, thrifty and faster"},
     };
     uint32_t wrong = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

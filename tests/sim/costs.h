@@ -18,7 +18,6 @@
  *   stable delays      2                              2
  *   stable writes      N + 2F + 1                     2F + 2
  *
- *
  * Thrifty, votes go to F + 1 acceptors: one of them is the coordinator's own.
  *
  *   messages           N (F + 4) + 3F + 2             4F + 4
@@ -26,6 +25,23 @@
  *
  * Faster, each acceptor tells each participant, and the coordinator none: N times the number of
  * acceptors in place of N. Locks go after 4 messages, not 5 (where F > 0 and N > 1).
+ *
+ * Whole transactions, all from the client's first word on (its txid comes from a block that it
+ * begun before). Stepwise, work goes to all participants at once, who are bound by Commit naming
+ * them:
+ *
+ *   messages           2N more (work, answer)         the same
+ *   message delays     2 more, of locks too           the same
+ *
+ * With the work in Commit, it goes on with Prepare, and nothing comes before it. One participant is
+ * no exception then, since a branch that has work is never delegated to:
+ *
+ *   messages           N (2F + 4) + 4F + 2            the same: 6F + 6
+ *   message delays     4 where F = 0, else 5; of locks too
+ *   stable writes      N + 2F + 1                     the same: 2F + 2
+ *
+ * So 5 delays in place of 7 where F > 0 (work, answer, commit, prepare, vote, 2b, outcome: without
+ * the first two), and 2N messages less.
  *
  * Delays are those until the client is told. Stable writes are syncs until then; behind it each
  * participant syncs once more, for the commit, and what nodes write about the end waits for a sync
@@ -47,8 +63,14 @@
 #define COSTS_N_MAX 8u
 #define COSTS_F_MAX 3u
 
+enum costs_work {
+    COSTS_FROM_COMMIT, /* work was done before, and is not counted */
+    COSTS_STEPWISE,    /* from the first word of the work on */
+    COSTS_WITH_COMMIT,
+};
 struct costs_how {
     bool thrifty, faster;
+    enum costs_work work;
 };
 struct costs {
     uint64_t messages;

@@ -44,6 +44,11 @@ struct cover_tx {
     uint16_t late; /* participants whose database prepared late */
     uint16_t was_late;
     uint16_t answer_lost;
+    bool commit_has_work;
+    uint16_t worked;      /* participants that did work before Commit, in this start */
+    uint16_t work_got;    /* with a prepare, in this start */
+    uint16_t work_done;   /* of that */
+    uint16_t abort_heard; /* that it is aborted, in this start */
     uint32_t ballot[SIM_NODES_MAX + 1];
     uint8_t sent_1a[SIM_NODES_MAX + 1]; /* in that ballot, to whom */
     uint8_t sent_2a[SIM_NODES_MAX + 1];

@@ -67,6 +67,15 @@
     X(LATE_COMMITTED, "without a log", "prepared late, and committed: a restart voted for it")     \
     X(BY_HAND, "without a log", "prepared late, forgotten, ended by hand and reported")            \
     X(ANSWER_LOST, "without a log", "ended, the database's answer lost, ended again")              \
+    X(WORK_DONE, "with commit", "work done with its prepare, in a new branch")                     \
+    X(WORK_ACTIVE, "with commit", "work done with its prepare, where there was work before")       \
+    X(WORK_COMMITTED, "with commit", "committed with the work of its Commit")                      \
+    X(WORK_FAILED, "with commit", "aborted, as the work failed")                                   \
+    X(WORK_LOST, "with commit", "refused, as a restart lost the branch")                           \
+    X(WORK_AGAIN, "with commit", "asked again of who had done it")                                 \
+    X(WORK_TOMBSTONE, "with commit", "overtaken by its abort, and met its tombstone")              \
+    X(WORK_ABORT_ASKED, "with commit", "its client goes on with Abort")                            \
+    X(WORK_OTHER_NODE, "with commit", "refused by a node that does not coordinate")                \
     X(CLIENT_OTHER_NODE, "clients", "asks a second node")                                          \
     X(CLIENT_AGAIN, "clients", "commit asked twice")                                               \
     X(CLIENT_UNKNOWN, "clients", "not told an outcome")                                            \

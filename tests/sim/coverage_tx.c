@@ -66,6 +66,7 @@ static void outcome_seen(struct coverage_watch *watch, struct cover_tx *tx, enum
         return;
     }
     tx->outcome = outcome;
+    cover_if(watch, COVER_WORK_COMMITTED, outcome == OUTCOME_COMMITTED && tx->work_done != 0);
     cover(watch, outcome == OUTCOME_COMMITTED ? how_committed(tx) : how_aborted(watch->memory, tx));
 }
 
@@ -247,6 +248,9 @@ static void sent_by_client(struct coverage_watch *watch, struct cover_tx *tx,
     if (sight->speech->kind == SAY_COMMIT) {
         cover_if(watch, COVER_CLIENT_AGAIN, tx->commit_asked);
         tx->commit_asked = true;
+        tx->commit_has_work = tx->commit_has_work || sight->speech->has_work;
+    } else {
+        cover_if(watch, COVER_WORK_ABORT_ASKED, tx->commit_has_work);
     }
 }
 
@@ -293,6 +297,10 @@ void cover_sent(struct coverage_watch *watch, struct cover_tx *tx, const struct 
             sent_vote(watch, tx, sight);
         } else if (speech->kind == SAY_WORKED) {
             cover_if(watch, COVER_WORK_REFUSED, !speech->ok);
+            tx->worked |= (uint16_t)(speech->ok << who);
+        } else if (speech->kind == SAY_BRANCH_ABORTED) {
+            bool fresh = !has(tx->work_done, who);
+            cover_if(watch, COVER_WORK_LOST, fresh && has(tx->work_got, who));
         } else if (speech->kind == SAY_ACK) {
             bool late = has(tx->was_late, who);
             cover_if(watch, COVER_HAZARD, speech->hazard && !late);
@@ -332,6 +340,8 @@ static void rm_gets_decision(struct coverage_watch *watch, struct cover_tx *tx,
                  sight->who.index != tx->origin);
     if (speech->outcome == OUTCOME_COMMITTED) {
         tx->told_commit |= bit;
+    } else {
+        tx->abort_heard |= bit;
     }
 }
 
@@ -340,6 +350,12 @@ static void rm_receives(struct coverage_watch *watch, struct cover_tx *tx,
     uint16_t bit = (uint16_t)(1u << sight->to.index);
     if (sight->speech->kind == SAY_PREPARE) {
         tx->prepare_got |= bit;
+        if (sight->speech->has_work) {
+            cover_if(watch, COVER_WORK_AGAIN, (tx->work_done & bit) != 0);
+            cover_if(watch, COVER_WORK_TOMBSTONE,
+                     (tx->abort_heard & ~(tx->worked | tx->work_got) & bit) != 0);
+            tx->work_got |= bit;
+        }
     } else if (sight->speech->kind == SAY_COMMIT_ONE_PHASE) {
         tx->one_phase_got |= bit;
     } else if (sight->speech->kind == SAY_DECISION) {
@@ -383,6 +399,8 @@ void cover_received(struct coverage_watch *watch, struct cover_tx *tx, const str
     } else if (speech->kind == SAY_REPLY) {
         cover_if(watch, COVER_FORGOTTEN_CLIENT,
                  speech->forgotten || speech->error == TROTH_ERR_FORGOTTEN);
+        cover_if(watch, COVER_WORK_OTHER_NODE,
+                 tx->commit_has_work && speech->error == TROTH_ERR_STATE);
     }
 }
 
@@ -452,6 +470,11 @@ void cover_happened(struct coverage_watch *watch, struct cover_tx *tx, const str
         }
     } else if (sight->kind == SIGHT_FAULT && sight->who.role == ROLE_RM) {
         tx->answer_lost |= (uint16_t)(1u << who);
+    } else if (sight->kind == SIGHT_WORK_DONE) {
+        cover(watch, !sight->ok             ? COVER_WORK_FAILED
+                     : has(tx->worked, who) ? COVER_WORK_ACTIVE
+                                            : COVER_WORK_DONE);
+        tx->work_done |= (uint16_t)(1u << who);
     } else if (sight->kind == SIGHT_BORN) {
         tx->origin = sight->origin;
     } else if (sight->kind == SIGHT_ASKS) {

@@ -194,6 +194,10 @@ static void rm_crashes(struct coverage_watch *watch, uint32_t rm) {
         points |= rm_crash_points(tx, rm);
         tx->prepare_got &= rest;
         tx->one_phase_got &= rest;
+        tx->worked &= rest;
+        tx->work_got &= rest;
+        tx->work_done &= rest;
+        tx->abort_heard &= rest;
     }
     count_points(watch, COVER_CRASH_WORKING, points);
 }

@@ -407,6 +407,8 @@ static void see_about_tx(const struct diagram *diagram, const struct sight *sigh
     case SIGHT_LOST:
     case SIGHT_NODE_MARK:
     case SIGHT_OP_DONE:
+    case SIGHT_WORK_GIVEN:
+    case SIGHT_WORK_DONE:
     case SIGHT_BEGINS:
     case SIGHT_CRASH:
     case SIGHT_START:

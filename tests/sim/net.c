@@ -36,8 +36,24 @@ struct packet *packet_new(struct world *world, enum packet_kind kind, struct pro
     return packet;
 }
 
+struct work **works_hold(struct work *const *works, uint32_t n) {
+    struct work **copy = works == NULL ? NULL : malloc(n * sizeof *copy);
+    for (uint32_t i = 0; copy != NULL && i < n; i++) {
+        copy[i] = work_hold(works[i]);
+    }
+    return copy;
+}
+
+void works_release(struct work **works, uint32_t n) {
+    for (uint32_t i = 0; works != NULL && i < n; i++) {
+        work_release(works[i]);
+    }
+    free(works);
+}
+
 void packet_free(struct world *world, struct packet *packet) {
     message_release(&packet->message);
+    works_release(packet->works, packet->branches == NULL ? 0 : packet->branches->n);
     paxos_set_release(packet->branches);
     free(packet->greeting);
     free(packet->list);
@@ -83,6 +99,7 @@ static struct packet *packet_copy(struct world *world, const struct packet *from
     if (message->set != NULL) {
         paxos_set_hold(message->set);
     }
+    work_hold(message->work);
     if (message->votes != NULL) {
         to->message.votes = malloc(message->n_votes * sizeof *message->votes);
         memcpy(to->message.votes, message->votes, message->n_votes * sizeof *message->votes);
@@ -94,6 +111,7 @@ static struct packet *packet_copy(struct world *world, const struct packet *from
     }
     if (from->branches != NULL) {
         paxos_set_hold(from->branches);
+        to->works = works_hold(from->works, from->branches->n);
     }
     if (from->list != NULL) {
         to->list = malloc((from->list_n + 1) * sizeof *from->list);

@@ -1,7 +1,9 @@
 /* What was done to data: S5.
  *
  * The client waits for the answer to each piece of work before it asks for the commit, so what it
- * received is what must be applied: all writes, in order, once.
+ * received is what must be applied: all writes, in order, once. Behind them comes the work that its
+ * Commit carries, of which it receives no answer: all of it must be applied, too, or nothing of the
+ * transaction is, and every balance be as high then as the work asks for.
  *
  * Balances start at what nobody says. But every add tells the balance that it made, locks are held
  * to the end, and one participant applies in the order of its locks: each applied add implies what
@@ -68,6 +70,35 @@ void data_op_done(struct oracle *oracle, const struct sight *sight) {
     }
 }
 
+void data_work_given(struct oracle *oracle, const struct sight *sight) {
+    struct tx_seen *tx = tx_get(oracle, sight->tx);
+    uint32_t rm = sight->to.index;
+    struct branch_seen *branch = &tx->branches[rm];
+    if (tx->outcome == OUTCOME_COMMITTED) {
+        oracle_break(oracle, "S2", tx, "it is committed, and its client gives rm%u work now", rm);
+    }
+    tx->touched |= 1u << rm;
+    branch->worked = true;
+    for (uint32_t i = 0; i < sight->ops_n; i++) {
+        const struct op_seen *op = &sight->ops[i];
+        key_get(oracle->state, op->key)->rm = (uint8_t)rm;
+        make_room((void **)&tx->ops, &tx->ops_capacity, tx->ops_n, sizeof *tx->ops);
+        tx->ops[tx->ops_n++] = (struct op_kept){.rm = (uint8_t)rm,
+                                                .kind = op->kind,
+                                                .key = op->key,
+                                                .number = op->number,
+                                                .by_commit = true,
+                                                .has_least = op->has_least,
+                                                .least = op->least};
+    }
+}
+
+/* What could not be done is a branch that must not commit. */
+void data_work_done(struct oracle *oracle, const struct sight *sight) {
+    struct branch_seen *branch = &tx_get(oracle, sight->tx)->branches[sight->who.index];
+    branch->refused = branch->refused || !sight->ok;
+}
+
 /* ---- Applied --------------------------------------------------------------------------------- */
 
 /* The next write at this participant from `at` on; ops_n: none. */
@@ -111,7 +142,12 @@ static void check_applied_op(struct oracle *oracle, const struct tx_seen *tx, ui
         return;
     }
     const struct op_kept *done = &tx->ops[at];
-    if (done->kind != op->kind || done->key != op->key || done->number != op->number) {
+    if (done->kind == op->kind && done->has_least && op->result < done->least) {
+        oracle_break(oracle, "S5", tx,
+                     "rm%u applies an add that leaves %lld in balance %u, and it was to be done "
+                     "only where %lld are left",
+                     rm, (long long)op->result, op->key, (long long)done->least);
+    } else if (done->kind != op->kind || done->key != op->key || done->number != op->number) {
         oracle_break(
             oracle, "S5", tx,
             "rm%u applies %s of %lld to key %u, and the work's turn is %s of %lld to key %u", rm,
@@ -144,6 +180,9 @@ void data_applied(struct oracle *oracle, const struct sight *sight) {
         check_applied_op(oracle, tx, rm, &sight->ops[i], at);
         if (is_broken(oracle)) {
             return;
+        }
+        if (tx->ops[at].by_commit) {
+            tx->ops[at].result = sight->ops[i].result;
         }
         if (tx->ops[at].kind == OP_ADD) {
             apply_add(oracle, tx, &tx->ops[at]);

@@ -46,18 +46,21 @@ struct branch_seen {
     bool done;         /* committed or hazard was */
     bool applied;
     bool undone;
-    bool worked;  /* the client received that work was done */
+    bool worked;  /* the client received that work was done, or gave it with Commit */
     bool refused; /* or that it was not */
     bool gave_up; /* it said so itself, or voted aborted */
 };
 
-/* Work that was done, as the client received it. */
+/* Work that was done, as the client received it, or that came with its Commit. */
 struct op_kept {
     uint8_t rm;
     enum op_kind kind;
     uint32_t key;
     int64_t number;
     int64_t result;
+    bool by_commit; /* given with Commit: what it came to is seen when it is applied */
+    bool has_least;
+    int64_t least;
     size_t list_at; /* READ_LIST: in oracle_state.lists */
     uint32_t list_n;
 };
@@ -257,6 +260,8 @@ void disk_rm_sends(struct oracle *oracle, struct tx_seen *tx, uint32_t rm,
 /* ---- oracle_data.c --------------------------------------------------------------------------- */
 
 void data_op_done(struct oracle *oracle, const struct sight *sight);
+void data_work_given(struct oracle *oracle, const struct sight *sight);
+void data_work_done(struct oracle *oracle, const struct sight *sight);
 void data_applied(struct oracle *oracle, const struct sight *sight);
 void data_undone(struct oracle *oracle, const struct sight *sight);
 void data_at_end(struct oracle *oracle, const struct sight *sight);

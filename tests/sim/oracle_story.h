@@ -74,6 +74,12 @@ static inline void op_done(uint32_t tx, uint8_t rm, struct op_seen op, bool ok) 
                        .ok = ok});
 }
 
+/* Its Commit carries this work. */
+static inline void gives(uint32_t tx, uint8_t rm, struct op_seen op) {
+    see((struct sight){
+        .kind = SIGHT_WORK_GIVEN, .who = C(1), .to = R(rm), .tx = tx, .ops = &op, .ops_n = 1});
+}
+
 static inline struct op_seen add_op(uint32_t key, int64_t number, int64_t result) {
     return (struct op_seen){.kind = OP_ADD, .key = key, .number = number, .result = result};
 }

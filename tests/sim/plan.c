@@ -250,6 +250,58 @@ static void draw_listed(struct plan *plan, uint64_t seed) {
     }
 }
 
+static bool is_write(const struct plan_op *op) {
+    return op->kind == OP_ADD || op->kind == OP_APPEND;
+}
+
+/* Others may change what it reads and does not write as soon as one participant has voted, while
+ * another still waits for the locks of its work. */
+static void drop_bare_reads(struct plan_tx *tx) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < tx->n_ops; i++) {
+        bool stays = is_write(&tx->ops[i]);
+        for (uint32_t j = 0; j < tx->n_ops && !stays; j++) {
+            stays = is_write(&tx->ops[j]) && tx->ops[j].key == tx->ops[i].key;
+        }
+        if (stays) {
+            tx->ops[n++] = tx->ops[i];
+        }
+    }
+    tx->n_ops = n;
+}
+
+/* A transaction gives its writes with Commit, but for the first one, maybe. */
+static void draw_work(struct random *r, struct plan_tx *tx) {
+    bool keeps_first = random_percent(r, 30);
+    bool any = false;
+    tx->asks_listed = random_percent(r, 10);
+    for (uint32_t i = 0; i < tx->n_ops; i++) {
+        struct plan_op *op = &tx->ops[i];
+        op->with_commit = is_write(op) && !keeps_first;
+        any = any || op->with_commit;
+        keeps_first = keeps_first && !is_write(op);
+        bool is_limited = random_percent(r, 30) && op->kind == OP_ADD && op->number < 0;
+        if (is_limited && op->with_commit && !tx->after_heal) {
+            op->has_least = true;
+            op->least = PLAN_BALANCE_FIRST - random_between(r, -50, 400);
+        }
+    }
+    if (any) {
+        drop_bare_reads(tx);
+    }
+}
+
+/* From a stream of their own, as above. */
+static void draw_works(struct plan *plan, uint64_t seed) {
+    struct random r = {.state = random_mix(seed, 3)};
+    uint32_t percent = random_percent(&r, 25) ? 0 : (uint32_t)random_between(&r, 10, 90);
+    for (uint32_t i = 0; i < plan->n_txs; i++) {
+        if (random_percent(&r, percent)) {
+            draw_work(&r, &plan->txs[i]);
+        }
+    }
+}
+
 void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *options) {
     struct random r = {.state = random_mix(seed, 1)};
     memset(plan, 0, sizeof *plan);
@@ -262,6 +314,7 @@ void plan_make(struct plan *plan, uint64_t seed, const struct plan_options *opti
     draw_processes(plan, &r);
     draw_txs(plan, &r);
     draw_listed(plan, seed);
+    draw_works(plan, seed);
     if (!options->no_faults) {
         plan_draw_faults(plan, &r);
     } else {
@@ -308,5 +361,14 @@ void plan_make_still(struct plan *plan, uint32_t nodes, uint32_t rms, int64_t de
         for (uint32_t rm = 0; t == 0 && rm < rms; rm++) {
             tx->ops[tx->n_ops++] = (struct plan_op){.kind = OP_APPEND, .key = rm, .number = rm + 1};
         }
+    }
+}
+
+void plan_hurry(struct plan *plan, bool with_commit) {
+    struct plan_tx *tx = &plan->txs[0];
+    tx->names_branches = tx->joins = tx->at_once = true;
+    tx->think_us = 0;
+    for (uint32_t i = 0; i < tx->n_ops; i++) {
+        tx->ops[i].with_commit = with_commit;
     }
 }

@@ -38,6 +38,9 @@ struct plan_op {
     enum op_kind kind;
     uint32_t key;
     int64_t number;
+    bool with_commit; /* a write: it is given with Commit, behind all other work */
+    bool has_least;   /* ADD, with Commit: not done where less would be left */
+    int64_t least;
 };
 enum plan_end {
     END_COMMIT,
@@ -51,6 +54,8 @@ struct plan_tx {
     enum plan_end end, rival_end;
     bool names_branches; /* Commit says who took part */
     bool joins;          /* so the participants ask nobody to bind them */
+    bool at_once;        /* all work before Commit is asked for at once; drawn for no world */
+    bool asks_listed;    /* to do work with Commit, which they refuse: those without a log */
     bool left_out;
     bool after_heal;
     uint32_t timeout_ms;
@@ -148,6 +153,9 @@ struct plan_options {
  * between the regions of its ends, each sync sync_us, nothing varies. The caller may change it. */
 void plan_make_still(struct plan *plan, uint32_t nodes, uint32_t rms, int64_t delay_us,
                      int64_t sync_us);
+/* Of a still world's transaction, all is as quick as can be: its work goes to all participants at
+ * once, who ask nobody, or comes with Commit. */
+void plan_hurry(struct plan *plan, bool with_commit);
 /* Regions from 1; node n is in region n. */
 #define PLAN_REGIONS 7u
 const char *plan_region_name(uint32_t region);

@@ -71,6 +71,8 @@ const char *sight_name(enum sight_kind kind) {
         [SIGHT_RM_UNDONE] = "rm-undone",
         [SIGHT_BORN] = "born",
         [SIGHT_OP_DONE] = "op-done",
+        [SIGHT_WORK_GIVEN] = "work-given",
+        [SIGHT_WORK_DONE] = "work-done",
         [SIGHT_BEGINS] = "begins",
         [SIGHT_ASKS] = "asks",
         [SIGHT_TOLD] = "told",

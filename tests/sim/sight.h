@@ -42,7 +42,7 @@ enum speech_kind {
     SAY_BRANCH_ABORTED,   /* tx */
     /* node -> participant */
     SAY_ENLISTED,         /* tx, ok */
-    SAY_PREPARE,          /* tx, set */
+    SAY_PREPARE,          /* tx, set, has_work */
     SAY_COMMIT_ONE_PHASE, /* tx */
     SAY_DECISION,         /* tx, outcome or forgotten */
     SAY_ACCEPTED,         /* tx: this node holds everyone's vote to commit, at ballot 0 */
@@ -63,7 +63,7 @@ enum speech_kind {
     /* client -> node and back */
     SAY_BEGIN,
     SAY_BEGUN,  /* tx */
-    SAY_COMMIT, /* tx */
+    SAY_COMMIT, /* tx, has_work */
     SAY_ABORT,  /* tx */
     SAY_GET,    /* tx */
     SAY_REPLY,  /* tx, outcome, error: to Commit, Abort, Get, or a refused Begin */
@@ -94,6 +94,7 @@ struct speech {
     bool forgotten;
     bool hazard;
     bool ok;
+    bool has_work;  /* work comes with it */
     int error;      /* TROTH_ERR_*, 0: none */
     uint8_t origin; /* MARK: a node */
     uint32_t origin_incarnation;
@@ -114,6 +115,8 @@ struct op_seen {
     uint32_t key;
     int64_t number;
     int64_t result;
+    bool has_least; /* ADD: the balance must not be below `least` then, or the branch fails */
+    int64_t least;
     const int64_t *list; /* READ_LIST: lives until the sight was seen */
     uint32_t list_n;
 };
@@ -139,11 +142,15 @@ enum sight_kind {
     SIGHT_OP_DONE, /* who: a participant; to: a client; tx; ops[0]: the client has *received* that
                     * this work was done in the branch. `ok` false: refused, and the branch must
                     * not commit. */
-    SIGHT_BEGINS,  /* who: a client; tx: it has received its txid (the real time of its start) */
-    SIGHT_ASKS,    /* who: a client; tx; outcome: it wants the transaction committed or aborted. All
-                    * its work has been answered. `ok`: it tries the healed world, alone and
-                    * with a deadline that is far off, so nothing excuses an abort. */
-    SIGHT_TOLD,    /* who: a client; tx; outcome, or error with outcome NONE: the end of its call */
+    SIGHT_WORK_GIVEN, /* who: a client; to: a participant; tx; ops: its Commit carries this work,
+                       * which the branch is to hold behind what was done in it before */
+    SIGHT_WORK_DONE,  /* who: a participant; tx: it has done the work that came with the Commit, or
+                       * (not `ok`) could not; it has not voted yet */
+    SIGHT_BEGINS,     /* who: a client; tx: it has received its txid (the real time of its start) */
+    SIGHT_ASKS, /* who: a client; tx; outcome: it wants the transaction committed or aborted. All
+                 * its work has been answered, or is given now. `ok`: it tries the healed world,
+                 * alone and with a deadline that is far off, so nothing excuses an abort. */
+    SIGHT_TOLD, /* who: a client; tx; outcome, or error with outcome NONE: the end of its call */
     /* Faults. */
     SIGHT_CRASH,  /* who: all that was not on disk is lost */
     SIGHT_START,  /* who, incarnation */

@@ -47,15 +47,21 @@ static void ask(struct sim_client *client, const struct sim_call_session *call,
     packet->txid = call->txid;
     packet->timeout_ms = call->timeout_ms;
     packet->count = ask->request == SESSION_BEGIN ? block_size(client) : 0;
-    bool ends = ask->request == SESSION_COMMIT || ask->request == SESSION_ABORT;
-    bool carries = ends && call->branches != NULL;
-    packet->branches = carries ? paxos_set_hold(call->branches) : NULL;
+    if (ask->request == SESSION_COMMIT_WORK) {
+        packet->branches = paxos_set_hold(call->all);
+        packet->works = works_hold(call->works, call->all->n);
+    } else if (ask->request == SESSION_COMMIT || ask->request == SESSION_ABORT) {
+        packet->branches = paxos_set_hold(call->branches);
+    }
     net_send(world, packet);
 }
 
 static void call_over(struct sim_call_session *call) {
+    works_release(call->works, call->all == NULL ? 0 : call->all->n);
     paxos_set_release(call->branches);
-    call->branches = NULL;
+    paxos_set_release(call->all);
+    call->branches = call->all = NULL;
+    call->works = NULL;
     call->live = false;
 }
 
@@ -171,13 +177,105 @@ static struct paxos_set *members_as_set(const struct sim_client *client) {
     return client->n_members == 0 ? NULL : paxos_set_new(client->members, client->n_members);
 }
 
+/* ---- Work that comes with Commit --------------------------------------------------------------
+ */
+
+/* Those without a log take none, and so are given some only to be refused. */
+static bool is_given(const struct sim_client *client, const struct plan_op *op) {
+    const struct world *world = client->host.world;
+    bool is_listed = world->plan->listed[world->place[op->key]];
+    bool asks = client->tx->asks_listed && !client->tx->after_heal;
+    return op->with_commit && (!is_listed || asks);
+}
+
+static bool gives_work(const struct sim_client *client) {
+    bool any = false;
+    for (uint32_t i = 0; i < client->tx->n_ops; i++) {
+        any = any || is_given(client, &client->tx->ops[i]);
+    }
+    return any;
+}
+
+/* The work of one participant, in order; how many pieces. */
+static uint32_t work_of(const struct sim_client *client, uint32_t rm, struct plan_op *ops) {
+    uint32_t n = 0;
+    memset(ops, 0, PLAN_OPS_MAX * sizeof *ops);
+    for (uint32_t i = 0; i < client->tx->n_ops; i++) {
+        const struct plan_op *op = &client->tx->ops[i];
+        if (is_given(client, op) && client->host.world->place[op->key] == rm) {
+            ops[n++] = *op;
+        }
+    }
+    return n;
+}
+
+/* All members: who did work before is named by the incarnation that did, if this client names
+ * branches; who gets its first work now is whoever is attached. */
+static void collect_works(struct sim_client *client, struct sim_call_session *call) {
+    const struct world *world = client->host.world;
+    struct paxos_participant members[SIM_RMS_MAX] = {0};
+    struct work *works[SIM_RMS_MAX];
+    struct plan_op ops[PLAN_OPS_MAX];
+    uint32_t n = 0;
+    for (uint32_t rm = 0; rm < world->plan->rms; rm++) {
+        uint32_t n_ops = work_of(client, rm, ops);
+        int at =
+            call->branches == NULL ? -1 : paxos_set_find(call->branches, world->rms[rm].id.name);
+        if (n_ops > 0 || at >= 0) {
+            members[n] = at >= 0 ? call->branches->members[at] : world->rms[rm].id;
+            members[n].incarnation = at >= 0 ? members[n].incarnation : 0;
+            works[n++] = n_ops > 0 ? work_new(ops, n_ops * sizeof *ops) : NULL;
+        }
+    }
+    call->all = paxos_set_new(members, n);
+    call->works = works_hold(works, n);
+    for (uint32_t i = 0; i < n; i++) {
+        work_release(works[i]);
+    }
+}
+
+static void see_given(const struct sim_client *client) {
+    struct world *world = client->host.world;
+    for (uint8_t rm = 0; rm < world->plan->rms; rm++) {
+        struct plan_op ops[PLAN_OPS_MAX];
+        struct op_seen seen[PLAN_OPS_MAX];
+        uint32_t n = work_of(client, rm, ops);
+        for (uint32_t i = 0; i < n; i++) {
+            seen[i] = (struct op_seen){.kind = ops[i].kind,
+                                       .key = ops[i].key,
+                                       .number = ops[i].number,
+                                       .has_least = ops[i].has_least,
+                                       .least = ops[i].least};
+        }
+        struct sight sight = {.kind = SIGHT_WORK_GIVEN,
+                              .who = client->host.self,
+                              .to = {ROLE_RM, rm},
+                              .tx = client->number,
+                              .ops = seen,
+                              .ops_n = n};
+        if (n > 0) {
+            world_see(world, &sight);
+        }
+    }
+}
+
+/* ---- The end ---------------------------------------------------------------------------------
+ */
+
 static void begin_end(struct sim_client *client, struct sim_call_session *call, enum plan_end end,
                       uint32_t node) {
     call->txid = client->txid;
     call->tx = client->number;
     call->branches = client->tx->names_branches ? members_as_set(client) : NULL;
-    begin_call(client, call, end == END_COMMIT ? SESSION_COMMIT : SESSION_ABORT, node,
-               client->host.world->plan->client_timeout_ms);
+    bool gives = end == END_COMMIT && gives_work(client);
+    if (gives) {
+        collect_works(client, call);
+    }
+    begin_call(client, call,
+               gives               ? SESSION_COMMIT_WORK
+               : end == END_COMMIT ? SESSION_COMMIT
+                                   : SESSION_ABORT,
+               node, client->host.world->plan->client_timeout_ms);
 }
 
 static void ask_for_end(struct sim_client *client) {
@@ -195,34 +293,54 @@ static void ask_for_end(struct sim_client *client) {
                           .outcome = commits ? OUTCOME_COMMITTED : OUTCOME_ABORTED};
     world_see(client->host.world, &sight);
     client->stage = CLIENT_ENDING;
+    bool gives = commits && gives_work(client);
+    if (gives) {
+        see_given(client);
+    }
     begin_end(client, &client->own, commits ? END_COMMIT : END_ABORT,
-              tx->rival == 0 ? troth_txid_node(client->txid) : tx->node);
+              tx->rival == 0 || gives ? troth_txid_node(client->txid) : tx->node);
     /* Somebody else asks too; for work that was refused, nobody asks to commit. */
     if (tx->rival != 0 && (commits || tx->rival_end == END_ABORT)) {
         begin_end(client, &client->rival, tx->rival_end, tx->rival);
     }
 }
 
-static void do_work(struct sim_client *client) {
+static void ask_for_work(struct sim_client *client, const struct plan_op *op) {
     struct world *world = client->host.world;
-    if (client->failed || client->op == client->tx->n_ops) {
-        ask_for_end(client);
-        return;
-    }
-    const struct plan_op *op = &client->tx->ops[client->op];
     struct packet *packet = packet_new(world, PACKET_WORK, client->host.self,
                                        (struct process){ROLE_RM, world->place[op->key]});
     packet->txid = client->txid;
     packet->op = *op;
     packet->joins = client->tx->joins;
-    packet->call = client->op_call = ++client->calls;
-    client->stage = CLIENT_WORKING;
-    client->due_us = world->now_us + (int64_t)world->plan->op_timeout_ms * 1000;
-    host_wake(&client->host, host_now_ms(&client->host) + world->plan->op_timeout_ms + 1);
+    packet->call = ++client->calls;
     net_send(world, packet);
 }
 
+static void do_work(struct sim_client *client) {
+    struct world *world = client->host.world;
+    while (client->op < client->tx->n_ops && is_given(client, &client->tx->ops[client->op])) {
+        client->op++; /* later, with Commit */
+    }
+    if (client->failed || client->op == client->tx->n_ops) {
+        ask_for_end(client);
+        return;
+    }
+    client->stage = CLIENT_WORKING;
+    client->op_call = client->calls + 1;
+    client->op_answers = 0;
+    client->due_us = world->now_us + (int64_t)world->plan->op_timeout_ms * 1000;
+    host_wake(&client->host, host_now_ms(&client->host) + world->plan->op_timeout_ms + 1);
+    uint32_t n = client->tx->at_once ? client->tx->n_ops : client->op + 1;
+    for (uint32_t i = client->op; i < n; i++) {
+        ask_for_work(client, &client->tx->ops[i]);
+    }
+}
+
 static void think(struct sim_client *client) {
+    if (client->tx->think_us == 0) {
+        do_work(client);
+        return;
+    }
     client->stage = CLIENT_THINKING;
     client->due_us = client->host.world->now_us + client->tx->think_us;
     host_wake(&client->host, host_now_ms(&client->host) + client->tx->think_us / 1000 + 1);
@@ -293,7 +411,8 @@ static void bind(struct sim_client *client, const struct packet *packet) {
 }
 
 static void on_worked(struct sim_client *client, const struct packet *packet) {
-    if (client->stage != CLIENT_WORKING || packet->call != client->op_call) {
+    uint32_t turn = packet->call - client->op_call; /* earlier calls make it very large */
+    if (client->stage != CLIENT_WORKING || turn > client->calls - client->op_call) {
         return;
     }
     struct op_seen op = {.kind = packet->op.kind,
@@ -314,8 +433,11 @@ static void on_worked(struct sim_client *client, const struct packet *packet) {
     if (packet->error == 0) {
         bind(client, packet);
     }
-    client->op++;
-    think(client);
+    client->op_answers++;
+    if (client->failed || client->op_answers > client->calls - client->op_call) {
+        client->op += client->op_answers;
+        think(client);
+    }
 }
 
 /* ---- The loop -------------------------------------------------------------------------------- */

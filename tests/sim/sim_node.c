@@ -114,7 +114,7 @@ static void on_request(struct sim_node *node, struct packet *packet) {
     static const enum engine_event_type types[] = {
         [SESSION_BEGIN] = ENGINE_BEGIN,   [SESSION_ENLIST] = ENGINE_ENLIST,
         [SESSION_COMMIT] = ENGINE_COMMIT, [SESSION_ABORT] = ENGINE_ABORT,
-        [SESSION_GET] = ENGINE_GET,
+        [SESSION_GET] = ENGINE_GET,       [SESSION_COMMIT_WORK] = ENGINE_COMMIT,
     };
     if (!node->started || node->n_calls == SIM_CALLS_MAX) {
         fail_call(node, packet);
@@ -131,6 +131,7 @@ static void on_request(struct sim_node *node, struct packet *packet) {
                                               .request = request,
                                               .txid = packet->txid,
                                               .branches = packet->branches,
+                                              .works = packet->works,
                                               .timeout_ms = packet->timeout_ms,
                                               .count = packet->count});
 }

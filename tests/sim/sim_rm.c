@@ -88,6 +88,10 @@ static void carry_out(struct sim_rm *rm, struct branches_effect *effect) {
         send_message(rm, effect);
         break;
     case BRANCHES_CALL:
+        if (effect->work != NULL) {
+            rm_give(rm, effect->txid, effect->work);
+            effect->work = NULL;
+        }
         if (effect->call == BRANCHES_CALL_RECOVER) {
             rm_recover(rm, effect->txid);
         } else if (effect->after_store) {
@@ -133,10 +137,12 @@ void rm_local(struct sim_rm *rm, struct branches_event event) {
 }
 
 static void run_local(struct sim_rm *rm) {
-    while (rm->local_at < rm->n_local) {
-        step(rm, rm->local[rm->local_at++]);
-    }
-    rm->n_local = rm->local_at = 0;
+    do {
+        while (rm->local_at < rm->n_local) {
+            step(rm, rm->local[rm->local_at++]);
+        }
+        rm->n_local = rm->local_at = 0;
+    } while (rm_given_goes_on(rm));
 }
 
 /* ---- Packets --------------------------------------------------------------------------------- */
@@ -224,7 +230,10 @@ static void handle(struct sim_rm *rm, struct packet *packet) {
 /* ---- The loop -------------------------------------------------------------------------------- */
 
 static int64_t deadline_ms(const struct sim_rm *rm) {
-    return rm->listing != NULL ? rm_listing_deadline_ms(rm) : branches_deadline_ms(rm->branches);
+    int64_t given_ms = rm_given_due_ms(rm);
+    int64_t core_ms =
+        rm->listing != NULL ? rm_listing_deadline_ms(rm) : branches_deadline_ms(rm->branches);
+    return given_ms < core_ms ? given_ms : core_ms;
 }
 
 static void batch_is_over(struct sim_rm *rm) {

@@ -43,9 +43,21 @@ static void refuse(struct sim_rm *rm, struct rm_op *op, int error) {
     answer(rm, op, error, 0, NULL, NULL);
 }
 
-static void refuse_all(struct sim_rm *rm, struct troth_txid txid) {
+/* What came with Commit goes on, and finds that it can't. */
+static void wake_given(struct sim_rm *rm, struct troth_txid txid) {
     for (uint32_t i = 0; i < RM_OPS_MAX; i++) {
-        if (rm->ops[i].state == OP_LOCKING && troth_txid_equal(rm->ops[i].packet->txid, txid)) {
+        struct rm_op *op = &rm->ops[i];
+        if (op->state == OP_LOCKING && op->packet == NULL && troth_txid_equal(op->txid, txid)) {
+            op->state = OP_GOES_ON;
+        }
+    }
+}
+
+static void refuse_all(struct sim_rm *rm, struct troth_txid txid) {
+    wake_given(rm, txid);
+    for (uint32_t i = 0; i < RM_OPS_MAX; i++) {
+        if (rm->ops[i].state == OP_LOCKING && rm->ops[i].packet != NULL &&
+            troth_txid_equal(rm->ops[i].packet->txid, txid)) {
             refuse(rm, &rm->ops[i], TROTH_ERR_ABORTED);
         }
     }
@@ -53,14 +65,8 @@ static void refuse_all(struct sim_rm *rm, struct troth_txid txid) {
 
 /* ---- Work ------------------------------------------------------------------------------------ */
 
-static struct rm_write *write_add(struct rm_writes *writes, const struct plan_op *op) {
-    assert(writes->n < sizeof writes->items / sizeof *writes->items);
-    struct rm_write *write = &writes->items[writes->n++];
-    *write = (struct rm_write){.kind = op->kind, .key = op->key, .number = op->number};
-    return write;
-}
-
-static int64_t balance(const struct sim_rm *rm, const struct rm_writes *own, uint32_t key) {
+int64_t rm_balance(const struct sim_rm *rm, uint32_t tx, uint32_t key) {
+    const struct rm_writes *own = &rm->of[tx].writes;
     int64_t value = rm->balances[key];
     for (uint32_t i = 0; i < own->n; i++) {
         if (own->items[i].kind == OP_ADD && own->items[i].key == key) {
@@ -70,26 +76,35 @@ static int64_t balance(const struct sim_rm *rm, const struct rm_writes *own, uin
     return value;
 }
 
+void rm_write(struct sim_rm *rm, uint32_t tx, const struct plan_op *op) {
+    struct rm_writes *own = &rm->of[tx].writes;
+    bool adds = op->kind == OP_ADD;
+    assert(own->n < sizeof own->items / sizeof *own->items);
+    struct rm_write write = {.kind = op->kind,
+                             .key = op->key,
+                             .number = op->number,
+                             .value = adds ? rm_balance(rm, tx, op->key) + op->number : 0};
+    own->items[own->n++] = write;
+}
+
 /* The lock is held. */
 static void perform(struct sim_rm *rm, struct rm_op *op) {
     const struct plan_op *what = &op->packet->op;
     uint32_t tx = world_tx(rm->host.world, op->packet->txid);
     struct rm_writes *own = &rm->of[tx].writes;
-    int64_t value;
     switch (what->kind) {
     case OP_READ_BALANCE:
-        answer(rm, op, 0, balance(rm, own, what->key), NULL, NULL);
+        answer(rm, op, 0, rm_balance(rm, tx, what->key), NULL, NULL);
         break;
     case OP_ADD:
-        value = balance(rm, own, what->key) + what->number;
-        write_add(own, what)->value = value;
-        answer(rm, op, 0, value, NULL, NULL);
+        rm_write(rm, tx, what);
+        answer(rm, op, 0, rm_balance(rm, tx, what->key), NULL, NULL);
         break;
     case OP_READ_LIST:
         answer(rm, op, 0, 0, &rm->lists[what->key], own);
         break;
     case OP_APPEND:
-        write_add(own, what);
+        rm_write(rm, tx, what);
         answer(rm, op, 0, 0, NULL, NULL);
         break;
     }
@@ -109,26 +124,37 @@ void rm_obey(struct sim_rm *rm, const struct lock_effects *effects) {
                                              .txid = victim,
                                              .reason = PAXOS_REASON_CONFLICT,
                                              .detail = "lost a lock to an older transaction"});
+        wake_given(rm, victim);
     }
     for (size_t i = 0; i < n; i++) {
-        perform(rm, granted[i]);
+        if (granted[i]->packet != NULL) {
+            perform(rm, granted[i]);
+        } else {
+            granted[i]->is_locked = true;
+            granted[i]->state = OP_GOES_ON;
+        }
     }
 }
 
-static void lock_and_perform(struct sim_rm *rm, struct rm_op *op) {
-    const struct plan_op *what = &op->packet->op;
+int rm_lock(struct sim_rm *rm, struct rm_op *op, struct troth_txid txid,
+            const struct plan_op *what) {
     bool writes = what->kind == OP_ADD || what->kind == OP_APPEND;
     struct lock_target target = {.from = (const uint8_t *)&what->key, .from_n = sizeof what->key};
     const struct lock_effects *effects;
     op->state = OP_LOCKING;
-    int rc = lock_table_acquire(rm->locks, op->packet->txid, writes ? LOCK_EXCLUSIVE : LOCK_SHARED,
-                                &target, op, &op->request, &effects);
-    if (rc < 0) { /* wounded, or it has voted */
-        refuse(rm, op, rc);
-        return;
+    int rc = lock_table_acquire(rm->locks, txid, writes ? LOCK_EXCLUSIVE : LOCK_SHARED, &target, op,
+                                &op->request, &effects);
+    if (rc >= 0) { /* else it is wounded, or has voted */
+        rm_obey(rm, effects);
     }
-    rm_obey(rm, effects);
-    if (rc == LOCK_GRANTED) {
+    return rc;
+}
+
+static void lock_and_perform(struct sim_rm *rm, struct rm_op *op) {
+    int rc = rm_lock(rm, op, op->packet->txid, &op->packet->op);
+    if (rc < 0) {
+        refuse(rm, op, rc);
+    } else if (rc == LOCK_GRANTED) {
         perform(rm, op);
     }
 }
@@ -151,10 +177,11 @@ void rm_enlisted(struct sim_rm *rm, uint64_t request, int error) {
 
 /* ---- Branches' ends -------------------------------------------------------------------------- */
 
-static void end_branch(struct sim_rm *rm, struct troth_txid txid) {
+void rm_end_branch(struct sim_rm *rm, struct troth_txid txid) {
     const struct lock_effects *effects;
     struct rm_branch *branch = &rm->of[world_tx(rm->host.world, txid)];
     refuse_all(rm, txid);
+    work_release(branch->given);
     *branch = (struct rm_branch){.lost = true}; /* no later work may begin it anew */
     lock_table_release(rm->locks, txid, &effects);
     rm_obey(rm, effects);
@@ -165,7 +192,7 @@ bool rm_lose_branch(struct sim_rm *rm) {
     for (uint32_t tx = world->n_txs; rm->host.life == LIFE_UP && tx > 0; tx--) {
         if (rm->of[tx].state == RM_BRANCH_WORKING) {
             if (rm->listing == NULL || !rm_lands_late(rm, world->txids[tx])) {
-                end_branch(rm, world->txids[tx]);
+                rm_end_branch(rm, world->txids[tx]);
             }
             host_wake(&rm->host, 0);
             return true;
@@ -180,12 +207,12 @@ bool rm_loses_session(struct sim_rm *rm, struct troth_txid txid) {
         return false;
     }
     if (!rm_lands_late(rm, txid)) {
-        end_branch(rm, txid);
+        rm_end_branch(rm, txid);
     }
     return true;
 }
 
-static int prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r) {
+int rm_prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r) {
     uint32_t tx = world_tx(rm->host.world, txid);
     struct rm_branch *branch = &rm->of[tx];
     if (rm->listing != NULL && branch->state == RM_BRANCH_PREPARED) {
@@ -197,11 +224,11 @@ static int prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r) 
     refuse_all(rm, txid);
     uint32_t permille = rm->host.world->plan->vote_aborted_permille[rm->host.self.index];
     if (branch->wounded || random_below(r, 1000) < permille) {
-        end_branch(rm, txid);
+        rm_end_branch(rm, txid);
         return TROTH_VOTE_ABORTED;
     }
     if (branch->writes.n == 0) {
-        end_branch(rm, txid);
+        rm_end_branch(rm, txid);
         return TROTH_VOTE_READ_ONLY;
     }
     if (rm->listing != NULL && random_percent(r, 3) && rm_lands_late(rm, txid)) {
@@ -236,7 +263,7 @@ static int commit(struct sim_rm *rm, struct troth_txid txid, bool one_phase, str
     uint32_t permille = rm->host.world->plan->vote_aborted_permille[rm->host.self.index];
     /* As the shard does: who was wounded has lost its locks, and must not be applied. */
     if (branch->wounded || (one_phase && random_below(r, 1000) < permille)) {
-        end_branch(rm, txid);
+        rm_end_branch(rm, txid);
         return TROTH_ERR_ABORTED;
     }
     if (branch->writes.n > 0) {
@@ -245,7 +272,7 @@ static int commit(struct sim_rm *rm, struct troth_txid txid, bool one_phase, str
                   &(struct rm_change){
                       .kind = RM_CHANGE_APPLY, .tx = tx, .txid = txid, .writes = branch->writes});
     }
-    end_branch(rm, txid);
+    rm_end_branch(rm, txid);
     return 0;
 }
 
@@ -257,7 +284,7 @@ static int abort_branch(struct sim_rm *rm, struct troth_txid txid) {
     if (rm->of[tx].state == RM_BRANCH_PREPARED) {
         rm_change(rm, &(struct rm_change){.kind = RM_CHANGE_DROP, .tx = tx, .txid = txid});
     }
-    end_branch(rm, txid);
+    rm_end_branch(rm, txid);
     return 0;
 }
 
@@ -282,7 +309,11 @@ void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
     fails = fails && !loses_answer;
     switch (call) {
     case BRANCHES_CALL_PREPARE:
-        result = prepare(rm, txid, &r);
+        if (rm->of[world_tx(world, txid)].given != NULL) {
+            rm_do_given(rm, txid);
+            return;
+        }
+        result = rm_prepare(rm, txid, &r);
         break;
     case BRANCHES_CALL_COMMIT:
         result = fails ? TROTH_ERR_UNAVAILABLE : commit(rm, txid, false, &r);
@@ -344,10 +375,14 @@ void rm_recover(struct sim_rm *rm, struct troth_txid txid) {
 
 void rm_work_release(struct sim_rm *rm) {
     for (uint32_t i = 0; i < RM_OPS_MAX; i++) {
-        if (rm->ops[i].state != OP_FREE) {
+        if (rm->ops[i].packet != NULL) {
             packet_free(rm->host.world, rm->ops[i].packet);
-            rm->ops[i] = (struct rm_op){.state = OP_FREE};
         }
+        rm->ops[i] = (struct rm_op){.state = OP_FREE};
     }
+    for (uint32_t tx = 1; tx <= rm->host.world->n_txs; tx++) {
+        work_release(rm->of[tx].given);
+    }
+    rm->n_given = 0;
     memset(rm->of, 0, sizeof rm->of);
 }

@@ -166,6 +166,7 @@ void speak_message(struct world *world, const struct message *message, struct sp
     speech->ok = message->ok;
     speech->error = message->error;
     speech->what = message->type == MESSAGE_ASK ? ask_name(message->ask) : NULL;
+    speech->has_work = message->work != NULL;
     speak_set(message->set, speech);
     speak_votes(message, speech);
 }
@@ -197,13 +198,15 @@ static void speak_phase2b(struct world *world, const struct packet *packet, stru
 
 static void speak_call(struct world *world, const struct packet *packet, struct speech *speech) {
     static const enum speech_kind asks[] = {
-        [SESSION_BEGIN] = SAY_BEGIN, [SESSION_ENLIST] = SAY_ENLIST, [SESSION_COMMIT] = SAY_COMMIT,
-        [SESSION_ABORT] = SAY_ABORT, [SESSION_GET] = SAY_GET,
+        [SESSION_BEGIN] = SAY_BEGIN,   [SESSION_ENLIST] = SAY_ENLIST,
+        [SESSION_COMMIT] = SAY_COMMIT, [SESSION_ABORT] = SAY_ABORT,
+        [SESSION_GET] = SAY_GET,       [SESSION_COMMIT_WORK] = SAY_COMMIT,
     };
     speech->tx = world_tx(world, packet->txid);
     speech->error = packet->error;
     if (packet->kind == PACKET_REQUEST) {
         speech->kind = asks[packet->request];
+        speech->has_work = packet->works != NULL;
     } else if (packet->kind == PACKET_REPLY) {
         bool begun = packet->request == SESSION_BEGIN && packet->error == 0;
         speech->kind = begun ? SAY_BEGUN : SAY_REPLY;

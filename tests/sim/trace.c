@@ -265,6 +265,16 @@ static void add_happening(struct words *line, const struct trace_entry *entry) {
         words_add(line, " for ");
         words_process(line, sight->to);
         return;
+    case SIGHT_WORK_GIVEN:
+        words_add(line, "gives ");
+        words_process(line, sight->to);
+        words_add(line, " with the commit of tx%u", sight->tx);
+        add_ops(line, entry);
+        return;
+    case SIGHT_WORK_DONE:
+        words_add(line, "%s the work of tx%u", sight->ok ? "has done" : "fails in", sight->tx);
+        add_ops(line, entry);
+        return;
     case SIGHT_BEGINS:
         words_add(line, "begins tx%u", sight->tx);
         return;
@@ -369,6 +379,8 @@ static bool is_about(const struct trace_entry *entry, uint32_t tx) {
     case SIGHT_RM_UNDONE:
     case SIGHT_BORN:
     case SIGHT_OP_DONE:
+    case SIGHT_WORK_GIVEN:
+    case SIGHT_WORK_DONE:
     case SIGHT_BEGINS:
     case SIGHT_ASKS:
     case SIGHT_TOLD:

@@ -7,6 +7,7 @@
 /* ---- Measuring ------------------------------------------------------------------------------- */
 
 struct clock {
+    bool whole; /* from the work on, not from Commit */
     int64_t asked_us, told_us, applied_us;
 };
 
@@ -15,7 +16,8 @@ static void see(void *arg, const struct sight *sight) {
     if (sight->tx != 1) {
         return;
     }
-    if (sight->kind == SIGHT_ASKS) {
+    bool works = clock->whole && sight->kind == SIGHT_SEND && sight->speech->kind == SAY_WORK;
+    if (clock->asked_us == 0 && (works || sight->kind == SIGHT_ASKS)) {
         clock->asked_us = sight->at_us;
     } else if (sight->kind == SIGHT_TOLD) {
         clock->told_us = sight->at_us;
@@ -24,17 +26,23 @@ static void see(void *arg, const struct sight *sight) {
     }
 }
 
+enum wan_work { FROM_COMMIT, BEFORE_COMMIT, WITH_COMMIT };
+
 /* The protocols in the order of wan_protocol_name. */
-static bool measure(uint32_t region, uint32_t protocol, struct wan_times *times) {
+static bool measure(uint32_t region, uint32_t protocol, enum wan_work work,
+                    struct wan_times *times) {
     uint32_t f = protocol == 0 ? 0 : (protocol - 1) % WAN_F_MAX + 1;
     static struct plan plan;
-    struct clock clock = {.asked_us = 0};
+    struct clock clock = {.whole = work != FROM_COMMIT};
     struct verdict verdict;
     plan_make_still(&plan, 2 * f + 1, 2, 0, SYNC_US);
     plan_span_the_world(&plan);
     plan.region_of_rm[1] = (uint8_t)region;
     plan.thrifty = protocol > WAN_F_MAX && protocol <= 2 * WAN_F_MAX;
     plan.faster = protocol > 2 * WAN_F_MAX;
+    if (work != FROM_COMMIT) {
+        plan_hurry(&plan, work == WITH_COMMIT);
+    }
     run_world(&plan, &(struct world_look){.see = see, .arg = &clock}, &verdict);
     *times = (struct wan_times){.told_ms = (double)(clock.told_us - clock.asked_us) / 1000,
                                 .unlocked_ms = (double)(clock.applied_us - clock.asked_us) / 1000};
@@ -45,7 +53,11 @@ bool wan_measure(struct wan *wan) {
     bool good = true;
     for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
         for (uint32_t i = 0; i < WAN_PROTOCOLS; i++) {
-            good = measure(region, i, &wan->times[region][i]) && good;
+            good = measure(region, i, FROM_COMMIT, &wan->times[region][i]) && good;
+        }
+        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+            good = measure(region, f, BEFORE_COMMIT, &wan->before[region][f]) && good;
+            good = measure(region, f, WITH_COMMIT, &wan->with[region][f]) && good;
         }
     }
     return good;
@@ -58,6 +70,25 @@ const char *wan_protocol_name(uint32_t protocol) {
         "2PC",         "Paxos F=1",   "Paxos F=2",  "Paxos F=3",  "thrifty F=1",
         "thrifty F=2", "thrifty F=3", "faster F=1", "faster F=2", "faster F=3"};
     return names[protocol];
+}
+
+static void print_whole(const struct wan *wan, FILE *file) {
+    fprintf(file,
+            "\nWhole transactions: from the client's first word until it is told, with the work "
+            "before Commit\n(at both participants at once) / with Commit:\n\n%-22s",
+            "the other participant");
+    for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+        fprintf(file, "%13s", wan_protocol_name(f));
+    }
+    fputc('\n', file);
+    for (uint32_t region = 1; region <= PLAN_REGIONS; region++) {
+        fprintf(file, "%-22s", plan_region_name(region));
+        for (uint32_t f = 0; f <= WAN_F_MAX; f++) {
+            fprintf(file, "%7.0f / %-3.0f", wan->before[region][f].told_ms,
+                    wan->with[region][f].told_ms);
+        }
+        fputc('\n', file);
+    }
 }
 
 void wan_print(const struct wan *wan, FILE *file) {
@@ -84,6 +115,7 @@ void wan_print(const struct wan *wan, FILE *file) {
         }
         fputc('\n', file);
     }
+    print_whole(wan, file);
 }
 
 #define LEFT   70

@@ -227,6 +227,10 @@ void words_speech(struct words *words, const struct speech *speech) {
         return;
     case SAY_PREPARE:
         words_set(words, true, speech->nobody, speech->set);
+        words_add(words, "%s", speech->has_work ? " with work" : "");
+        return;
+    case SAY_COMMIT:
+        words_add(words, "%s", speech->has_work ? "with work" : "");
         return;
     case SAY_ACK:
     case SAY_ONE_PHASE_RESULT:
@@ -273,7 +277,6 @@ void words_speech(struct words *words, const struct speech *speech) {
     case SAY_PING:
     case SAY_BEGIN:
     case SAY_BEGUN:
-    case SAY_COMMIT:
     case SAY_ABORT:
     case SAY_GET:
     case SAY_WORK:

@@ -8,7 +8,8 @@
  *     sim_node.c     a node's loop, as coordinator/node.c; sim_node_peers.c greetings and trust, as
  *                    coordinator/peers.c and sessions.c; sim_node_disk.c its database
  *     sim_rm.c       a participant's loop, as participant/participant_loop.c; sim_rm_work.c the
- *                    resource manager: work, locks, callbacks; sim_rm_disk.c its database;
+ *                    resource manager: work, locks, callbacks; sim_rm_given.c work that comes
+ *                    with Commit; sim_rm_disk.c its database;
  *                    sim_rm_listed.c a participant without a log; sim_rm_late.c its database
  *                    prepares late
  *     sim_client.c   clients
@@ -69,6 +70,7 @@ struct packet {
     uint32_t timeout_ms;
     uint32_t count; /* of Begin, and of its reply */
     struct paxos_set *branches;
+    struct work **works; /* of Commit: one for each of the branches, or NULL */
     int error;
     enum paxos_outcome outcome;
     enum bound bound; /* REPLY to a participant's GET: is it a part of the transaction? */
@@ -284,11 +286,17 @@ struct rm_disk {
     struct rm_list lists[PLAN_KEYS_MAX];
 };
 
-enum rm_op_state { OP_FREE, OP_ENLISTING, OP_LOCKING };
+enum rm_op_state { OP_FREE, OP_ENLISTING, OP_LOCKING, OP_GOES_ON };
 struct rm_op { /* work that is under way */
     enum rm_op_state state;
-    struct packet *packet; /* the WORK */
+    struct packet *packet; /* the WORK; NULL: it came with Commit */
     struct lock_request *request;
+    /* What came with Commit: sim_rm_given.c */
+    struct troth_txid txid;
+    const struct plan_op *given;
+    uint32_t at, n;
+    bool is_locked;
+    int64_t due_ms; /* it waits no longer for a lock */
 };
 #define RM_OPS_MAX 128u
 
@@ -297,6 +305,7 @@ struct rm_branch {
     bool wounded;
     bool lost; /* its work is gone, and it knows */
     struct rm_writes writes;
+    struct work *given; /* with its prepare */
 };
 
 struct sim_rm {
@@ -311,6 +320,7 @@ struct sim_rm {
     struct lock_table *locks;
     struct rm_branch of[WORLD_TXS_MAX];
     struct rm_op ops[RM_OPS_MAX];
+    uint32_t n_given; /* of these: work that came with Commit */
     /* What callbacks and give-ups put off until the step is over. */
     struct branches_event *local;
     uint32_t n_local, local_at, local_capacity;
@@ -336,7 +346,9 @@ struct sim_call_session {
     uint32_t number; /* of its packets */
     struct troth_txid txid;
     uint32_t tx;
-    struct paxos_set *branches;
+    struct paxos_set *branches; /* where work was done before; NULL: it names none */
+    struct paxos_set *all;      /* of a Commit with work: these, and those that are given some */
+    struct work **works;        /* of each of all, or NULL */
     uint32_t timeout_ms;
 };
 enum client_stage { CLIENT_IDLE, CLIENT_BEGINNING, CLIENT_THINKING, CLIENT_WORKING, CLIENT_ENDING };
@@ -349,7 +361,8 @@ struct sim_client {
     struct troth_txid txid;
     uint32_t op;
     uint32_t op_call;
-    int64_t due_us; /* of the think time or the work's answer */
+    uint32_t op_answers; /* of work that was asked for at once, from op_call on */
+    int64_t due_us;      /* of the think time or the work's answer */
     bool failed;
     struct paxos_participant members[SIM_RMS_MAX];
     uint32_t n_members;
@@ -444,6 +457,9 @@ void faults_mend(struct world *world, const struct plan_fault *fault);
 struct packet *packet_new(struct world *world, enum packet_kind kind, struct process from,
                           struct process to);
 void packet_free(struct world *world, struct packet *packet);
+/* Of `n` branches; NULL stays NULL. */
+struct work **works_hold(struct work *const *works, uint32_t n);
+void works_release(struct work **works, uint32_t n);
 void packets_put(struct packets *packets, struct packet *packet);
 struct packet *packets_take(struct packets *packets);
 void packets_drop(struct world *world, struct packets *packets);
@@ -538,9 +554,15 @@ void rm_land(struct sim_rm *rm, struct troth_txid txid);
 /* A process starts over a database that still does. */
 void rm_land_on(struct sim_rm *rm);
 
-void rm_on_work(struct sim_rm *rm, struct packet *packet);
 void rm_obey(struct sim_rm *rm, const struct lock_effects *effects);
 void rm_enlisted(struct sim_rm *rm, uint64_t request, int error);
+int rm_prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r);
+/* All that the branch did and holds goes. */
+void rm_end_branch(struct sim_rm *rm, struct troth_txid txid);
+void rm_write(struct sim_rm *rm, uint32_t tx, const struct plan_op *op);
+int64_t rm_balance(const struct sim_rm *rm, uint32_t tx, uint32_t key);
+int rm_lock(struct sim_rm *rm, struct rm_op *op, struct troth_txid txid,
+            const struct plan_op *what);
 /* `was_slow`: it has taken its time, and is carried out now. */
 void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool was_slow);
 void rm_recover(struct sim_rm *rm, struct troth_txid txid);
@@ -548,6 +570,16 @@ void rm_work_release(struct sim_rm *rm);
 bool rm_lose_branch(struct sim_rm *rm);
 /* Whether the client comes back without its session, and so without its work. */
 bool rm_loses_session(struct sim_rm *rm, struct troth_txid txid);
+
+/* sim_rm_given.c */
+
+/* Takes the reference: what the next prepare of this branch is to do. */
+void rm_give(struct sim_rm *rm, struct troth_txid txid, struct work *work);
+/* Prepare, with work: answered at once or later. */
+void rm_do_given(struct sim_rm *rm, struct troth_txid txid);
+/* What has its lock now, has waited too long, or must end. True: there was something. */
+bool rm_given_goes_on(struct sim_rm *rm);
+int64_t rm_given_due_ms(const struct sim_rm *rm);
 
 void rm_change(struct sim_rm *rm, struct rm_change *change);
 void rm_disk_end_batch(struct sim_rm *rm, bool stored);

@@ -296,6 +296,52 @@ START_TEST(clients_that_change_their_mind_or_node) {
 }
 END_TEST
 
+static void works(int64_t at_us, uint8_t rm, bool ok) {
+    made_happens(
+        &made,
+        (struct sight){
+            .kind = SIGHT_WORK_DONE, .at_us = at_us, .who = made_rm(rm), .tx = TX, .ok = ok});
+}
+
+START_TEST(work_that_comes_with_commit) {
+    fresh();
+    struct speech commit = say(SAY_COMMIT);
+    struct speech prepare = say(SAY_PREPARE);
+    struct speech worked = say(SAY_WORKED);
+    struct speech reply = say(SAY_REPLY);
+    commit.has_work = prepare.has_work = worked.ok = true;
+    reply.error = TROTH_ERR_STATE;
+    made_say(&made, 50, made_rm(1), made_client(1), 10, worked);
+    made_say(&made, 100, made_client(1), made_node(1), 10, commit);
+    made_say(&made, 110, made_client(1), made_node(2), 10, commit);
+    made_say(&made, 120, made_node(2), made_client(1), 10, reply);
+    for (uint8_t rm = 0; rm < 3; rm++) {
+        made_say(&made, 200, made_node(1), made_rm(rm), 10, prepare);
+    }
+    works(220, 0, true);
+    works(221, 1, true);
+    works(222, 2, false);
+    made_say(&made, 300, made_node(1), made_rm(0), 10, prepare);
+    made_say(&made, 400, made_client(1), made_node(3), 10, say(SAY_ABORT));
+    made_say(&made, 500, made_node(2), made_rm(3), 10, outcome_of(SAY_DECISION, OUTCOME_ABORTED));
+    made_say(&made, 600, made_node(1), made_rm(3), 10, prepare);
+    made_happens(&made, (struct sight){.kind = SIGHT_CRASH, .at_us = 700, .who = made_rm(0)});
+    made_say(&made, 800, made_node(1), made_rm(0), 10, prepare);
+    made_say(&made, 820, made_rm(0), made_node(1), 10, say(SAY_BRANCH_ABORTED));
+    look();
+    ck_reached(WORK_DONE, 1);
+    ck_reached(WORK_ACTIVE, 1);
+    ck_reached(WORK_FAILED, 1);
+    ck_reached(WORK_AGAIN, 1);
+    ck_reached(WORK_TOMBSTONE, 1);
+    ck_reached(WORK_LOST, 1);
+    ck_reached(WORK_OTHER_NODE, 1);
+    ck_reached(WORK_ABORT_ASKED, 1);
+    ck_reached(WORK_COMMITTED, 0);
+    done();
+}
+END_TEST
+
 START_TEST(what_must_not_be_is_named_apart) {
     fresh();
     struct speech ack = outcome_of(SAY_ACK, OUTCOME_COMMITTED);
@@ -364,6 +410,7 @@ int main(void) {
         a_crash_counts_by_what_the_process_was_doing,
         lost_doubled_and_overtaken_messages_count_by_kind,
         clients_that_change_their_mind_or_node,
+        work_that_comes_with_commit,
         what_must_not_be_is_named_apart,
         counts_add_up_and_the_next_world_begins_anew,
         what_is_out_of_range_is_not_looked_at,

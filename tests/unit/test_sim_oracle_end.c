@@ -40,6 +40,94 @@ START_TEST(S5_refused_work_is_committed) {
 }
 END_TEST
 
+/* ---- S5: work that comes with Commit
+ * --------------------------------------------------------- */
+
+/* rm0 has done work before; rm1 is only given some, of which 1000 must be left. */
+static void given_and_decided(void) {
+    begin_world();
+    begins(1);
+    op_done(1, 0, add_op(0, -10, 990), true);
+    gives(1, 0, append_op(6, 5));
+    gives(
+        1, 1,
+        (struct op_seen){.kind = OP_ADD, .key = 1, .number = 10, .has_least = true, .least = 1000});
+    asks(1, OUTCOME_COMMITTED);
+    prepares(1, BOTH);
+    for (uint8_t rm = 0; rm < 2; rm++) {
+        log_is(rm, 1, LOG_PREPARED);
+        votes(rm, 1, BOTH, VOTE_PREPARED);
+    }
+    accepted_by_two(1);
+    told(1, OUTCOME_COMMITTED);
+    log_is(0, 1, LOG_COMMITTED);
+    log_is(1, 1, LOG_COMMITTED);
+}
+
+static void applies_both(uint8_t rm, struct op_seen one, struct op_seen two) {
+    struct op_seen ops[2] = {one, two};
+    see((struct sight){.kind = SIGHT_RM_APPLIED, .who = R(rm), .tx = 1, .ops = ops, .ops_n = 2});
+}
+
+START_TEST(work_of_both_kinds_passes) {
+    given_and_decided();
+    applies_both(0, add_op(0, -10, 990), append_op(6, 5));
+    applies(1, 1, add_op(1, 10, 1010));
+    balance_is(0, 0, 990);
+    balance_is(1, 1, 1010);
+    list_is(0, 6, 1, (int64_t[]){5});
+    end();
+    must_pass();
+}
+END_TEST
+
+START_TEST(S5_committed_without_the_work_of_its_commit) {
+    given_and_decided();
+    applies(0, 1, add_op(0, -10, 990));
+    must_break("S5", "without append of 5 to key 6");
+    given_and_decided();
+    applies_both(0, add_op(0, -10, 990), append_op(6, 5));
+    end();
+    must_break("S5", "rm1 has not applied add of 10 to key 1");
+}
+END_TEST
+
+START_TEST(S5_the_work_of_a_commit_is_done_twice) {
+    given_and_decided();
+    applies_both(1, add_op(1, 10, 1010), add_op(1, 10, 1020));
+    must_break("S5", "did not receive as done");
+}
+END_TEST
+
+START_TEST(S5_work_done_where_too_little_is_left) {
+    given_and_decided();
+    applies(1, 1, add_op(1, 10, 900));
+    must_break("S5", "only where 1000 are left");
+}
+END_TEST
+
+START_TEST(S5_committed_where_the_work_failed) {
+    given_and_decided();
+    see((struct sight){.kind = SIGHT_WORK_DONE, .who = R(1), .tx = 1, .ok = false});
+    applies(1, 1, add_op(1, 10, 1010));
+    must_break("S5", "refused work");
+}
+END_TEST
+
+START_TEST(S2_committed_without_one_that_was_given_work) {
+    worked();
+    gives(1, 1, append_op(7, 1));
+    prepares(1, 1);
+    log_is(0, 1, LOG_PREPARED);
+    votes(0, 1, 1, VOTE_PREPARED);
+    for (uint8_t node = 1; node <= 2; node++) {
+        stores(node, 1, record(1, 0, VOTE_PREPARED, VOTE_NONE));
+    }
+    told(1, OUTCOME_COMMITTED);
+    must_break("S2", "rm1, which did work, is not in the set");
+}
+END_TEST
+
 START_TEST(S5_committed_and_never_applied) {
     decided();
     commits(0);
@@ -270,6 +358,12 @@ int main(void) {
                                        S5_other_work,
                                        S5_applied_twice,
                                        S5_refused_work_is_committed,
+                                       work_of_both_kinds_passes,
+                                       S5_committed_without_the_work_of_its_commit,
+                                       S5_the_work_of_a_commit_is_done_twice,
+                                       S5_work_done_where_too_little_is_left,
+                                       S5_committed_where_the_work_failed,
+                                       S2_committed_without_one_that_was_given_work,
                                        S5_committed_and_never_applied,
                                        S5_money_is_made,
                                        S5_a_balance_is_not_what_was_applied,
