@@ -1,6 +1,7 @@
 #include "coordinator/calls.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,19 +40,31 @@ struct call *call_new(struct rpc_call *rpc, enum call_kind kind) {
     return call;
 }
 
-static void release_members(struct paxos_set *branches, struct work **works) {
+static atomic_size_t work_held; /* bytes, of this process's calls */
+
+bool call_hold_work(struct call *call, uint32_t bytes) {
+    if (atomic_fetch_add(&work_held, bytes) + bytes > CALLS_WORK_BYTES_MAX) {
+        atomic_fetch_sub(&work_held, bytes);
+        return false;
+    }
+    call->work_bytes = bytes;
+    return true;
+}
+
+static void release_members(struct paxos_set *branches, struct work **works, uint32_t bytes) {
     for (uint32_t i = 0; works != NULL && i < branches->n; i++) {
         work_release(works[i]);
     }
     free(works);
     paxos_set_release(branches);
+    atomic_fetch_sub(&work_held, bytes);
 }
 
 void call_free(struct call *call) {
     if (call->client != NULL) {
         clients_leave(call);
     }
-    release_members(call->branches, call->works);
+    release_members(call->branches, call->works, call->work_bytes);
     free(call->refusal_text);
     free(call);
 }
@@ -131,6 +144,7 @@ size_t calls_count(const struct calls *calls) {
 static void step_call(struct node *node, struct call *call) {
     struct paxos_set *branches = call->branches;
     struct work **works = call->works;
+    uint32_t work_bytes = call->work_bytes;
     struct engine_event event = {
         .request = call->request,
         .txid = call->txid,
@@ -167,8 +181,9 @@ static void step_call(struct node *node, struct call *call) {
     /* The engine holds what it keeps: while a call waits, its work is not there twice. */
     call->branches = NULL;
     call->works = NULL;
+    call->work_bytes = 0;
     node_step(node, &event);
-    release_members(branches, works);
+    release_members(branches, works, work_bytes);
 }
 
 static void put(struct calls *calls, struct call *call) {

@@ -10,8 +10,10 @@
 #include "troth/v1/transactions.pb-c.h"
 
 /* Calls that wait for their answer at once; more are refused. */
-#define CALLS_MAX      100000u
-#define CALLS_TOO_MANY "%u calls wait at this node already; try again later"
+#define CALLS_MAX 100000u
+/* Work that came with calls which the loop has not seen, of all: more is refused. */
+#define CALLS_WORK_BYTES_MAX (64u << 20)
+#define CALLS_TOO_MANY       "%u calls wait at this node already; try again later"
 
 struct call {
     uint64_t request;
@@ -22,6 +24,7 @@ struct call {
     struct paxos_participant participant;
     struct paxos_set *branches; /* or NULL */
     struct work **works;        /* of Commit: of each of the branches, or NULL */
+    uint32_t work_bytes;        /* of them, as call_hold_work counts them */
     uint32_t timeout_ms;
     uint32_t count; /* of Begin */
     uint32_t limit;
@@ -50,6 +53,9 @@ void call_post(struct node *node, struct call *call);
  * kept, and answered there.) */
 void call_fail(struct call *call, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Whether there is room for the work that it comes with, which is counted until the engine has it,
+ * or the call is over. */
+bool call_hold_work(struct call *call, uint32_t bytes);
 void call_answer(struct call *call, const ProtobufCMessage *reply);
 /* Without an answer. */
 void call_free(struct call *call);

@@ -150,6 +150,12 @@ static int add_works(struct call *call, struct members *members, size_t n,
                   bytes, WORK_BYTES_ALL_MAX);
         return TROTH_ERR_INVALID;
     }
+    if (!call_hold_work(call, (uint32_t)bytes)) {
+        call_fail(call, RPC_UNAVAILABLE,
+                  "%u bytes of work wait at this node already; try again later",
+                  CALLS_WORK_BYTES_MAX);
+        return TROTH_ERR_FULL;
+    }
     int err = 0;
     for (size_t i = 0; i < n && err == 0; i++) {
         err = add_work(call, members, works[i]);

@@ -229,6 +229,32 @@ START_TEST(more_participants_with_their_work_than_a_transaction_has_are_refused)
 }
 END_TEST
 
+/* As long as they wait for the loop. */
+START_TEST(more_work_than_all_calls_may_bring_is_refused) {
+    static struct call *calls[CALLS_WORK_BYTES_MAX / WORK_BYTES_ALL_MAX];
+    static const size_t n = sizeof calls / sizeof *calls;
+    Troth__V1__Work works[16];
+    char names[16][8];
+    for (size_t i = 0; i < 16; i++) {
+        snprintf(names[i], sizeof names[i], "p-%zu", i);
+        works[i] = work(names[i], WORK_BYTES_MAX);
+    }
+    for (size_t i = 0; i < n; i++) {
+        calls[i] = read_commit_work(NULL, works, 16);
+        ck_assert_int_eq(calls[i]->refusal, 0);
+    }
+    Troth__V1__Work one = work("stock", 1);
+    refused(read_commit_work(NULL, &one, 1), RPC_UNAVAILABLE,
+            "67108864 bytes of work wait at this node already");
+    call_free(calls[0]);
+    calls[0] = read_commit_work(NULL, &one, 1);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_int_eq(calls[i]->refusal, 0);
+        call_free(calls[i]);
+    }
+}
+END_TEST
+
 /* Left out, it would be committed without. */
 START_TEST(S5_work_with_another_request_is_refused) {
     Troth__V1__Work works[] = {work("stock", 1)};
@@ -255,5 +281,6 @@ int main(void) {
             more_work_in_all_than_a_transaction_may_have_is_refused,
             a_participant_that_is_given_work_twice_is_refused, work_for_what_is_no_name_is_refused,
             more_participants_with_their_work_than_a_transaction_has_are_refused,
-            S5_work_with_another_request_is_refused, NULL});
+            more_work_than_all_calls_may_bring_is_refused, S5_work_with_another_request_is_refused,
+            NULL});
 }
