@@ -11,6 +11,16 @@ static int on_prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAI
     return atomic_load(&scripted->vote);
 }
 
+static int on_prepare_work(void *arg, struct troth_txid txid, const void *work, size_t work_bytes,
+                           char detail[TROTH_DETAIL_BYTES]) {
+    struct scripted *scripted = arg;
+    (void)txid;
+    snprintf(detail, TROTH_DETAIL_BYTES, "the script says so");
+    snprintf(scripted->work, sizeof scripted->work, "%.*s", (int)work_bytes, (const char *)work);
+    atomic_fetch_add(&scripted->works, 1);
+    return atomic_load(&scripted->vote);
+}
+
 static int on_commit(void *arg, struct troth_txid txid, int one_phase) {
     struct scripted *scripted = arg;
     (void)txid;
@@ -47,8 +57,11 @@ static unsigned attached_nodes(struct scripted *scripted) {
 }
 
 void scripted_open(struct fixture *f, struct scripted *scripted, const char *name, int vote) {
-    static const struct troth_participant_callbacks callbacks = {
-        .prepare = on_prepare, .commit = on_commit, .abort = on_abort, .recover = on_recover};
+    static const struct troth_participant_callbacks callbacks = {.prepare = on_prepare,
+                                                                 .commit = on_commit,
+                                                                 .abort = on_abort,
+                                                                 .recover = on_recover,
+                                                                 .prepare_work = on_prepare_work};
     char why[512] = "";
     *scripted = (struct scripted){.participant = NULL};
     atomic_store(&scripted->vote, vote);

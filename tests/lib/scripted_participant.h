@@ -13,6 +13,8 @@ struct scripted {
     struct troth_participant *participant;
     atomic_int vote; /* what prepare returns: an enum troth_vote, or TROTH_PARTICIPANT_LATER */
     atomic_int prepares, commits, aborts, one_phases, recovers;
+    atomic_int works; /* prepares that came with work */
+    char work[64];    /* the last of it, as text; read `works` first */
     char log_path[512];
 };
 
