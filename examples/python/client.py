@@ -91,7 +91,12 @@ def main():
         return 1
 
     request = tx.CommitRequest(txid=txid, branches=[took.branch, gave.branch])
-    reply = ask_any(nodes, "Commit", request, options.timeout_s)
+    try:
+        reply = ask_any(nodes, "Commit", request, options.timeout_s)
+    except grpc.RpcError as error:
+        # An error is no abort: it may have committed.
+        print(f"unknown {txid}: {error.details()}; `troth tx get {txid}` will tell", file=sys.stderr)
+        return 3
     if reply.outcome != types.OUTCOME_COMMITTED:
         print(f"aborted {txid}: {types.AbortReason.Name(reply.reason)} {reply.detail}")
         return 1

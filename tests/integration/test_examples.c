@@ -56,6 +56,26 @@ START_TEST(the_client_in_Python_moves_money_between_both_shards) {
 }
 END_TEST
 
+START_TEST(the_client_in_Python_names_the_transaction_whose_outcome_it_does_not_know) {
+    struct program_run run;
+    char why[CLUSTER_WHY_BYTES];
+    for (unsigned i = 1; i < 3; i++) {
+        ck_assert_int_eq(cluster_kill(scene_cluster(), CLUSTER_NODE, i), 0);
+    }
+    program_run(&run, "/usr/bin/python3",
+                (const char *[]){TROTH_SOURCE_DIR "/examples/python/client.py", "--timeout-s", "1",
+                                 "--nodes", scene_node(0), "--shards",
+                                 cluster_shards(scene_cluster()), NULL});
+    ck_assert_msg(run.status == 3, "exit status %d: %s", run.status, run.output);
+    scene_has_words(run.output, (const char *[]){"unknown 0000", "troth tx get 0000", NULL});
+    program_run_release(&run);
+    for (unsigned i = 1; i < 3; i++) {
+        ck_assert_int_eq(cluster_start(scene_cluster(), CLUSTER_NODE, i, why), 0);
+    }
+    ck_assert_msg(cluster_wait_ready(scene_cluster(), 60000, why) == 0, "%s", why);
+}
+END_TEST
+
 START_TEST(the_clients_say_what_is_wrong_with_their_command_line) {
     struct program_run run;
     program_run(&run, EXAMPLE_CLIENT, (const char *[]){"nowhere", "nothing", NULL});
@@ -186,6 +206,7 @@ int main(void) {
         the_client_in_Python_moves_money_between_both_shards,
         the_clients_say_what_is_wrong_with_their_command_line,
         the_participant_commits_with_a_shard_or_not_at_all,
+        the_client_in_Python_names_the_transaction_whose_outcome_it_does_not_know,
         NULL,
     };
     return scene_suite_run("examples", &(struct scene_options){.nodes = 3, .shards = 2}, tests);
