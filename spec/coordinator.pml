@@ -16,7 +16,12 @@
 
 #ifdef FORGET
 /* What a participant voted at ballot 0 tells whether it needs the decision: needs_decision. */
+#ifdef BUG_NO_TOMBSTONE
+/* decided_unknown acknowledges the abort of a branch whose work is yet to come, and keeps nothing */
+#define HAS_ACKED(i) (told != 0 && branch[i] != B_PREPARED)
+#else
 #define HAS_ACKED(i) (told != 0 && branch[i] != B_PREPARED && branch[i] != B_ACTIVE)
+#endif
 #define IS_OVER(i)  (HAS_ACKED(i) || HAS(cast[i], READ) || HAS(cast[i], ABORT) || \
                      HAS(cast[i], DELEGATED))
 #ifdef BUG_FORGOTTEN_BEFORE_THE_LAST_ACK

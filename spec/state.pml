@@ -58,6 +58,8 @@ byte stage;
 /* ---- Participants (branches.h) ------------------------------------------------------------- */
 
 byte branch[N];
+/* It has worked in the branch; or, where its work comes with prepare, there is none yet. The two differ
+ * in nothing here: prepare begins the second, which an abort must leave a tombstone for. */
 #define B_ACTIVE    0
 #define B_PREPARED  1  /* durable */
 #define B_READ_ONLY 2  /* in memory: a read-only vote leaves no trace */
