@@ -158,6 +158,15 @@ static void add_message(struct words *line, const struct trace_entry *entry) {
     words_add(line, "  #%llu", (unsigned long long)entry->sight.message);
 }
 
+/* Not done yet: what it comes to is not known. */
+static void add_given(struct words *line, const struct op_seen *op) {
+    bool adds = op->kind == OP_ADD;
+    words_add(line, adds ? " k%u %+lld" : " k%u append %lld", op->key, (long long)op->number);
+    if (op->has_least) {
+        words_add(line, " if %lld are left", (long long)op->least);
+    }
+}
+
 static void add_op(struct words *line, const struct op_kept *kept) {
     const struct op_seen *op = &kept->op;
     switch (op->kind) {
@@ -186,7 +195,11 @@ static void add_ops(struct words *line, const struct trace_entry *entry) {
     }
     for (uint32_t i = 0; i < entry->sight.ops_n && i < OPS_KEPT; i++) {
         words_add(line, "%s", i > 0 ? ";" : "");
-        add_op(line, &entry->shown.ops[i]);
+        if (entry->sight.kind == SIGHT_WORK_GIVEN) {
+            add_given(line, &entry->shown.ops[i].op);
+        } else {
+            add_op(line, &entry->shown.ops[i]);
+        }
     }
     if (entry->sight.ops_n > OPS_KEPT) {
         words_add(line, "; ... %u in all", entry->sight.ops_n);

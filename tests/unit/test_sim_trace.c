@@ -86,10 +86,12 @@ END_TEST
 START_TEST(every_kind_of_sight_has_words) {
     made_init(&made);
     int64_t list[] = {1, 2, 3, 4, 5, 6, 7};
-    struct op_seen ops[] = {{.kind = OP_ADD, .key = 4, .number = -5, .result = 95},
-                            {.kind = OP_READ_LIST, .key = 5, .list = list, .list_n = 7}};
+    struct op_seen ops[] = {
+        {.kind = OP_ADD, .key = 4, .number = -5, .result = 95, .has_least = true, .least = 90},
+        {.kind = OP_READ_LIST, .key = 5, .list = list, .list_n = 7}};
     for (int kind = SIGHT_NODE_DELETED; kind <= SIGHT_IN_DOUBT; kind++) {
-        bool data = kind == SIGHT_RM_APPLIED || kind == SIGHT_DATA || kind == SIGHT_OP_DONE;
+        bool data = kind == SIGHT_RM_APPLIED || kind == SIGHT_DATA || kind == SIGHT_OP_DONE ||
+                    kind == SIGHT_WORK_GIVEN;
         made_happens(&made, (struct sight){.kind = (enum sight_kind)kind,
                                            .at_us = kind,
                                            .who = made_rm(1),
@@ -102,6 +104,7 @@ START_TEST(every_kind_of_sight_has_words) {
     char *text = write_all();
     ck_assert_int_eq(lines(text), SIGHT_IN_DOUBT - SIGHT_NODE_DELETED + 1);
     ck_assert_ptr_nonnull(strstr(text, "applies tx3 k4 -5 = 95; k5 = [1 2 3 4 5 6 ... 7]\n"));
+    ck_assert_ptr_nonnull(strstr(text, "gives c1 with the commit of tx3 k4 -5 if 90 are left;"));
     ck_assert_ptr_nonnull(strstr(text, "ALARM: too late\n"));
     ck_assert_ptr_nonnull(strstr(text, "rm1           crashes\n"));
     ck_assert_ptr_null(strstr(text, "?"));
