@@ -269,6 +269,62 @@ START_TEST(S1_what_all_have_voted_on_has_one_outcome_and_works_once) {
 }
 END_TEST
 
+#ifdef TROTH_CRASH_POINTS
+
+static bool is_attached_everywhere(struct scripted *scripted) {
+    struct troth_participant_counters counters;
+    troth_participant_counters(scripted->participant, &counters);
+    return counters.nodes_attached == f.nodes;
+}
+
+/* What was done is committed or undone, by both. */
+static void must_follow(const char *point, struct scripted *scripted, int commits) {
+    fixture_wait(&f,
+                 atomic_load(&scripted->commits) == commits &&
+                     atomic_load(&scripted->aborts) == atomic_load(&scripted->works) - commits,
+                 "%s: %d works, %d commits of %d, %d aborts", point, atomic_load(&scripted->works),
+                 atomic_load(&scripted->commits), commits, atomic_load(&scripted->aborts));
+}
+
+START_TEST(S1_a_node_that_dies_on_the_way_leaves_one_outcome) {
+    static const struct {
+        const char *name;
+        Troth__V1__Outcome outcome; /* NONE: by the votes that got through */
+    } points[] = {{"before.send.prepare", ABORTED},
+                  {"after.send.prepare", TROTH__V1__OUTCOME__OUTCOME_NONE},
+                  {"before.store.votes", TROTH__V1__OUTCOME__OUTCOME_NONE},
+                  {"after.store.votes", TROTH__V1__OUTCOME__OUTCOME_NONE},
+                  {"before.reply.committed", COMMITTED},
+                  {"after.reply.committed", COMMITTED},
+                  {"before.send.decision", COMMITTED}};
+    int commits = 0;
+    open_world();
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
+        struct asking asking;
+        fixture_wait_quiet(&f);
+        fixture_restart(&f, CLUSTER_NODE, 0, points[i].name);
+        fixture_wait(&f, is_attached_everywhere(&first) && is_attached_everywhere(&second),
+                     "the participants do not get attached");
+        begin(0, asking.txid);
+        ck_assert_int_eq(pthread_create(&asking.thread, NULL, ask, &asking), 0);
+        fixture_wait_crash(&f, CLUSTER_NODE, 0);
+        pthread_join(asking.thread, NULL);
+        Troth__V1__Outcome outcome = abort_at(1, asking.txid);
+        fixture_must(&f,
+                     points[i].outcome == TROTH__V1__OUTCOME__OUTCOME_NONE ||
+                         outcome == points[i].outcome,
+                     "%s: the outcome is %d", points[i].name, (int)outcome);
+        commits += outcome == COMMITTED;
+        must_follow(points[i].name, &first, commits);
+        must_follow(points[i].name, &second, commits);
+    }
+    fixture_start(&f, CLUSTER_NODE, 0, NULL);
+    close_world();
+}
+END_TEST
+
+#endif
+
 int main(void) {
     return fixture_suite_run(
         "commit_work",
@@ -277,5 +333,9 @@ int main(void) {
                           S3_work_that_one_refuses_is_done_by_nobody,
                           what_can_not_be_passed_on_is_refused_and_nothing_changes,
                           L1_another_node_aborts_what_one_has_not_voted_on,
-                          S1_what_all_have_voted_on_has_one_outcome_and_works_once, NULL});
+                          S1_what_all_have_voted_on_has_one_outcome_and_works_once,
+#ifdef TROTH_CRASH_POINTS
+                          S1_a_node_that_dies_on_the_way_leaves_one_outcome,
+#endif
+                          NULL});
 }
