@@ -12,6 +12,15 @@ include(CMakePackageConfigHelpers)
 
 set(TROTH_VERSION_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/troth_public.map)
 
+# troth_install_pkg_config(NAME DESCRIPTION): NAME.pc, for libNAME.
+function(troth_install_pkg_config NAME DESCRIPTION)
+  # Relative to itself, since `cmake --install --prefix` names another place than the configuration.
+  file(RELATIVE_PATH UP_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/troth.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${NAME}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${NAME}.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
 function(troth_install_library target)
   cmake_parse_arguments(arg "" "NAME;EXPORT;DESCRIPTION;MAP" "HEADERS" ${ARGN})
   set(shared ${target}_shared)
@@ -41,13 +50,7 @@ function(troth_install_library target)
                 ${CMAKE_SOURCE_DIR}/base/gid.h
           DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/troth/base)
 
-  set(NAME ${arg_NAME})
-  set(DESCRIPTION ${arg_DESCRIPTION})
-  # Relative to itself, since `cmake --install --prefix` names another place than the configuration.
-  file(RELATIVE_PATH UP_TO_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
-  configure_file(${CMAKE_SOURCE_DIR}/cmake/troth.pc.in ${CMAKE_CURRENT_BINARY_DIR}/${NAME}.pc @ONLY)
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${NAME}.pc
-          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  troth_install_pkg_config(${arg_NAME} "${arg_DESCRIPTION}")
 endfunction()
 
 get_property(done GLOBAL PROPERTY troth_package_config)
