@@ -10,6 +10,7 @@
 #include "harness/bench_data.h"
 #include "harness/bench_exit.h"
 #include "harness/bench_json.h"
+#include "harness/bench_plot.h"
 #include "harness/bench_postgres_command.h"
 #include "harness/bench_syncs.h"
 #include "harness/bench_worker.h"
@@ -55,6 +56,9 @@ static void help(FILE *out) {
 static int measure(const struct bench_args *args, struct bench_data *data,
                    char why[BENCH_WHY_BYTES]) {
     struct bench_json json;
+    if (args->plot != NULL && bench_plot_check(args->plot, why) != 0) {
+        return TROTH_ERR_SYSTEM;
+    }
     if (bench_json_open(&json, args->json) != 0) {
         snprintf(why, BENCH_WHY_BYTES, "cannot write %s: %s", args->json, strerror(errno));
         return TROTH_ERR_SYSTEM;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/troth_err.h"
 
@@ -144,6 +145,20 @@ void bench_plot_draw(const struct bench_row *rows, unsigned n, FILE *out) {
         draw_line(&drawing, line, out);
     }
     fputs("</svg>\n", out);
+}
+
+int bench_plot_check(const char *path, char why[BENCH_WHY_BYTES]) {
+    bool is_there = access(path, F_OK) == 0;
+    FILE *out = fopen(path, "ae");
+    if (out == NULL) {
+        snprintf(why, BENCH_WHY_BYTES, "cannot write %s: %s", path, strerror(errno));
+        return TROTH_ERR_SYSTEM;
+    }
+    fclose(out);
+    if (!is_there) {
+        unlink(path);
+    }
+    return 0;
 }
 
 int bench_plot_write(const struct bench_row *rows, unsigned n, const char *path,

@@ -10,7 +10,10 @@
 
 /* The rows of one cluster, closed loops first; what has no throughput is left out. */
 void bench_plot_draw(const struct bench_row *rows, unsigned n, FILE *out);
-/* The same, into a file. TROTH_ERR_SYSTEM, with `why`. */
+/* Whether it could be written, before there is anything to draw: a run takes minutes. Leaves what
+ * is there as it is. TROTH_ERR_SYSTEM, with `why`. */
+int bench_plot_check(const char *path, char why[BENCH_WHY_BYTES]);
+/* Draws into a file. TROTH_ERR_SYSTEM, with `why`. */
 int bench_plot_write(const struct bench_row *rows, unsigned n, const char *path,
                      char why[BENCH_WHY_BYTES]);
 

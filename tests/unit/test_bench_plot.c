@@ -3,7 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/troth_err.h"
 #include "harness/bench_plot.h"
 #include "tests/lib/suite.h"
 
@@ -71,9 +73,34 @@ START_TEST(points_of_one_value_do_not_divide_by_nothing) {
 }
 END_TEST
 
+START_TEST(a_place_is_tried_before_the_run_and_left_as_it_is) {
+    char folder[] = "/tmp/troth-test-plot-XXXXXX";
+    char path[64];
+    char why[BENCH_WHY_BYTES];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/a.svg", folder);
+    ck_assert_int_eq(bench_plot_check(path, why), 0);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    FILE *old = fopen(path, "w");
+    fputs("of yesterday", old);
+    fclose(old);
+    ck_assert_int_eq(bench_plot_check(path, why), 0);
+    char text[32] = "";
+    old = fopen(path, "r");
+    ck_assert_ptr_nonnull(fgets(text, sizeof text, old));
+    fclose(old);
+    ck_assert_str_eq(text, "of yesterday");
+    unlink(path);
+    rmdir(folder);
+    ck_assert_int_eq(bench_plot_check(path, why), TROTH_ERR_SYSTEM);
+    ck_assert_ptr_nonnull(strstr(why, path));
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {each_load_has_a_point_for_p50_and_one_for_p99,
                                   what_was_not_measured_is_left_out,
-                                  points_of_one_value_do_not_divide_by_nothing, NULL};
+                                  points_of_one_value_do_not_divide_by_nothing,
+                                  a_place_is_tried_before_the_run_and_left_as_it_is, NULL};
     return suite_run("bench_plot", tests);
 }
