@@ -1,8 +1,13 @@
 /* request_text: what the caller of a request reads when it did not go as it should. */
+#include <assert.h>
 #include <stdio.h>
 
 #include "client/request.h"
 #include "troth/v1/types.pb-c.h"
+
+static_assert((int)TROTH_ABORT_CLIENT == (int)TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT &&
+                  (int)TROTH_ABORT_CONFLICT == (int)TROTH__V1__ABORT_REASON__ABORT_REASON_CONFLICT,
+              "the same numbers");
 
 void request_explain(const struct session *session, const char *trouble,
                      struct request_answer *answer) {
@@ -27,7 +32,7 @@ void request_explain(const struct session *session, const char *trouble,
 void request_explain_abort(const struct session *session, const char *trouble,
                            struct request_answer *answer) {
     bool is_ours = session->work == WORK_ABORTED && answer->outcome == TROTH_ABORTED &&
-                   answer->reason == TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT;
+                   answer->reason == TROTH_ABORT_CLIENT;
     if (is_ours) {
         snprintf(answer->detail, sizeof answer->detail, "%s",
                  trouble[0] == '\0' ? "the node that was given the work did not answer" : trouble);

@@ -46,6 +46,19 @@ enum troth_outcome {
     TROTH_ABORTED = 2,
 };
 
+/* Why a transaction was aborted: the numbers of troth.v1.AbortReason. After all but VOTE, and
+ * CLIENT where somebody wanted it, it is worth to run it again. */
+enum troth_abort_reason {
+    TROTH_ABORT_NOT_KNOWN = 0, /* for instance after a takeover */
+    TROTH_ABORT_CLIENT = 1,    /* somebody called abort, or see troth_commit_work */
+    TROTH_ABORT_VOTE = 2,      /* a participant can't commit */
+    TROTH_ABORT_DEADLINE = 3,  /* the transaction's timeout passed */
+    TROTH_ABORT_LOST_WORK = 4, /* a participant restarted or lost the branch in between */
+    TROTH_ABORT_TAKEOVER = 5,  /* the coordinator failed before all votes were stored */
+    TROTH_ABORT_STOPPING = 6,  /* the coordinator was stopped before the commit began */
+    TROTH_ABORT_CONFLICT = 7,  /* lost a lock to another transaction */
+};
+
 struct troth_options {
     const char *nodes;   /* "host:port,host:port,..."; NULL: $TROTH_NODES, else 127.0.0.1:7101 */
     uint32_t attempt_ms; /* one node's time to answer before another is asked too; 0: 2,000 */
@@ -63,7 +76,7 @@ struct troth_work {
 };
 struct troth_result {
     enum troth_outcome outcome;
-    int reason;                    /* of an abort: the numbers of troth.v1.AbortReason */
+    int reason;                    /* of an abort: enum troth_abort_reason */
     char detail[TROTH_TEXT_BYTES]; /* of an abort or an error: for humans */
 };
 
@@ -93,14 +106,13 @@ int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_bra
                  size_t n_branches, uint32_t timeout_ms, struct troth_result *result);
 /* Commit, and the work comes with it: one call in place of work at each participant and a commit.
  * Each does its work when it is asked for its vote; one that can't votes aborted, and what it says
- * is the result's detail. With reason CONFLICT (7) it lost a lock: run the transaction again.
- * `branches`: of work that was done before, if any. One work for a participant; with the branches
- * at most TROTH_BRANCHES_MAX. No works: troth_commit.
+ * is the result's detail. `branches`: of work that was done before, if any. One work for a
+ * participant; with the branches at most TROTH_BRANCHES_MAX. No works: troth_commit.
  *
  * The work is given once, to the node that coordinates (for a txid of this troth's begin, that is
  * known). When that node is lost, or says that it could do nothing (a participant is not there),
  * the transaction is aborted by way of another, and so is the outcome, with that node's words as
- * detail and reason CLIENT (1) - unless it was committed before.
+ * detail and reason TROTH_ABORT_CLIENT - unless it was committed before.
  *
  * As troth_commit; TROTH_ERR_INVALID, _TOO_MANY: nothing has changed, and abort is the caller's.
  * After _TIMEOUT or _UNKNOWN ask troth_get or troth_abort for the outcome, never troth_commit: if
@@ -206,13 +218,12 @@ int troth_kv_scan(struct troth_kv *kv, struct troth_kv_tx *tx, const void *from,
                   const void *to, size_t to_bytes, troth_kv_each_fn *each, void *arg,
                   char why[TROTH_TEXT_BYTES]);
 
-/* ---- Key-value shards, as one call ------------------------------------------------------------
- */
+/* ---- Key-value shards, as one call ----------------------------------------------------------- */
 
 /* Writes that belong together, at any number of shards: all of them are done, or none. One
- * transaction of one call (troth_commit_work), with locks that are held while the shards vote and
- * no longer, at about half the cost of the same with calls in a tx. What is read to compute a write
- * is checked by compare-and-set; one that sets what it expects is a check and no more. */
+ * transaction of one call (troth_commit_work): a shard is asked once, for the writes and its vote,
+ * and its locks are not held while the client makes up its mind. What is read to compute a write is
+ * checked by compare-and-set; one that sets what it expects is a check and no more. */
 enum troth_kv_verb {
     TROTH_KV_PUT = 1,         /* value */
     TROTH_KV_ADD,             /* delta, minimum */
@@ -229,14 +240,14 @@ struct troth_kv_write {
     int64_t delta;
     const int64_t *minimum; /* NULL: none */
 };
-/* A shard does its writes in the order given. TROTH_ABORTED, with the shard's words as detail, when
- * one of them can't be done (compare-and-set found another value, add is under its minimum); with
- * reason CONFLICT (7) or CLIENT (1), see troth_commit_work, run it again.
+/* A shard does its writes in the order given. TROTH_ABORTED, with the shard's words as detail: with
+ * reason TROTH_ABORT_VOTE one of them can't be done (compare-and-set found another value, add is
+ * under its minimum); with another it may be run again, TROTH_ABORT_CONFLICT that a lock was lost.
  *
  * As troth_commit_work, with the time of the kv for 0; _TOO_MANY also: above TROTH_KV_WRITES_MAX
- * writes, or TROTH_WORK_MAX bytes of them for one shard; _UNAVAILABLE: nothing could be begun.
- * After an error that is not _UNKNOWN or _TIMEOUT nothing was done, and nothing is left to abort.
- * `txid`, to ask for the outcome later, and `result` may be NULL. */
+ * writes, or TROTH_WORK_MAX bytes of them for one shard. After _INVALID, _TOO_MANY, _NO_MEMORY and
+ * _UNAVAILABLE (nothing could be begun) nothing was done, and nothing is left to abort. `txid`, to
+ * ask for the outcome after _UNKNOWN or _TIMEOUT, and `result` may be NULL. */
 int troth_kv_apply(struct troth_kv *kv, const struct troth_kv_write *writes, size_t n_writes,
                    uint32_t timeout_ms, struct troth_txid *txid, struct troth_result *result);
 

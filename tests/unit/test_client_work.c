@@ -252,7 +252,8 @@ START_TEST(work_beyond_what_may_be_open_is_refused_alone) {
     for (size_t i = 0; i < n; i++) {
         large[i] = (struct troth_work){"a", bytes, sizeof bytes};
     }
-    ck_assert_int_eq(commit_work(t, 0, &result), 0); /* the stream is up: nothing waits for it */
+    ck_assert_int_eq(commit_work(t, 60000, &result),
+                     0); /* the stream is up: nothing waits for it */
     script(SAY_NOTHING, 0, SAY_COMMITTED);
     for (unsigned i = 0; i < fit; i++) {
         troth_commit_work_async(t, txid(), NULL, 0, large, n, 60000, ended, &open);
@@ -262,10 +263,10 @@ START_TEST(work_beyond_what_may_be_open_is_refused_alone) {
     ck_assert_int_eq(refused.err, TROTH_ERR_TOO_MANY);
     LOCKED(ck_assert_uint_eq(open.n, 0));
     /* Others go on, and what is over makes room. */
-    ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
+    ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 60000, &result), 0);
     rpc_server_stop(nodes[0].server, 0);
     wait_for(&open, fit);
-    ck_assert_int_eq(commit_work(t, 0, &result), 0);
+    ck_assert_int_eq(commit_work(t, 60000, &result), 0);
     tear_down(t);
     attempt_ms = ATTEMPT;
 }
