@@ -5,6 +5,10 @@
 
 #define FOREIGN_AGES (1u << 20)
 
+bool lock_is_single(struct troth_txid id) {
+    return id.hi == 0;
+}
+
 /* ---- Age ---------------------------------------------------------------------------------- */
 
 /* A foreign txid has in place of node and incarnation a hash of the global transaction, which is
@@ -99,10 +103,14 @@ static void wound(struct lock_table *table, struct owner *victim) {
     }
 }
 
+static bool conflicts(const struct lock *a, const struct lock *b) {
+    return a->owner != b->owner && (a->mode == LOCK_EXCLUSIVE || b->mode == LOCK_EXCLUSIVE);
+}
+
 /* Whether an overlapping lock or request blocks `lock` (rule 1); a new request wounds (rule 2). */
 static bool blocks(struct lock_table *table, const struct lock *other, const struct lock *lock,
                    bool is_new) {
-    if (other->owner == lock->owner || (other->mode == LOCK_SHARED && lock->mode == LOCK_SHARED)) {
+    if (!conflicts(other, lock)) {
         return false;
     }
     if (!other->held) {
@@ -157,4 +165,32 @@ bool lock_blocked(struct lock_table *table, const struct lock *lock, bool is_new
         result = blocked_at(table, point, lock, is_new) || result;
     }
     return result;
+}
+
+static bool yields_to_one_of(const struct lock *held, const struct lock *lock) {
+    const struct lock *other;
+    DL_FOREACH(held, other) {
+        const struct owner *owner = other->owner;
+        if (owner->voted && !lock_is_single(owner->id) && conflicts(other, lock) &&
+            lock_owner_older(lock->owner, owner) && lock_overlaps(other, lock)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool lock_must_yield(const struct lock_table *table, const struct lock *lock) {
+    if (yields_to_one_of(table->ranges_held, lock)) {
+        return true;
+    }
+    if (lock->point != NULL) {
+        return yields_to_one_of(lock->point->held, lock);
+    }
+    struct point *point, *next;
+    HASH_ITER(hh, table->points, point, next) {
+        if (yields_to_one_of(point->held, lock)) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -82,5 +82,10 @@ bool lock_range_covers(const struct lock *a, const struct lock *b);
 /* Rule 1: whether `lock`, which is no held one, has to wait. With `is_new` also rule 2: wounds
  * younger holders in its way, and adds them to the effects. */
 bool lock_blocked(struct lock_table *table, const struct lock *lock, bool is_new);
+/* Rule 4: whether a younger owner that has voted is in the way of `lock`. Singles do not count:
+ * they are done without waiting for anything. */
+bool lock_must_yield(const struct lock_table *table, const struct lock *lock);
+/* Of a single operation. */
+bool lock_is_single(struct troth_txid id);
 
 #endif

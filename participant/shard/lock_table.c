@@ -6,10 +6,6 @@
 
 #include "participant/shard/lock_rules.h"
 
-static bool is_single(struct troth_txid id) {
-    return id.hi == 0;
-}
-
 /* ---- Locks in their lists ----------------------------------------------------------------- */
 
 static struct lock **list_of(struct lock_table *table, const struct lock *lock) {
@@ -77,7 +73,7 @@ static struct lock *find_held(const struct point *point, const struct owner *own
 /* Makes it a held one; it is in no list of its point or table. */
 static void hold(struct lock_table *table, struct lock *lock) {
     struct lock *own = lock->point != NULL ? find_held(lock->point, lock->owner) : NULL;
-    if (is_single(lock->owner->id)) {
+    if (lock_is_single(lock->owner->id)) {
         lock->owner->voted = true; /* it asks for no more */
     }
     if (own != NULL) {
@@ -211,7 +207,7 @@ static struct owner *make_owner(struct lock_table *table, struct troth_txid id) 
         return NULL;
     }
     owner->id = id;
-    if (is_single(id)) {
+    if (lock_is_single(id)) {
         owner->age = (struct age){table->youngest_sequence, UINT32_MAX, ++table->turns, 0};
     } else {
         owner->age = lock_age(id);
@@ -289,14 +285,14 @@ static bool is_covered(const struct lock_table *table, const struct lock *wanted
     return false;
 }
 
-int lock_table_acquire(struct lock_table *table, struct troth_txid id, enum lock_mode mode,
-                       const struct lock_target *target, void *arg, struct lock_request **request,
-                       const struct lock_effects **effects) {
+static int acquire(struct lock_table *table, struct troth_txid id, enum lock_mode mode,
+                   const struct lock_target *target, bool commits, void *arg,
+                   struct lock_request **request, const struct lock_effects **effects) {
     *request = NULL;
     int err = reserve_effects(table);
     begin_call(table, effects);
     struct owner *owner = find_owner(table, id);
-    if (owner != NULL && (owner->voted || owner->wounded || is_single(id))) {
+    if (owner != NULL && (owner->voted || owner->wounded || lock_is_single(id))) {
         return owner->wounded ? TROTH_ERR_CONFLICT : TROTH_ERR_STATE;
     }
     struct lock *lock = err == 0 ? make_lock(table, target) : NULL;
@@ -316,6 +312,11 @@ int lock_table_acquire(struct lock_table *table, struct troth_txid id, enum lock
         free_lock(table, lock);
         return LOCK_GRANTED;
     }
+    if (commits && lock_must_yield(table, lock)) {
+        free_lock(table, lock);
+        forget_owner_if_idle(table, owner);
+        return LOCK_YIELDS;
+    }
     DL_APPEND2(owner->locks, lock, owner_prev, owner_next);
     if (!lock_blocked(table, lock, true)) {
         hold(table, lock);
@@ -324,6 +325,19 @@ int lock_table_acquire(struct lock_table *table, struct troth_txid id, enum lock
     enqueue(table, lock);
     *request = (struct lock_request *)lock;
     return LOCK_WAITING;
+}
+
+int lock_table_acquire(struct lock_table *table, struct troth_txid id, enum lock_mode mode,
+                       const struct lock_target *target, void *arg, struct lock_request **request,
+                       const struct lock_effects **effects) {
+    return acquire(table, id, mode, target, false, arg, request, effects);
+}
+
+int lock_table_acquire_committing(struct lock_table *table, struct troth_txid id,
+                                  enum lock_mode mode, const struct lock_target *target, void *arg,
+                                  struct lock_request **request,
+                                  const struct lock_effects **effects) {
+    return acquire(table, id, mode, target, true, arg, request, effects);
 }
 
 void lock_table_cancel(struct lock_table *table, struct lock_request *request,

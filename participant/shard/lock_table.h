@@ -18,14 +18,24 @@
  *   2. When it comes, it wounds each younger holder that it conflicts with and that has not
  *      voted: that one must be aborted at once.
  *   3. An owner that has voted makes no more requests and is never wounded.
+ *   4. A request of work that comes with Commit (lock_table_acquire_committing) does not wait, but
+ *      yields, where a younger owner that has voted holds a conflicting lock: its transaction must
+ *      be aborted.
  *
  * Proof. Draw an edge from each waiting owner to each that it waits for. By rule 1 an edge to one
  * that waits too goes to an older owner. An edge to a holder goes to an older one, to one that has
  * voted, or to one that is wounded: when the request came, a younger one was wounded by rule 2,
  * and later none can have become a conflicting holder, since by rule 1 it would have had to wait
- * for the older request. One that has voted waits for no lock, and one that is wounded is aborted
- * without waiting for anything. So a cycle would consist of edges to older owners alone, which
- * can't close. This holds over all shards, as the order is the same at each.
+ * for the older request. One that is wounded is aborted without waiting for anything, and one that
+ * has voted waits for no lock, unless its transaction does work that came with Commit at another
+ * shard. So without such work a cycle would consist of edges to older owners alone, which can't
+ * close. This holds over all shards, as the order is the same at each.
+ *
+ * Work that comes with Commit waits at one shard while its transaction may have voted at another.
+ * By rule 4 its own edges go to older owners (or wounded ones), so transactions whose every
+ * operation came with Commit are never in a cycle of their own. One of another kind may be: it
+ * waits for one that has voted here and whose work waits for it there. So who makes the requests of
+ * such work must bound their wait, and then abort: there is one in each cycle that can close.
  *
  * Single operations outside of any transaction are owners too, with an id of lock_table_single:
  * one request each, made when it holds nothing. Its age is that of the youngest transaction seen
@@ -41,6 +51,12 @@
  * Exclusive locks stay until the outcome, or others would read what may be undone. So what is to
  * be locked again after a crash are exactly the keys that a prepared branch has written. (A client
  * that sends an operation while its own Commit is under way gives up that order for itself.)
+ *
+ * With work that comes with Commit the lock point is later: one shard may have voted while another
+ * still waits for its locks. What such a transaction writes stays locked until then, and what its
+ * work reads is told to nobody, so its order is that of its writes. But what its client has *read*
+ * before Commit, and the transaction does not write, may be changed by others before its last lock
+ * is taken: who needs it unchanged writes it, too, or sends all work before Commit.
  *
  *     struct lock_request *request;
  *     const struct lock_effects *effects;
@@ -86,6 +102,7 @@ struct lock_effects {
 
 #define LOCK_GRANTED 0
 #define LOCK_WAITING 1
+#define LOCK_YIELDS  2
 
 struct lock_table;
 /* TROTH_ERR_NO_MEMORY. */
@@ -105,6 +122,12 @@ struct lock_request;
 int lock_table_acquire(struct lock_table *table, struct troth_txid id, enum lock_mode mode,
                        const struct lock_target *target, void *arg, struct lock_request **request,
                        const struct lock_effects **effects);
+/* The same for work that comes with Commit, whose transaction may have voted elsewhere. Also
+ * LOCK_YIELDS: rule 4; nothing happened, and its owner must be aborted. */
+int lock_table_acquire_committing(struct lock_table *table, struct troth_txid id,
+                                  enum lock_mode mode, const struct lock_target *target, void *arg,
+                                  struct lock_request **request,
+                                  const struct lock_effects **effects);
 /* Takes a waiting request back; what its owner holds stays. */
 void lock_table_cancel(struct lock_table *table, struct lock_request *request,
                        const struct lock_effects **effects);

@@ -121,6 +121,62 @@ START_TEST(an_older_request_waits_for_a_holder_that_has_voted) {
 }
 END_TEST
 
+static int ask_committing(struct troth_txid owner, enum lock_mode mode, const char *from,
+                          const char *to) {
+    return lock_table_acquire_committing(table, owner, mode,
+                                         &(struct lock_target){.from = (const uint8_t *)from,
+                                                               .from_n = strlen(from),
+                                                               .to = (const uint8_t *)to,
+                                                               .to_n = to != NULL ? strlen(to) : 0,
+                                                               .range = to != NULL},
+                                         NULL, &request, &effects);
+}
+
+START_TEST(work_that_comes_with_commit_yields_to_a_younger_holder_that_has_voted) {
+    setup();
+    ck_assert_int_eq(ask_key(tx(2), X, "b"), LOCK_GRANTED);
+    ck_assert_int_eq(ask_range(tx(3), X, "r", "s"), LOCK_GRANTED);
+    lock_table_vote(table, tx(2), &effects);
+    lock_table_vote(table, tx(3), &effects);
+    ck_assert_int_eq(ask_key(tx(4), X, "c"), LOCK_GRANTED);
+    ck_assert_int_eq(ask_committing(tx(1), S, "b", NULL), LOCK_YIELDS);
+    ck_assert_int_eq(ask_committing(tx(1), X, "red", NULL), LOCK_YIELDS);
+    ck_assert_int_eq(ask_committing(tx(1), X, "a", "d"), LOCK_YIELDS); /* nothing happened: */
+    expect_nobody_wounded();
+    ck_assert_uint_eq(lock_table_waiting(table), 0);
+    ck_assert_uint_eq(lock_table_held(table), 3);
+    ck_assert_int_eq(ask_key(tx(1), X, "b"), LOCK_WAITING); /* ordinary work waits */
+    teardown();
+}
+END_TEST
+
+START_TEST(work_that_comes_with_commit_waits_for_older_holders_and_wounds_younger_ones) {
+    setup();
+    ck_assert_int_eq(ask_key(tx(1), X, "a"), LOCK_GRANTED);
+    lock_table_vote(table, tx(1), &effects);
+    ck_assert_int_eq(ask_committing(tx(2), X, "a", NULL), LOCK_WAITING);
+    ck_assert_int_eq(ask_key(tx(3), X, "b"), LOCK_GRANTED);
+    ck_assert_int_eq(ask_committing(tx(2), X, "b", NULL), LOCK_WAITING);
+    expect_wounded(tx(3));
+    ck_assert_int_eq(ask_key(tx(4), S, "c"), LOCK_GRANTED);
+    lock_table_vote(table, tx(4), &effects); /* what it has read is free */
+    ck_assert_int_eq(ask_committing(tx(2), X, "c", NULL), LOCK_GRANTED);
+    teardown();
+}
+END_TEST
+
+START_TEST(work_that_comes_with_commit_waits_for_a_single_which_waits_for_nothing) {
+    setup();
+    ck_assert_int_eq(ask_key(tx(1), X, "a"), LOCK_GRANTED);
+    struct troth_txid single = lock_table_single(table);
+    ck_assert_int_eq(ask_key(single, X, "b"), LOCK_GRANTED);
+    ck_assert_int_eq(ask_committing(tx(1), X, "b", NULL), LOCK_WAITING);
+    release(single);
+    EXPECT_GRANTED(tx(1));
+    teardown();
+}
+END_TEST
+
 START_TEST(a_vote_ends_shared_locks_and_keeps_exclusive_ones) {
     setup();
     ck_assert_int_eq(ask_key(tx(1), S, "read"), LOCK_GRANTED);
@@ -353,25 +409,29 @@ END_TEST
 int main(void) {
     return suite_run(
         "lock_table",
-        (const TTest *[]){readers_share_a_key_and_a_writer_has_it_alone,
-                          an_older_request_wounds_each_younger_holder_once_and_waits,
-                          a_wounded_owner_gets_nothing_more,
-                          an_older_request_waits_for_a_holder_that_has_voted,
-                          a_vote_ends_shared_locks_and_keeps_exclusive_ones,
-                          age_is_sequence_then_node_then_incarnation_then_cell,
-                          later_readers_queue_behind_a_waiting_writer,
-                          an_older_request_goes_ahead_of_a_younger_one_that_waits,
-                          a_lone_reader_becomes_a_writer,
-                          of_two_readers_that_want_to_write_the_older_wins,
-                          a_put_into_a_scanned_range_waits_so_that_there_are_no_phantoms,
-                          a_range_without_an_end_holds_every_later_key,
-                          a_scan_waits_for_writers_in_its_range_and_wounds_younger_ones,
-                          what_a_scan_covers_needs_no_lock_of_its_own,
-                          a_cancelled_request_lets_those_behind_it_through,
-                          a_released_owners_waiting_requests_are_gone,
-                          single_operations_wound_nobody_and_keep_their_turn,
-                          a_single_operation_that_holds_its_lock_is_not_wounded,
-                          keys_are_bytes_zero_included,
-                          foreign_transactions_are_of_the_same_age_at_every_shard,
-                          NULL});
+        (const TTest *[]){
+            readers_share_a_key_and_a_writer_has_it_alone,
+            an_older_request_wounds_each_younger_holder_once_and_waits,
+            a_wounded_owner_gets_nothing_more,
+            an_older_request_waits_for_a_holder_that_has_voted,
+            work_that_comes_with_commit_yields_to_a_younger_holder_that_has_voted,
+            work_that_comes_with_commit_waits_for_older_holders_and_wounds_younger_ones,
+            work_that_comes_with_commit_waits_for_a_single_which_waits_for_nothing,
+            a_vote_ends_shared_locks_and_keeps_exclusive_ones,
+            age_is_sequence_then_node_then_incarnation_then_cell,
+            later_readers_queue_behind_a_waiting_writer,
+            an_older_request_goes_ahead_of_a_younger_one_that_waits,
+            a_lone_reader_becomes_a_writer,
+            of_two_readers_that_want_to_write_the_older_wins,
+            a_put_into_a_scanned_range_waits_so_that_there_are_no_phantoms,
+            a_range_without_an_end_holds_every_later_key,
+            a_scan_waits_for_writers_in_its_range_and_wounds_younger_ones,
+            what_a_scan_covers_needs_no_lock_of_its_own,
+            a_cancelled_request_lets_those_behind_it_through,
+            a_released_owners_waiting_requests_are_gone,
+            single_operations_wound_nobody_and_keep_their_turn,
+            a_single_operation_that_holds_its_lock_is_not_wounded,
+            keys_are_bytes_zero_included,
+            foreign_transactions_are_of_the_same_age_at_every_shard,
+            NULL});
 }
