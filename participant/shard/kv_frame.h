@@ -10,6 +10,7 @@
 #define KV_FRAME_REQUESTS_MAX 10000u
 
 struct kv_client;
+struct shard_work;
 struct kv_request {
     struct op op; /* the first member, so that it is found from the op; answer and release are not
                      set */
@@ -17,6 +18,7 @@ struct kv_request {
     size_t size;                    /* its memory, bytes */
     bool refused;                   /* it was found to be wrong, and has its answer */
     struct kv_client *client;       /* for the use of kv_clients.c */
+    struct shard_work *work;        /* and of shard_work.c */
     struct kv_request *prev, *next; /* in the frame, then for the same */
     uint8_t bytes[];
 };

@@ -54,7 +54,7 @@ void op_fail(struct op *op, int status, const char *format, ...) {
     op->status = status;
     int at = snprintf(op->text, sizeof op->text, "%s \"%s\"", verb_names[op->verb],
                       key_text(op->key, key));
-    if (op_in_transaction(op)) {
+    if (op_in_transaction(op) && !op->committing) { /* there it is the reason of an outcome */
         at += snprintf(op->text + at, sizeof op->text - (size_t)at, " in transaction %s",
                        troth_txid_format(op->txid, txid));
     }

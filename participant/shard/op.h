@@ -40,6 +40,7 @@ struct op {
     enum op_verb verb;
     struct troth_txid txid; /* zero: outside of any transaction */
     bool named;             /* the client's Commit or Abort names the branch */
+    bool committing;        /* came with Commit: see lock_table.h, rule 4 */
     bool tells_branch;      /* its answer names the branch also when it has failed */
     struct kv_bytes key;    /* of a scan: from */
     struct kv_bytes to;

@@ -118,14 +118,20 @@ void shard_obey(struct shard *shard, const struct lock_effects *effects) {
 static void lock(struct shard *shard, struct op *op) {
     const struct lock_effects *effects;
     struct lock_target target = op_lock_target(op);
-    int err = lock_table_acquire(shard->locks, op->owner, op_lock_mode(op), &target, op, &op->waits,
-                                 &effects);
+    int err = op->committing
+                  ? lock_table_acquire_committing(shard->locks, op->owner, op_lock_mode(op),
+                                                  &target, op, &op->waits, &effects)
+                  : lock_table_acquire(shard->locks, op->owner, op_lock_mode(op), &target, op,
+                                       &op->waits, &effects);
     shard_obey(shard, effects);
     if (err == LOCK_GRANTED) {
         make_ready(shard, op);
     } else if (err != LOCK_WAITING) {
         op->waits = NULL;
-        if (err == TROTH_ERR_CONFLICT) {
+        if (err == LOCK_YIELDS) {
+            op_fail(op, RPC_ABORTED,
+                    "lost a lock to a younger transaction that has voted; run it again");
+        } else if (err == TROTH_ERR_CONFLICT) {
             op_fail(op, RPC_ABORTED,
                     "the transaction lost a lock to an older one; run the whole transaction again");
         } else if (err == TROTH_ERR_STATE) {
@@ -152,22 +158,31 @@ static void do_ready(struct shard *shard, struct op *op) {
     answer_after_batch(shard, op);
 }
 
+static void give_up(struct shard *shard, struct branch *victim) {
+    const struct shard_work *work = victim->work;
+    DL_DELETE2(shard->victims, victim, victim_prev, victim_next);
+    victim->victim_prev = NULL;
+    troth_participant_give_up(shard->participant, victim->txid, TROTH_REASON_CONFLICT,
+                              "lost a lock to an older transaction; run it again");
+    if (work != NULL) { /* it is undone when its prepare has a result */
+        shard_fail_ops(shard, victim, RPC_ABORTED,
+                       "lost a lock to an older transaction; run it again");
+    }
+}
+
 void shard_drain(struct shard *shard) {
     if (shard->draining) {
         return; /* the caller up the stack goes on with it */
     }
     shard->draining = true;
-    while (shard->ready != NULL || shard->victims != NULL) {
+    while (shard->ready != NULL || shard->victims != NULL || shard->ended != NULL) {
         if (shard->ready != NULL) {
             do_ready(shard, shard->ready);
-            continue;
+        } else if (shard->victims != NULL) {
+            give_up(shard, shard->victims);
+        } else {
+            shard_end_work(shard, shard->ended);
         }
-        struct branch *victim = shard->victims;
-        struct troth_txid txid = victim->txid;
-        DL_DELETE2(shard->victims, victim, victim_prev, victim_next);
-        victim->victim_prev = NULL;
-        troth_participant_give_up(shard->participant, txid, TROTH_REASON_CONFLICT,
-                                  "lost a lock to an older transaction");
     }
     shard->draining = false;
 }
@@ -277,7 +292,7 @@ static void on_enlisted(void *arg, struct troth_txid txid, int err, const char *
     } else if (branch == NULL) {
         op_fail(op, RPC_RESOURCE_EXHAUSTED, "the shard is out of memory; try again later");
         shard_answer(shard, op);
-    } else if (branch->prepared) {
+    } else if (branch->prepared || branch->work != NULL) {
         op_fail(op, RPC_FAILED_PRECONDITION,
                 "commit has begun, so no more work is taken; begin another transaction");
         shard_answer(shard, op);
@@ -332,6 +347,19 @@ void shard_take(struct shard *shard, struct op *op) {
     shard_drain(shard);
 }
 
+void shard_take_work(struct shard *shard, struct op *op, struct branch *branch) {
+    op->shard = shard;
+    if (refuse(shard, op)) {
+        return;
+    }
+    op->place = OP_WAITING;
+    arm_timer(shard);
+    op->owner = op->txid;
+    op->branch = branch;
+    DL_APPEND2(branch->ops, op, branch_prev, branch_next);
+    lock(shard, op);
+}
+
 static void on_submitted(void *arg) {
     struct op *op = arg;
     shard_take(op->shard, op);
@@ -374,6 +402,7 @@ int shard_open(struct shard **out, const struct troth_participant_options *optio
         return TROTH_ERR_NO_MEMORY;
     }
     sem_init(&shard->tables_made, 0, 0);
+    shard->work_wait_ms = SHARD_WORK_WAIT_MS;
     struct troth_participant_options own = *options;
     own.callbacks = &shard_callbacks;
     own.arg = shard;
@@ -428,6 +457,7 @@ void shard_close(struct shard *shard) {
         // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the iteration holds the next one
         HASH_DEL(shard->branches, branch);
         writes_free(branch->writes);
+        shard_free_work(branch->work);
         free(branch);
     }
     min_heap_release(&shard->waiting);

@@ -20,6 +20,10 @@
  * answered at once; it may have read what is not synced yet, but a crash that loses that loses the
  * reader's branch as well, before it could vote (S5: branches are bound to the incarnation).
  *
+ * Work may come with Commit (shard_work.c): a frame of requests as KeyValue.Session has them, whose
+ * txids, numbers and waits count for nothing. They are done in their order, each with its lock;
+ * then the branch votes. The first that fails makes the vote aborted, with its text.
+ *
  * Branches of other transaction managers (participant/troth_foreign.h) are no different here: their
  * txids come from the participant, which also binds them.
  *
@@ -34,6 +38,11 @@
 
 /* Operations that wait for a lock or for the coordinator; more are refused. */
 #define SHARD_WAITING_MAX 100000u
+/* Requests of work that came with Commit, of all branches; a branch with more votes aborted. */
+#define SHARD_WORK_REQUESTS_MAX 100000u
+/* All waits of one branch's work together: everyone else in its transaction waits for the vote,
+ * with what they have locked; and it bounds deadlocks that only a wait can end (lock_table.h). */
+#define SHARD_WORK_WAIT_MS 500
 
 struct shard;
 /* Opens the participant (of `options`, callbacks and arg are set here; `rpc`: as for

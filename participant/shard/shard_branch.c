@@ -53,6 +53,7 @@ fail:
 void shard_end_branch(struct shard *shard, struct branch *branch) {
     const struct lock_effects *effects;
     struct troth_txid txid = branch->txid;
+    assert(branch->work == NULL); /* no other callback comes before its result */
     if (branch->wounded && branch->victim_prev != NULL) {
         DL_DELETE2(shard->victims, branch, victim_prev, victim_next);
     }
@@ -71,8 +72,7 @@ void shard_fail_ops(struct shard *shard, struct branch *branch, int status, cons
     }
 }
 
-/* Undoes a branch that has not voted. */
-static void drop_branch(struct shard *shard, struct branch *branch) {
+void shard_drop_branch(struct shard *shard, struct branch *branch) {
     shard_fail_ops(shard, branch, RPC_ABORTED,
                    branch->wounded ? "the transaction lost a lock to an older one; run the whole "
                                      "transaction again"
@@ -95,7 +95,7 @@ static int intend_all(struct shard *shard, const struct branch *branch) {
     return err;
 }
 
-static int vote(struct shard *shard, struct branch *branch, char detail[TROTH_DETAIL_BYTES]) {
+int shard_vote(struct shard *shard, struct branch *branch, char detail[TROTH_DETAIL_BYTES]) {
     /* The client has begun to commit; what it has not seen answered is not part of it. */
     shard_fail_ops(shard, branch, RPC_FAILED_PRECONDITION,
                    "commit has begun, so no more work is taken; nothing was done");
@@ -135,10 +135,10 @@ static int prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAIL_B
     int result;
     if (branch->wounded) {
         snprintf(detail, TROTH_DETAIL_BYTES, "the branch lost a lock to an older transaction");
-        drop_branch(shard, branch);
+        shard_drop_branch(shard, branch);
         result = TROTH_VOTE_ABORTED;
     } else {
-        result = vote(shard, branch, detail);
+        result = shard_vote(shard, branch, detail);
     }
     shard_drain(shard);
     return result;
@@ -178,7 +178,7 @@ static int commit(void *arg, struct troth_txid txid, int one_phase) {
     }
     int err;
     if (branch->wounded) {
-        drop_branch(shard, branch);
+        shard_drop_branch(shard, branch);
         shard_drain(shard);
         return TROTH_ERR_ABORTED;
     }
@@ -216,7 +216,7 @@ static int abort_branch(void *arg, struct troth_txid txid) {
             return err;
         }
     }
-    drop_branch(shard, branch);
+    shard_drop_branch(shard, branch);
     shard_drain(shard);
     return 0;
 }
@@ -273,5 +273,8 @@ static int recover(void *arg, struct troth_txid txid) {
     return 0;
 }
 
-const struct troth_participant_callbacks shard_callbacks = {
-    .prepare = prepare, .commit = commit, .abort = abort_branch, .recover = recover};
+const struct troth_participant_callbacks shard_callbacks = {.prepare = prepare,
+                                                            .commit = commit,
+                                                            .abort = abort_branch,
+                                                            .recover = recover,
+                                                            .prepare_work = shard_prepare_work};

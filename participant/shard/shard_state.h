@@ -26,6 +26,7 @@ struct branch {
     bool is_known;  /* to its coordinator, or to a client that will name it */
     struct op *ops; /* not done yet: they wait for a lock, or are ready */
     bool wounded;
+    struct shard_work *work; /* came with Commit, and is under way: the vote is made when it ends */
     struct branch *victim_prev, *victim_next;
     UT_hash_handle hh;
 };
@@ -40,6 +41,9 @@ struct shard {
     struct branch *victims;  /* wounded, to be given up */
     int64_t timers_ms[SHARD_TIMERS_MAX]; /* that are set; the last comes first */
     unsigned timers_n;
+    struct shard_work *ended; /* have done their work or failed, and are to vote */
+    size_t work_requests;     /* of all works, not done */
+    uint32_t work_wait_ms;    /* SHARD_WORK_WAIT_MS; less in a test */
     bool draining;
     bool stopping;
     sem_t tables_made; /* posted when the loop has made the tables */
@@ -54,10 +58,13 @@ int shard_need_store(struct shard *shard);
 void shard_check_write(int err);
 /* Takes in what a call of the lock table says; the work itself is done by shard_drain. */
 void shard_obey(struct shard *shard, const struct lock_effects *effects);
-/* Does what is ready and gives up victims, until nothing of that is left. */
+/* Does what is ready, gives up victims and ends works, until nothing of that is left. */
 void shard_drain(struct shard *shard);
 /* The operation, which op_fail or work_do has given its answer, leaves the shard. */
 void shard_answer(struct shard *shard, struct op *op);
+
+/* Takes an operation of the branch's work; the caller drains. */
+void shard_take_work(struct shard *shard, struct op *op, struct branch *branch);
 
 struct branch *shard_find_branch(const struct shard *shard, struct troth_txid txid);
 /* NULL when there is no memory. */
@@ -66,5 +73,20 @@ struct branch *shard_find_or_make_branch(struct shard *shard, struct troth_txid 
 void shard_end_branch(struct shard *shard, struct branch *branch);
 /* All operations of the branch that are not done fail. */
 void shard_fail_ops(struct shard *shard, struct branch *branch, int status, const char *text);
+/* Undoes a branch that has not voted. */
+void shard_drop_branch(struct shard *shard, struct branch *branch);
+/* Prepares it: an enum troth_vote; unless that is prepared, the branch is over. */
+int shard_vote(struct shard *shard, struct branch *branch, char detail[TROTH_DETAIL_BYTES]);
+
+/* ---- shard_work.c: work that came with Commit -------------------------------------------------
+ */
+
+/* The callback prepare_work. */
+int shard_prepare_work(void *arg, struct troth_txid txid, const void *bytes, size_t n,
+                       char detail[TROTH_DETAIL_BYTES]);
+/* One of `ended` votes, and is gone. */
+void shard_end_work(struct shard *shard, struct shard_work *work);
+/* NULL is let be. */
+void shard_free_work(struct shard_work *work);
 
 #endif

@@ -220,7 +220,9 @@ int work_do(struct op *op, struct store *store, struct writes *writes) {
     case OP_PUT:
         return write_key(op, store, writes, &op->value);
     case OP_DELETE:
-        return op->existed ? write_key(op, store, writes, NULL) : 0;
+        /* In a transaction what was absent counts as written, too, so that it stays locked when
+         * shared locks end (lock_table.h, on work that comes with Commit). */
+        return op->existed || writes != NULL ? write_key(op, store, writes, NULL) : 0;
     case OP_ADD:
         return add(op, store, writes);
     case OP_COMPARE_AND_SET:

@@ -31,6 +31,13 @@ struct enlistment {
     void *arg;
 };
 
+struct result {
+    struct troth_txid txid;
+    bool has_come;
+    int vote;
+    char detail[TROTH_DETAIL_BYTES];
+};
+
 struct troth_participant {
     sqlite3 *db;
     const struct troth_participant_callbacks *callbacks;
@@ -54,6 +61,8 @@ static struct {
     int enlist_gives;
     struct troth_txid given_up[WAITERS_MAX];
     size_t given_up_n;
+    struct result results[WAITERS_MAX]; /* of work, also of that which is under way */
+    size_t results_n;
     struct troth_txid enlisted[WAITERS_MAX];
     size_t enlisted_n;
     const struct troth_txid *in_doubt;
@@ -124,12 +133,42 @@ void troth_participant_sync(struct troth_participant *p) {
     world.syncs++;
 }
 
+static struct result *find_result(struct troth_txid txid) {
+    for (size_t i = 0; i < world.results_n; i++) {
+        if (troth_txid_equal(world.results[i].txid, txid)) {
+            return &world.results[i];
+        }
+    }
+    return NULL;
+}
+
+/* Each comes once. */
+static void take_result(struct result *result, int vote, const char *detail) {
+    assert(result != NULL && !result->has_come);
+    result->has_come = true;
+    result->vote = vote;
+    snprintf(result->detail, sizeof result->detail, "%s", detail == NULL ? "" : detail);
+}
+
 void troth_participant_give_up(struct troth_participant *p, struct troth_txid txid,
                                enum troth_branch_reason reason, const char *detail) {
-    ck_assert_int_eq(reason, TROTH_REASON_CONFLICT);
-    ck_assert_ptr_nonnull(detail);
-    world.given_up[world.given_up_n++] = txid;
-    ck_assert_int_eq(p->callbacks->abort(p->arg, txid), 0);
+    assert(reason == TROTH_REASON_CONFLICT && detail != NULL);
+    (void)reason;
+    (void)detail;
+    world.given_up[world.given_up_n++ % WAITERS_MAX] = txid;
+    const struct result *result = find_result(txid);
+    if (result == NULL || result->has_come) { /* else it only makes the vote aborted */
+        int err = p->callbacks->abort(p->arg, txid);
+        assert(err == 0);
+        (void)err;
+    }
+}
+
+int troth_participant_done(struct troth_participant *p, struct troth_txid txid, int vote,
+                           const char *detail) {
+    (void)p;
+    take_result(find_result(txid), vote, detail);
+    return 0;
 }
 
 int troth_participant_run(struct troth_participant *p, void (*fn)(void *arg), void *arg) {
@@ -303,6 +342,33 @@ int world_prepare(struct troth_txid txid) {
     return world.participant.callbacks->prepare(world.participant.arg, txid, detail);
 }
 
+void world_prepare_work(struct troth_txid txid, const void *work, size_t work_bytes) {
+    char detail[TROTH_DETAIL_BYTES] = "";
+    need_batch();
+    assert(world.results_n < WAITERS_MAX && find_result(txid) == NULL);
+    struct result *result = &world.results[world.results_n++];
+    *result = (struct result){.txid = txid};
+    int vote = world.participant.callbacks->prepare_work(world.participant.arg, txid, work,
+                                                         work_bytes, detail);
+    if (vote != TROTH_PARTICIPANT_LATER) {
+        take_result(result, vote, detail);
+    }
+}
+
+int world_vote(struct troth_txid txid) {
+    const struct result *result = find_result(txid);
+    return result != NULL && result->has_come ? result->vote : 0;
+}
+
+const char *world_vote_detail(struct troth_txid txid) {
+    const struct result *result = find_result(txid);
+    return result != NULL ? result->detail : "";
+}
+
+void world_forget_votes(void) {
+    world.results_n = 0;
+}
+
 int world_commit(struct troth_txid txid, bool one_phase) {
     need_batch();
     return world.participant.callbacks->commit(world.participant.arg, txid, one_phase);
@@ -362,7 +428,7 @@ void world_enlist_now(void) {
 }
 
 bool world_gave_up(struct troth_txid txid) {
-    for (size_t i = 0; i < world.given_up_n; i++) {
+    for (size_t i = 0; i < world.given_up_n && i < WAITERS_MAX; i++) {
         if (troth_txid_equal(world.given_up[i], txid)) {
             return true;
         }

@@ -45,6 +45,13 @@ struct call *world_scan(struct troth_txid txid, const char *from, const char *to
 struct call *world_send(struct op op);
 
 int world_prepare(struct troth_txid txid);
+/* With work that came with Commit. Once the work is done or has failed, world_vote is its vote, 0
+ * until then. */
+void world_prepare_work(struct troth_txid txid, const void *work, size_t work_bytes);
+int world_vote(struct troth_txid txid);
+const char *world_vote_detail(struct troth_txid txid);
+/* Makes room for more; none may be under way. */
+void world_forget_votes(void);
 int world_commit(struct troth_txid txid, bool one_phase);
 int world_abort(struct troth_txid txid);
 /* The batch is synced; what waited for that runs. */

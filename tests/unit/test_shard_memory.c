@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/lib/alloc_fail.h"
+#include "tests/lib/kv_work.h"
 #include "tests/lib/shard_world.h"
 #include "tests/lib/suite.h"
 
@@ -97,6 +98,29 @@ START_TEST(a_prepare_without_memory_votes_aborted_and_leaves_no_intent) {
 }
 END_TEST
 
+START_TEST(work_without_memory_votes_aborted_and_leaves_nothing) {
+    struct kv_work work = {0};
+    kv_work_put(&work, "a", "1");
+    kv_work_add(&work, "b", 1);
+    unsigned n = 0;
+    for (bool failed = true; failed; n++) {
+        world_open();
+        alloc_fail_after(n);
+        world_prepare_work(world_tx(1), work.frame.bytes, work.frame.n);
+        failed = alloc_failed();
+        ck_assert_msg(world_vote(world_tx(1)) ==
+                          (int)(failed ? TROTH_VOTE_ABORTED : TROTH_VOTE_PREPARED),
+                      "%u: %s", n, world_vote_detail(world_tx(1)));
+        world_end_batch();
+        ck_assert_int_eq(world_intents_on_disk(), failed ? 0 : 2);
+        ck_assert_int_eq(world_put(world_tx(2), "a", "2")->answered, failed);
+        world_close();
+    }
+    ck_assert_uint_gt(n, 10);
+    kv_work_release(&work);
+}
+END_TEST
+
 START_TEST(a_one_phase_commit_without_memory_is_tried_again) {
     world_open();
     world_put(world_tx(1), "a", "1");
@@ -116,5 +140,6 @@ int main(void) {
                      (const TTest *[]){a_lock_that_cannot_be_remembered_is_not_held,
                                        an_operation_without_memory_is_done_wholly_or_not_at_all,
                                        a_prepare_without_memory_votes_aborted_and_leaves_no_intent,
+                                       work_without_memory_votes_aborted_and_leaves_nothing,
                                        a_one_phase_commit_without_memory_is_tried_again, NULL});
 }
