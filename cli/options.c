@@ -367,6 +367,22 @@ static const struct cli_command *find_command(int argc, char **argv, int *used) 
     return NULL;
 }
 
+/* Of messages: the command, or `troth` alone. */
+static void set_path(struct cli *cli, const struct cli_command *command) {
+    bool grouped = command != NULL && command->group[0] != '\0';
+    snprintf(cli->path, sizeof cli->path, "troth%s%s%s%s", command == NULL ? "" : " ",
+             grouped ? command->group : "", grouped ? " " : "",
+             command == NULL ? "" : command->name);
+}
+
+/* A wrong option is met before the command is known: the one whose words are there has the help. */
+static void guess_path(struct cli *cli, int argc, char **argv) {
+    int used = 0;
+    for (int i = 1; i < argc && used == 0; i++) {
+        set_path(cli, find_command(argc - i, argv + i, &used));
+    }
+}
+
 static bool is_group(const char *name) {
     for (const struct cli_command *command = cli_commands; command->name != NULL; command++) {
         if (command->group[0] != '\0' && strcmp(command->group, name) == 0) {
@@ -398,10 +414,7 @@ static int settle(struct cli *cli, int *argc, char **argv, bool help, const uint
     int used = 0;
     cli->command = find_command(*argc, argv, &used);
     const char *group = *argc > 0 && is_group(argv[0]) ? argv[0] : NULL;
-    if (cli->command != NULL) {
-        snprintf(cli->path, sizeof cli->path, "troth %s%s%s", cli->command->group,
-                 cli->command->group[0] == '\0' ? "" : " ", cli->command->name);
-    }
+    set_path(cli, cli->command);
     if (help) {
         return print_help(group, cli->command);
     }
@@ -447,6 +460,7 @@ int cli_parse(struct cli *cli, int *argc, char **argv) {
                          sizeof room);
     }
     hide_numbers(*argc, argv, room);
+    guess_path(cli, *argc, argv);
 
     bool help = false;
     uint32_t given = 0;
