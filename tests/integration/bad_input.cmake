@@ -21,7 +21,8 @@ troth_integration_test(test_examples LINKS troth_scene)
 target_compile_definitions(
   test_examples
   PRIVATE TROTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EXAMPLE_CLIENT="$<TARGET_FILE:example_client>"
+          EXAMPLE_ONE_CALL="$<TARGET_FILE:example_one_call>"
           EXAMPLE_PARTICIPANT="$<TARGET_FILE:example_participant>")
-add_dependencies(test_examples example_client example_participant)
+add_dependencies(test_examples example_client example_one_call example_participant)
 troth_integration_test(test_bad_input_start LINKS troth_scene)
 add_dependencies(test_bad_input_start troth)

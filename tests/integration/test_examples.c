@@ -76,6 +76,36 @@ START_TEST(the_client_in_Python_names_the_transaction_whose_outcome_it_does_not_
 }
 END_TEST
 
+/* An order, the second time the same, and what is left of three pieces. */
+static void orders(const char *program, const char *const *args, const char *stock) {
+    struct program_run run;
+    commits(program, args);
+    ck_assert_int_eq(in_the_files(stock), 2);
+    program_run(&run, program, args);
+    ck_assert_msg(run.status == 1, "exit status %d: %s", run.status, run.output);
+    ck_assert_msg(strncmp(run.output, "aborted 0000", 12) == 0, "%s", run.output);
+    program_run_release(&run);
+    free(scene_snapshot());
+    ck_assert_int_eq(in_the_files(stock), 2);
+}
+
+START_TEST(an_order_as_one_call_in_C_can_not_half_happen) {
+    orders(EXAMPLE_ONE_CALL,
+           (const char *[]){"7", cluster_nodes(scene_cluster()), cluster_shards(scene_cluster()),
+                            NULL},
+           "stock");
+}
+END_TEST
+
+START_TEST(an_order_as_one_call_in_Python_can_not_half_happen) {
+    orders("/usr/bin/python3",
+           (const char *[]){TROTH_SOURCE_DIR "/examples/python/one_call.py", "--nodes",
+                            cluster_nodes(scene_cluster()), "--shards",
+                            cluster_shards(scene_cluster()), "--open", "3", "7", NULL},
+           "py-stock");
+}
+END_TEST
+
 START_TEST(the_clients_say_what_is_wrong_with_their_command_line) {
     struct program_run run;
     program_run(&run, EXAMPLE_CLIENT, (const char *[]){"nowhere", "nothing", NULL});
@@ -204,6 +234,8 @@ int main(void) {
     const TTest *const tests[] = {
         the_client_in_C_moves_money,
         the_client_in_Python_moves_money_between_both_shards,
+        an_order_as_one_call_in_C_can_not_half_happen,
+        an_order_as_one_call_in_Python_can_not_half_happen,
         the_clients_say_what_is_wrong_with_their_command_line,
         the_participant_commits_with_a_shard_or_not_at_all,
         the_client_in_Python_names_the_transaction_whose_outcome_it_does_not_know,
