@@ -31,6 +31,7 @@ struct client {
 
 struct bench_bank {
     struct troth_kv *kv;
+    enum bench_bank_way way;
     unsigned accounts, n_clients;
     char prefix[32];
     struct client *clients;
@@ -58,7 +59,7 @@ static size_t key_of(const struct bench_bank *bank, unsigned account, char key[K
     return (size_t)snprintf(key, KEY_BYTES, "%saccount-%05u", bank->prefix, account);
 }
 
-/* ---- A transfer ------------------------------------------------------------------------------ */
+/* ---- A transfer's end ------------------------------------------------------------------------ */
 
 enum end { COMMITTED, ABORTED, DECLINED, FAILED };
 
@@ -85,6 +86,40 @@ static void finish(struct client *client, enum end end, int err, const char *why
         start_transfer(client);
     }
 }
+
+/* ---- A transfer in one call ------------------------------------------------------------------ */
+
+static void on_applied(void *arg, int err, struct troth_txid txid,
+                       const struct troth_result *result) {
+    (void)txid;
+    finish(arg,
+           err != 0                             ? FAILED
+           : result->outcome == TROTH_COMMITTED ? COMMITTED
+           : result->reason == TROTH_ABORT_VOTE ? DECLINED
+                                                : ABORTED,
+           err, result->detail);
+}
+
+static void apply(struct client *client) {
+    static const int64_t nothing = 0;
+    struct bench_bank *bank = client->bank;
+    char from[KEY_BYTES];
+    char to[KEY_BYTES];
+    const struct troth_kv_write writes[] = {
+        {.verb = TROTH_KV_ADD,
+         .key = from,
+         .key_bytes = key_of(bank, client->from, from),
+         .delta = -client->amount,
+         .minimum = &nothing},
+        {.verb = TROTH_KV_ADD,
+         .key = to,
+         .key_bytes = key_of(bank, client->to, to),
+         .delta = client->amount},
+    };
+    troth_kv_apply_async(bank->kv, writes, 2, COMMIT_MS, on_applied, client);
+}
+
+/* ---- A transfer step by step ----------------------------------------------------------------- */
 
 static void on_committed(void *arg, int err, const struct troth_result *result) {
     finish(arg,
@@ -144,6 +179,9 @@ static void on_begun(void *arg, int err, struct troth_kv_tx *tx,
     troth_kv_add_async(bank->kv, tx, key, n, amount, NULL, on_moved, client);
 }
 
+/* ---- Its start --------------------------------------------------------------------------------
+ */
+
 static void start_transfer(struct client *client) {
     struct bench_bank *bank = client->bank;
     client->from = draw(client, bank->accounts);
@@ -151,7 +189,11 @@ static void start_transfer(struct client *client) {
     client->to += client->to >= client->from ? 1 : 0;
     client->amount = 1 + (int64_t)draw(client, AMOUNT_MAX);
     client->began_us = clock_monotonic_us();
-    troth_kv_begin_async(bank->kv, OPEN_TX_MS, on_begun, client);
+    if (bank->way == BENCH_BANK_ONE_CALL) {
+        apply(client);
+    } else {
+        troth_kv_begin_async(bank->kv, OPEN_TX_MS, on_begun, client);
+    }
 }
 
 /* ---- Accounts -------------------------------------------------------------------------------- */
@@ -267,9 +309,11 @@ int bench_bank_check(struct bench_bank *bank, char why[BENCH_BANK_WHY_BYTES]) {
 
 /* ---- The bank -------------------------------------------------------------------------------- */
 
-int bench_bank_new(struct bench_bank **out, struct troth_kv *kv, unsigned accounts,
-                   unsigned clients, uint64_t seed, char why[BENCH_BANK_WHY_BYTES]) {
+int bench_bank_new(struct bench_bank **out, struct troth_kv *kv,
+                   const struct bench_bank_options *options, char why[BENCH_BANK_WHY_BYTES]) {
     uint64_t name;
+    unsigned accounts = options->accounts;
+    unsigned clients = options->clients;
     assert(accounts >= 2 && clients >= 1);
     struct bench_bank *bank = calloc(1, sizeof *bank);
     if (bank != NULL) {
@@ -281,6 +325,7 @@ int bench_bank_new(struct bench_bank **out, struct troth_kv *kv, unsigned accoun
         return TROTH_ERR_NO_MEMORY;
     }
     bank->kv = kv;
+    bank->way = options->way;
     bank->accounts = accounts;
     bank->n_clients = clients;
     clock_random(&name, sizeof name);
@@ -289,7 +334,7 @@ int bench_bank_new(struct bench_bank **out, struct troth_kv *kv, unsigned accoun
     pthread_cond_init(&bank->changed, NULL);
     for (unsigned i = 0; i < clients; i++) {
         bank->clients[i].bank = bank;
-        bank->clients[i].random = (seed + i + 1) * 0x9E3779B97F4A7C15u | 1;
+        bank->clients[i].random = (options->seed + i + 1) * 0x9E3779B97F4A7C15u | 1;
     }
     int err = 0;
     for (unsigned i = 0; err == 0 && i < accounts; i += AT_ONCE) {

@@ -1,9 +1,11 @@
 /* bench_bank: transfers between accounts on key-value shards, by clients that don't wait for each
  * other, on the client library's calls that don't wait at all. A transfer is
  *
- *     begin -> add -amount to one account, not below 0  \  at the same time
- *              add +amount to another                   /
- *           -> commit -> the outcome
+ *     one call   troth_kv_apply: add -amount to one account, not below 0; add +amount to another
+ *                -> the outcome
+ *     stepwise   begin -> add -amount to one account, not below 0  \  at the same time
+ *                         add +amount to another                   /
+ *                      -> commit -> the outcome
  *
  * Accounts are drawn at random, so half of the transfers over two shards touch both.
  */
@@ -17,6 +19,13 @@
 
 #define BENCH_BANK_WHY_BYTES 512
 
+enum bench_bank_way { BENCH_BANK_ONE_CALL, BENCH_BANK_STEPWISE, BENCH_BANK_WAYS };
+struct bench_bank_options {
+    enum bench_bank_way way;
+    unsigned accounts; /* at least 2 */
+    unsigned clients;  /* at least 1 */
+    uint64_t seed;
+};
 struct bench_bank_sample {
     uint64_t committed;
     uint64_t aborted;           /* a lock was lost to another transfer */
@@ -26,8 +35,8 @@ struct bench_bank_sample {
 
 struct bench_bank;
 /* Opens accounts; a bank that is new each time. Errors of the kv calls, and _NO_MEMORY. */
-int bench_bank_new(struct bench_bank **out, struct troth_kv *kv, unsigned accounts,
-                   unsigned clients, uint64_t seed, char why[BENCH_BANK_WHY_BYTES]);
+int bench_bank_new(struct bench_bank **out, struct troth_kv *kv,
+                   const struct bench_bank_options *options, char why[BENCH_BANK_WHY_BYTES]);
 /* The clients begin. */
 void bench_bank_start(struct bench_bank *bank);
 /* What ended since the start. */
