@@ -34,6 +34,8 @@ import tempfile
 import time
 
 READY_S = 60.0
+_NODES_MAX = 31
+_SHARDS_MAX = 64
 STOP_S = 30.0
 _POLL_S = 0.02
 _PR_SET_PDEATHSIG = 1
@@ -119,6 +121,11 @@ class Cluster:
     def __init__(self, nodes=3, shards=0, bin_dir=None, data=None, node_args=()):
         """Starts it and waits until it is ready. `data`: the folder for files and logs, which then
         stay; else a temporary one. `node_args`: more flags for trothd."""
+        if nodes not in range(1, _NODES_MAX + 1, 2):
+            raise Error(f"{nodes} nodes: give an odd number from 1 to {_NODES_MAX}, since one more "
+                        "survives no more failures")
+        if shards not in range(_SHARDS_MAX + 1):
+            raise Error(f"{shards} shards: give a number from 0 to {_SHARDS_MAX}")
         self._programs = {name: find_program(name, bin_dir) for name in _PLACES}
         self._temporary = data is None
         self.data = data or tempfile.mkdtemp(prefix="troth-")

@@ -133,6 +133,12 @@ class ClusterTest(unittest.TestCase):
             with troth_test.Cluster(nodes=1, node_args=args) as cluster:
                 cluster.wait_recovered()
 
+    def test_a_size_that_makes_no_cluster_is_refused_and_nothing_is_started(self):
+        for nodes, shards, word in [(0, 1, "0 nodes"), (2, 0, "2 nodes"), (33, 0, "33 nodes"),
+                                    (1, -1, "-1 shards"), (1, 65, "65 shards")]:
+            with self.assertRaisesRegex(troth_test.Error, word):
+                troth_test.Cluster(nodes=nodes, shards=shards, bin_dir="/no/such/folder")
+
     def test_a_cluster_that_can_not_start_says_why(self):
         with self.assertRaisesRegex(troth_test.Error, "/no/such/folder"):
             troth_test.Cluster(nodes=1, bin_dir="/no/such/folder")
