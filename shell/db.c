@@ -195,6 +195,30 @@ static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
     return 0;
 }
 
+/* SQLite syncs the folder that a new database is in, and so the database's name. The folder may be
+ * new as well, and its own name is durable once the folder around it is synced (S4). */
+static int sync_outer_folder(const struct db *db, char why[DB_WHY_BYTES]) {
+    char outer[sizeof db->path + 8];
+    const char *slash = strrchr(db->path, '/');
+    if (slash == NULL || access(db->path, F_OK) == 0) {
+        return 0; /* the program's own folder; or done when the database was made */
+    }
+    snprintf(outer, sizeof outer, "%.*s/..", (int)(slash - db->path), db->path);
+    int fd = open(outer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return 0; /* who may not look into it has made nothing there */
+    }
+    int err =
+        fsync(fd) == 0 || errno == EINVAL ? 0 : TROTH_ERR_STORAGE; /* no folder can be, there */
+    if (err != 0) {
+        snprintf(why, DB_WHY_BYTES,
+                 "cannot sync the folder around that of %s: %s; look at its disk", db->path,
+                 strerror(errno));
+    }
+    close(fd);
+    return err;
+}
+
 int db_open(struct db *db, const char *path, int32_t application_id, int32_t version,
             const char *schema, char why[DB_WHY_BYTES]) {
     *db = (struct db){.lock_fd = -1, .exit_status = EXIT_FAILURE};
@@ -204,6 +228,9 @@ int db_open(struct db *db, const char *path, int32_t application_id, int32_t ver
     }
     strcpy(db->path, path);
     int err = lock_file(db, why);
+    if (err == 0) {
+        err = sync_outer_folder(db, why);
+    }
     if (err == 0) {
         err = open_sqlite(db, why);
     }

@@ -256,12 +256,19 @@ START_TEST(a_long_log_is_begun_anew) {
 END_TEST
 
 static bool database_is_broken; /* syncs of the database's own file fail, once */
+static char watched[128];       /* a folder */
+static unsigned watched_synced; /* how often */
+
+static bool is_file(int fd, const char *name) {
+    struct stat file, named;
+    return fstat(fd, &file) == 0 && stat(name, &named) == 0 && file.st_dev == named.st_dev &&
+           file.st_ino == named.st_ino;
+}
 
 /* SQLite's, too. */
 static int sync_or_fail(int fd, int (*sync_it)(int)) {
-    struct stat file, database;
-    if (database_is_broken && fstat(fd, &file) == 0 && stat(path, &database) == 0 &&
-        file.st_ino == database.st_ino) {
+    watched_synced += watched[0] != '\0' && is_file(fd, watched);
+    if (database_is_broken && is_file(fd, path)) {
         database_is_broken = false;
         errno = EIO;
         return -1;
@@ -301,6 +308,33 @@ START_TEST(H9_a_database_that_can_not_be_synced_ends_the_process_and_the_log_sta
     ck_assert(WIFEXITED(status));
     ck_assert_int_eq(WEXITSTATUS(status), ENDED);
     ck_assert_int_eq(count_after_crash(), 4100);
+    remove_folder();
+}
+END_TEST
+
+/* A name is durable when the folder that it is in is synced. */
+static unsigned syncs_when_opened(const char *of) {
+    struct db db;
+    snprintf(watched, sizeof watched, "%s", of);
+    watched_synced = 0;
+    open_ours(&db);
+    fill(&db, 1);
+    db_close(&db);
+    watched[0] = '\0';
+    return watched_synced;
+}
+
+START_TEST(S4_the_folder_of_the_database_is_there_after_a_power_failure) {
+    char made[96];
+    char outer[sizeof folder];
+    make_folder();
+    strcpy(outer, folder);
+    snprintf(made, sizeof made, "%s/made", outer);
+    ck_assert_int_eq(mkdir(made, 0755), 0);
+    snprintf(path, sizeof path, "%s/a.db", made);
+    ck_assert_uint_ge(syncs_when_opened(outer), 1);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_uint_ge(syncs_when_opened(made), 1);
     remove_folder();
 }
 END_TEST
@@ -406,5 +440,6 @@ int main(void) {
             an_open_batch_is_left_alone, room_is_made_behind_what_others_have_written,
             a_long_log_is_begun_anew,
             H9_a_database_that_can_not_be_synced_ends_the_process_and_the_log_stays,
+            S4_the_folder_of_the_database_is_there_after_a_power_failure,
             without_space_it_goes_without_room, NULL});
 }
