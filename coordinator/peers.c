@@ -16,10 +16,12 @@
 
 /* ---- Greeting ------------------------------------------------------------------------------ */
 
-static void log_once(struct peer *peer, enum logline_level level, const char *text) {
-    if (strncmp(peer->logged, text, sizeof peer->logged - 1) != 0) {
-        snprintf(peer->logged, sizeof peer->logged, "%s", text);
-        logline(level, "%s", text);
+/* `logged`: of the peer, what it was told last, or what it told last. Each attempt, of either side,
+ * ends with such a text; two nodes that refuse each other have two of them. */
+static void log_once(char logged[MEMBERSHIP_TEXT_BYTES], const char *text) {
+    if (strncmp(logged, text, MEMBERSHIP_TEXT_BYTES - 1) != 0) {
+        snprintf(logged, MEMBERSHIP_TEXT_BYTES, "%s", text);
+        logline_seldom(LOGLINE_ERROR, "%s", text);
     }
 }
 
@@ -59,14 +61,15 @@ void peers_on_welcome(struct node *node, struct node_item *item) {
             node_remember(node, answer.changed);
             membership_admitted_by(&node->membership, peer->id);
             peer->out_greeted = true;
-            peer->logged[0] = '\0';
+            peer->told[0] = '\0';
+            peer->tells[0] = '\0';
             note_start(peer, hello->incarnation);
-            logline(LOGLINE_INFO, "node %u has admitted us (its start %llu)", peer->id,
-                    (unsigned long long)hello->incarnation);
+            logline_seldom(LOGLINE_INFO, "node %u has admitted us (its start %llu)", peer->id,
+                           (unsigned long long)hello->incarnation);
             break;
         case MEMBERSHIP_REFUSE:
             membership_refused_by(&node->membership, peer->id, answer.text);
-            log_once(peer, LOGLINE_ERROR, answer.text);
+            log_once(peer->told, answer.text);
             rpc_stream_finish(peer->out, RPC_FAILED_PRECONDITION, answer.text);
             break;
         case MEMBERSHIP_AMNESIA:
@@ -109,7 +112,7 @@ void peers_on_hello(struct node *node, struct node_item *item) {
             break;
         case MEMBERSHIP_REFUSE:
             if (hello->node >= 1 && hello->node <= node->membership.nodes) {
-                log_once(&node->peers->items[hello->node], LOGLINE_ERROR, answer.text);
+                log_once(node->peers->items[hello->node].told, answer.text);
             }
             if (answer.tell) {
                 send_hello(node, stream, true);
@@ -158,7 +161,7 @@ void peers_on_link_closed(struct node *node, struct node_item *item) {
     }
     if (!node->ended && text != NULL && item->status == RPC_FAILED_PRECONDITION) {
         membership_refused_by(&node->membership, peer->id, text);
-        log_once(peer, LOGLINE_ERROR, text);
+        log_once(peer->tells, text);
     }
     free(text);
 }
@@ -241,7 +244,7 @@ void peers_flush(struct peers *peers, bool stored) {
         int err = outbox_flush(&peer->outbox, peer->out, stored);
         peer->is_awaited = !outbox_is_empty(&peer->outbox);
         if (err == TROTH_ERR_FULL && !peer->full) {
-            logline(LOGLINE_WARN, "node %u takes nothing: messages to it are dropped", id);
+            logline_seldom(LOGLINE_WARN, "node %u takes nothing: messages to it are dropped", id);
         }
         peer->full = err == TROTH_ERR_FULL;
     }

@@ -22,8 +22,10 @@ struct peer {
     bool full;    /* its queue was full last time */
     uint32_t in_flight;
     struct outbox outbox;
-    bool is_awaited;                    /* something in it is */
-    char logged[MEMBERSHIP_TEXT_BYTES]; /* so that each new attempt does not log it again */
+    bool is_awaited; /* something in it is */
+    /* Why we refuse it, and why it refuses us: so that each new attempt does not log it again. */
+    char told[MEMBERSHIP_TEXT_BYTES];
+    char tells[MEMBERSHIP_TEXT_BYTES];
 };
 
 struct peers {

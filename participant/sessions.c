@@ -428,8 +428,8 @@ static void frames_send(struct sessions *sessions, struct live *live, struct fra
                       : rpc_stream_send_bytes(live->stream, frames->buffer.bytes + from, to - from);
         if (err != 0) {
             if (err != TROTH_ERR_CLOSED) {
-                logline(LOGLINE_WARN, "participant %s: messages to a node are dropped: %s",
-                        sessions->options.name, troth_err_text(err));
+                logline_seldom(LOGLINE_WARN, "participant %s: messages to a node are dropped: %s",
+                               sessions->options.name, troth_err_text(err));
             }
             forget_frames(live);
             return;

@@ -10,6 +10,7 @@
 
 #include "base/troth_err.h"
 #include "paxos/types.h"
+#include "shell/logline.h"
 #include "tests/lib/fake_node.h"
 #include "tests/lib/suite.h"
 
@@ -180,10 +181,47 @@ START_TEST(only_a_session_that_is_not_refused_is_logged_as_attached) {
 }
 END_TEST
 
+/* Is the queue full, and the message dropped? */
+static bool is_full(struct world *world) {
+    enum { rest = RPC_FRAME_BYTES_MAX - 5 }; /* of a field that no node knows */
+    static const uint8_t large[RPC_FRAME_BYTES_MAX] = {
+        0x12, 0x80 | (rest & 127), 0x80 | (rest >> 7 & 127), 0x80 | (rest >> 14 & 127), rest >> 21};
+    return rpc_stream_send_bytes(world->up.stream, large, sizeof large) == TROTH_ERR_FULL;
+}
+
+START_TEST(that_a_node_takes_nothing_is_not_logged_with_each_message) {
+    struct world world;
+    FILE *log = tmpfile();
+    ck_assert_ptr_nonnull(log);
+    int stderr_before = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(fileno(log), STDERR_FILENO), 0);
+    begin(&world);
+    pthread_mutex_lock(&world.node.mutex); /* it reads no further */
+    while (!is_full(&world)) {
+    }
+    uint64_t sent = 0;
+    while (lines_with(log, "messages to a node are dropped") == 0) {
+        send_ack(&world, ++sent); /* behind the large ones there is some room */
+        is_full(&world);
+    }
+    for (uint64_t i = 1; i <= 1000; i++) {
+        send_ack(&world, sent + i);
+    }
+    ck_assert_uint_le(lines_with(log, "messages to a node are dropped"), LOGLINE_SELDOM_TIMES);
+    close_sessions(&world);
+    pthread_mutex_unlock(&world.node.mutex);
+    end(&world);
+    dup2(stderr_before, STDERR_FILENO);
+    close(stderr_before);
+    fclose(log);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "sessions",
         (const TTest *[]){L2_what_was_sent_last_arrives_though_the_sessions_are_closed_behind_it,
                           L3_a_node_that_reads_nothing_holds_up_no_closing_for_good,
-                          only_a_session_that_is_not_refused_is_logged_as_attached, NULL});
+                          only_a_session_that_is_not_refused_is_logged_as_attached,
+                          that_a_node_takes_nothing_is_not_logged_with_each_message, NULL});
 }
