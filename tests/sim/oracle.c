@@ -294,13 +294,9 @@ static void see_other(struct oracle *oracle, const struct sight *sight) {
         on_born(oracle, sight);
         break;
     case SIGHT_OP_DONE:
-        data_op_done(oracle, sight);
-        break;
     case SIGHT_WORK_GIVEN:
-        data_work_given(oracle, sight);
-        break;
     case SIGHT_WORK_DONE:
-        data_work_done(oracle, sight);
+        data_worked(oracle, sight);
         break;
     case SIGHT_BEGINS:
         on_begins(oracle, sight);

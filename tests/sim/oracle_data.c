@@ -39,7 +39,7 @@ static int64_t number_read(const struct op_seen *op) {
 
 /* ---- Work ------------------------------------------------------------------------------------ */
 
-void data_op_done(struct oracle *oracle, const struct sight *sight) {
+static void op_done(struct oracle *oracle, const struct sight *sight) {
     struct tx_seen *tx = tx_get(oracle, sight->tx);
     uint32_t rm = sight->who.index;
     struct branch_seen *branch = &tx->branches[rm];
@@ -70,7 +70,7 @@ void data_op_done(struct oracle *oracle, const struct sight *sight) {
     }
 }
 
-void data_work_given(struct oracle *oracle, const struct sight *sight) {
+static void work_given(struct oracle *oracle, const struct sight *sight) {
     struct tx_seen *tx = tx_get(oracle, sight->tx);
     uint32_t rm = sight->to.index;
     struct branch_seen *branch = &tx->branches[rm];
@@ -94,9 +94,19 @@ void data_work_given(struct oracle *oracle, const struct sight *sight) {
 }
 
 /* What could not be done is a branch that must not commit. */
-void data_work_done(struct oracle *oracle, const struct sight *sight) {
+static void work_done(struct oracle *oracle, const struct sight *sight) {
     struct branch_seen *branch = &tx_get(oracle, sight->tx)->branches[sight->who.index];
     branch->refused = branch->refused || !sight->ok;
+}
+
+void data_worked(struct oracle *oracle, const struct sight *sight) {
+    if (sight->kind == SIGHT_OP_DONE) {
+        op_done(oracle, sight);
+    } else if (sight->kind == SIGHT_WORK_GIVEN) {
+        work_given(oracle, sight);
+    } else {
+        work_done(oracle, sight);
+    }
 }
 
 /* ---- Applied --------------------------------------------------------------------------------- */

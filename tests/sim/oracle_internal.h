@@ -259,9 +259,8 @@ void disk_rm_sends(struct oracle *oracle, struct tx_seen *tx, uint32_t rm,
 
 /* ---- oracle_data.c --------------------------------------------------------------------------- */
 
-void data_op_done(struct oracle *oracle, const struct sight *sight);
-void data_work_given(struct oracle *oracle, const struct sight *sight);
-void data_work_done(struct oracle *oracle, const struct sight *sight);
+/* OP_DONE, WORK_GIVEN, WORK_DONE. */
+void data_worked(struct oracle *oracle, const struct sight *sight);
 void data_applied(struct oracle *oracle, const struct sight *sight);
 void data_undone(struct oracle *oracle, const struct sight *sight);
 void data_at_end(struct oracle *oracle, const struct sight *sight);

@@ -241,6 +241,23 @@ static void add_fate(struct words *line, const struct sight *sight) {
     }
 }
 
+static void add_work(struct words *line, const struct trace_entry *entry) {
+    const struct sight *sight = &entry->sight;
+    if (sight->kind == SIGHT_WORK_DONE) {
+        words_add(line, "%s the work of tx%u", sight->ok ? "has done" : "fails in", sight->tx);
+    } else if (sight->kind == SIGHT_WORK_GIVEN) {
+        words_add(line, "gives ");
+        words_process(line, sight->to);
+        words_add(line, " with the commit of tx%u", sight->tx);
+        add_ops(line, entry);
+    } else {
+        words_add(line, "%s tx%u", sight->ok ? "did" : "refused", sight->tx);
+        add_ops(line, entry);
+        words_add(line, " for ");
+        words_process(line, sight->to);
+    }
+}
+
 /* What is not a message, after who it is about. */
 static void add_happening(struct words *line, const struct trace_entry *entry) {
     const struct sight *sight = &entry->sight;
@@ -273,20 +290,9 @@ static void add_happening(struct words *line, const struct trace_entry *entry) {
         add_mark(line, sight);
         return;
     case SIGHT_OP_DONE:
-        words_add(line, "%s tx%u", sight->ok ? "did" : "refused", sight->tx);
-        add_ops(line, entry);
-        words_add(line, " for ");
-        words_process(line, sight->to);
-        return;
     case SIGHT_WORK_GIVEN:
-        words_add(line, "gives ");
-        words_process(line, sight->to);
-        words_add(line, " with the commit of tx%u", sight->tx);
-        add_ops(line, entry);
-        return;
     case SIGHT_WORK_DONE:
-        words_add(line, "%s the work of tx%u", sight->ok ? "has done" : "fails in", sight->tx);
-        add_ops(line, entry);
+        add_work(line, entry);
         return;
     case SIGHT_BEGINS:
         words_add(line, "begins tx%u", sight->tx);
