@@ -142,8 +142,10 @@ int rm_lock(struct sim_rm *rm, struct rm_op *op, struct troth_txid txid,
     struct lock_target target = {.from = (const uint8_t *)&what->key, .from_n = sizeof what->key};
     const struct lock_effects *effects;
     op->state = OP_LOCKING;
-    int rc = lock_table_acquire(rm->locks, txid, writes ? LOCK_EXCLUSIVE : LOCK_SHARED, &target, op,
-                                &op->request, &effects);
+    bool came_with_commit = op->packet == NULL;
+    int rc = (came_with_commit ? lock_table_acquire_committing : lock_table_acquire)(
+        rm->locks, txid, writes ? LOCK_EXCLUSIVE : LOCK_SHARED, &target, op, &op->request,
+        &effects);
     if (rc >= 0) { /* else it is wounded, or has voted */
         rm_obey(rm, effects);
     }
