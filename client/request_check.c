@@ -1,13 +1,13 @@
 /* request_check: all requests to a node share a stream, and one that no node would read must not
  * end it. So what is over a limit is refused here. */
-#include <assert.h>
 #include <string.h>
 
 #include "client/request.h"
 #include "proto/work.h"
 
-static_assert(TROTH_WORK_MAX == WORK_BYTES_MAX && TROTH_WORK_ALL_MAX == WORK_BYTES_ALL_MAX,
-              "the nodes' limits");
+#if TROTH_WORK_MAX != WORK_BYTES_MAX || TROTH_WORK_ALL_MAX != WORK_BYTES_ALL_MAX
+#error "these are the nodes' limits"
+#endif
 
 static bool is_name(const char *name) {
     return strlen(name) <= TROTH_NAME_MAX;

@@ -24,7 +24,7 @@ static void help(FILE *out) {
         "  commit          transactions over participants that do nothing but vote durably: what\n"
         "                  Troth itself costs\n"
         "  scale           one, three and five nodes; two and many participants\n"
-        "  bank            transfers over two key-value shards\n"
+        "  bank            transfers over two key-value shards, in one call and step by step\n"
         "  takeover        a node killed under load: how long its branches stay in doubt\n"
         "  many            a million transactions open, or undecided at a node's start\n"
         "  postgres        transactions over two PostgreSQL servers; has options of its own:\n"

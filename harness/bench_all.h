@@ -5,7 +5,8 @@
  *     commit    one to many transactions in flight, over the floor of disk and wire; with --peers
  *               beside etcd and PostgreSQL by hand
  *     scale     more nodes, more participants; latency in an open loop at 70 % of the peak
- *     bank      transfers over two shards; with --peers beside etcd's transactions
+ *     bank      transfers over two shards, in one call and step by step; with --peers beside etcd's
+ *               transactions
  *     many      a million transactions open at once, or undecided at a node's start
  *     takeover  a coordinator killed under load
  */
