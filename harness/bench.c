@@ -46,6 +46,7 @@ static void help(FILE *out) {
         "  --open N        transactions at once at one node (1000000)\n\n"
         "Of commit:\n"
         "  --rate R,R      also so many a second, begun whether or not others have ended\n"
+        "  --one-call      the same loads again, with the work in Commit\n"
         "  --participants N in each transaction (2)\n"
         "  --nodes N       of Troth (3)\n\n"
         "Exit status: 0 measured, whether or not goals are met; 1 what was told and what was done\n"

@@ -21,6 +21,7 @@ struct bench_args {
     unsigned rounds, seconds, warm_up_ms;
     unsigned sync_ms; /* each sync takes so much longer */
     bool peers;
+    bool one_call;                  /* of "commit": also with the work in Commit */
     const char *data, *json, *plot; /* borrowed from argv; NULL: not given */
     bool help;
 };

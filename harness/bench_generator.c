@@ -43,6 +43,8 @@ struct bench_generator {
     struct bench_target *targets;
     struct link *links;
     struct troth_branch *branches;
+    struct troth_work *works;
+    bool one_call; /* of the run */
     struct slot *slots;
     atomic_uint asked[NODES_MAX + 1]; /* to commit, and not answered, by the node that began it */
 
@@ -131,15 +133,23 @@ static void on_ended(void *arg, int err, const struct troth_result *result) {
 
 /* ---- Work ------------------------------------------------------------------------------------ */
 
-static void one_bound(struct slot *slot) {
+static void commit(struct slot *slot) {
     struct bench_generator *generator = slot->generator;
-    if (atomic_fetch_sub(&slot->left, 1) != 1) {
-        return;
-    }
     slot->asked_us = clock_monotonic_us();
     atomic_fetch_add(asked_at(slot), 1);
-    troth_commit_async(generator->troth, slot->txid, generator->branches, generator->n_targets,
-                       COMMIT_TIMEOUT_MS, on_ended, slot);
+    if (generator->one_call) {
+        troth_commit_work_async(generator->troth, slot->txid, NULL, 0, generator->works,
+                                generator->n_targets, COMMIT_TIMEOUT_MS, on_ended, slot);
+    } else {
+        troth_commit_async(generator->troth, slot->txid, generator->branches, generator->n_targets,
+                           COMMIT_TIMEOUT_MS, on_ended, slot);
+    }
+}
+
+static void one_bound(struct slot *slot) {
+    if (atomic_fetch_sub(&slot->left, 1) == 1) {
+        commit(slot);
+    }
 }
 
 static void on_begun(void *arg, int err, struct troth_txid txid,
@@ -152,6 +162,10 @@ static void on_begun(void *arg, int err, struct troth_txid txid,
         return;
     }
     slot->txid = txid;
+    if (generator->one_call) {
+        commit(slot);
+        return;
+    }
     atomic_store(&slot->left, generator->n_targets);
     uint64_t ids[] = {txid.hi, txid.lo};
     uint32_t tag = (uint32_t)(slot - generator->slots);
@@ -279,12 +293,6 @@ static void *open_loop(void *arg) {
     return NULL;
 }
 
-static void start_closed(struct bench_generator *generator) {
-    for (struct slot *slot; (slot = take_slot(generator)) != NULL;) {
-        start_transaction(slot, clock_monotonic_us());
-    }
-}
-
 /* False: interrupted. */
 static bool measure(struct bench_generator *generator, const struct bench_load *load,
                     struct bench_sample *sample) {
@@ -331,6 +339,7 @@ int bench_generator_run(struct bench_generator *generator, const struct bench_lo
     generator->sample = sample;
     generator->closed_loop = !(load->rate > 0);
     generator->tolerant = load->tolerant;
+    generator->one_call = load->one_call;
     generator->stopping = false;
     generator->n_free = load->in_flight;
     for (unsigned i = 0; i < load->in_flight; i++) {
@@ -340,7 +349,9 @@ int bench_generator_run(struct bench_generator *generator, const struct bench_lo
     pthread_t thread = pthread_self(); /* until it is started */
     void *args[] = {generator, &rate};
     if (generator->closed_loop) {
-        start_closed(generator);
+        for (struct slot *slot; (slot = take_slot(generator)) != NULL;) {
+            start_transaction(slot, clock_monotonic_us());
+        }
     } else if (pthread_create(&thread, NULL, open_loop, args) != 0) {
         snprintf(why, BENCH_WHY_BYTES, "cannot start a thread");
         return TROTH_ERR_SYSTEM;
@@ -386,10 +397,11 @@ static int make(struct bench_generator *generator, const struct bench_generator_
     generator->targets = calloc(n, sizeof *generator->targets);
     generator->links = calloc(n, sizeof *generator->links);
     generator->branches = calloc(n, sizeof *generator->branches);
+    generator->works = calloc(n, sizeof *generator->works);
     generator->slots = calloc(BENCH_IN_FLIGHT_MAX, sizeof *generator->slots);
     generator->free_slots = calloc(BENCH_IN_FLIGHT_MAX, sizeof *generator->free_slots);
     if (generator->targets == NULL || generator->links == NULL || generator->branches == NULL ||
-        generator->slots == NULL || generator->free_slots == NULL) {
+        generator->works == NULL || generator->slots == NULL || generator->free_slots == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
     memcpy(generator->targets, options->targets, n * sizeof *options->targets);
@@ -399,6 +411,8 @@ static int make(struct bench_generator *generator, const struct bench_generator_
     for (unsigned i = 0; i < n; i++) {
         generator->links[i] = (struct link){.generator = generator, .number = i};
         generator->branches[i].participant = generator->targets[i].name;
+        generator->works[i] =
+            (struct troth_work){.participant = generator->targets[i].name, .bytes = "w", .n = 1};
     }
     return 0;
 }
@@ -478,6 +492,7 @@ void bench_generator_close(struct bench_generator *generator) {
     free(generator->targets);
     free(generator->links);
     free(generator->branches);
+    free(generator->works);
     free(generator->slots);
     free(generator->free_slots);
     free(generator);

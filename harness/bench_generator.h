@@ -2,7 +2,8 @@
  * from one process on the client library, and how long each took.
  *
  * A transaction: begin; one work request to each of its participants, all at the same time; when
- * each has bound its branch, commit. Two ways to drive it:
+ * each has bound its branch, commit. Or, in one call: begin; commit, with the work. Two ways to
+ * drive it:
  *
  *     closed   so many are in flight all the time: each that ends is followed by the next at once
  *     open     so many are begun a second, whether or not others have ended. Each is timed from the
@@ -42,6 +43,7 @@ struct bench_load {
     double rate;        /* open: so many a second; 0: closed */
     int64_t warm_up_ms; /* before the measurement, with the same load */
     int64_t ms;         /* of the measurement */
+    bool one_call;      /* the work comes with Commit */
     bool tolerant;      /* what fails is counted, and the load goes on */
     /* Called when the measurement begins and when it ends; may be NULL. */
     void (*mark)(void *arg, bool begins);

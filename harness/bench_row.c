@@ -69,10 +69,11 @@ double bench_row_syncs(const struct bench_row *row) {
 
 char *bench_row_name(const struct bench_row *row, char name[BENCH_ROW_NAME_BYTES]) {
     int n = snprintf(name, BENCH_ROW_NAME_BYTES, "n%u_f%u_", row->participants, row->nodes / 2);
+    const char *way = row->one_call ? "_one_call" : "";
     if (row->in_flight > 0) {
-        snprintf(name + n, BENCH_ROW_NAME_BYTES - (size_t)n, "%u", row->in_flight);
+        snprintf(name + n, BENCH_ROW_NAME_BYTES - (size_t)n, "%u%s", row->in_flight, way);
     } else {
-        snprintf(name + n, BENCH_ROW_NAME_BYTES - (size_t)n, "%.0f_a_second", row->rate);
+        snprintf(name + n, BENCH_ROW_NAME_BYTES - (size_t)n, "%.0f_a_second%s", row->rate, way);
     }
     return name;
 }
@@ -85,17 +86,20 @@ static void latencies(const struct histogram *histogram, FILE *out) {
 }
 
 void bench_rows_table(const struct bench_row *rows, unsigned n, FILE *out) {
-    fprintf(out, "  %-4s %-3s %12s  %8s %19s  %8s %8s %8s %8s  %9s  %s\n", "N", "F", "load", "tx/s",
+    fprintf(out, "  %-4s %-3s %13s  %8s %19s  %8s %8s %8s %8s  %9s  %s\n", "N", "F", "load", "tx/s",
             "(least-most)", "p50 ms", "p95", "p99", "p99.9", "commit p50",
             "CPU us/tx (nodes + participants + generator)  syncs/tx (nodes + participants)");
     for (unsigned i = 0; i < n; i++) {
         const struct bench_row *row = &rows[i];
         struct bench_middle rate = bench_middle(row->per_second, row->rounds);
         char load[32], range[40];
-        snprintf(load, sizeof load, row->in_flight > 0 ? "%.0f in flight" : "%.0f a s",
-                 row->in_flight > 0 ? (double)row->in_flight : row->rate);
+        snprintf(load, sizeof load, row->in_flight > 0 ? "%.0f%s" : "%.0f a s%s",
+                 row->in_flight > 0 ? (double)row->in_flight : row->rate,
+                 row->one_call        ? ", one call"
+                 : row->in_flight > 0 ? " in flight"
+                                      : "");
         snprintf(range, sizeof range, "(%.0f-%.0f)", rate.least, rate.most);
-        fprintf(out, "  %-4u %-3u %12s  %8.0f %19s ", row->participants, row->nodes / 2, load,
+        fprintf(out, "  %-4u %-3u %13s  %8.0f %19s ", row->participants, row->nodes / 2, load,
                 rate.median, range);
         latencies(&row->whole, out);
         fprintf(out, "  %10.2f", (double)histogram_percentile(&row->commit, 50) / 1e3);

@@ -13,6 +13,7 @@ struct bench_row {
     unsigned nodes, participants;
     unsigned in_flight; /* of a closed loop; 0: open */
     double rate;        /* of an open loop, a second */
+    bool one_call;      /* the work comes with Commit */
     unsigned rounds;    /* done */
     /* Of each round. */
     double per_second[BENCH_ROUNDS_AT_MOST];
@@ -40,7 +41,8 @@ double bench_row_syncs(const struct bench_row *row);
 
 void bench_rows_table(const struct bench_row *rows, unsigned n, FILE *out);
 void bench_rows_json(const struct bench_row *rows, unsigned n, struct bench_json *json);
-/* "n2_f1_256" (closed) or "n2_f1_1000_a_second": how the row is named in JSON. */
+/* "n2_f1_256" (closed), "n2_f1_1000_a_second", "n2_f1_256_one_call": how the row is named in JSON.
+ */
 #define BENCH_ROW_NAME_BYTES 64
 char *bench_row_name(const struct bench_row *row, char name[BENCH_ROW_NAME_BYTES]);
 

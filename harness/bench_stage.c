@@ -415,6 +415,7 @@ int bench_stage_measure(struct bench_stage *stage, struct bench_row *row, int64_
     struct bench_load load = {.in_flight =
                                   row->in_flight > 0 ? row->in_flight : BENCH_IN_FLIGHT_MAX,
                               .rate = row->rate,
+                              .one_call = row->one_call,
                               .warm_up_ms = warm_up_ms,
                               .ms = ms};
     int err = run(stage, &load, &sample, &cost, why);

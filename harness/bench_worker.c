@@ -49,6 +49,13 @@ static int on_prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAI
     return TROTH_VOTE_PREPARED;
 }
 
+/* What came with Commit is nothing, too. */
+static int on_prepare_work(void *arg, struct troth_txid txid, const void *work, size_t work_bytes,
+                           char detail[TROTH_DETAIL_BYTES]) {
+    (void)work, (void)work_bytes;
+    return on_prepare(arg, txid, detail);
+}
+
 static int on_commit(void *arg, struct troth_txid txid, int one_phase) {
     (void)one_phase;
     struct worker *worker = arg;
@@ -73,8 +80,11 @@ static int on_recover(void *arg, struct troth_txid txid) {
     return 0;
 }
 
-static const struct troth_participant_callbacks callbacks = {
-    .prepare = on_prepare, .commit = on_commit, .abort = on_abort, .recover = on_recover};
+static const struct troth_participant_callbacks callbacks = {.prepare = on_prepare,
+                                                             .commit = on_commit,
+                                                             .abort = on_abort,
+                                                             .recover = on_recover,
+                                                             .prepare_work = on_prepare_work};
 
 /* ---- Work ------------------------------------------------------------------------------------ */
 
