@@ -106,7 +106,8 @@ int troth_commit(struct troth *t, struct troth_txid txid, const struct troth_bra
                  size_t n_branches, uint32_t timeout_ms, struct troth_result *result);
 /* Commit, and the work comes with it: one call in place of work at each participant and a commit.
  * Each does its work when it is asked for its vote; one that can't votes aborted, and what it says
- * is the result's detail. `branches`: of work that was done before, if any. One work for a
+ * is the result's detail. `branches`: of work that was done before, if any; what that has read, and
+ * the transaction does not write, others may change before the works are done. One work for a
  * participant; with the branches at most TROTH_BRANCHES_MAX. No works: troth_commit.
  *
  * The work is given once, to the node that coordinates (for a txid of this troth's begin, that is
