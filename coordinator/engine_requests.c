@@ -70,8 +70,9 @@ static int enlist_all(struct engine *engine, struct tx *tx, const struct paxos_s
     for (uint32_t pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < set->n && tx->stage == TX_ACTIVE; i++) {
             bool already = tx_branch_find(tx, set->members[i].name) >= 0;
-            if (already == (pass == 1)) {
-                coordinate_enlist(engine, tx, &set->members[i], &already);
+            if (already == (pass == 1) &&
+                coordinate_enlist(engine, tx, &set->members[i], &already) == TROTH_ERR_NO_MEMORY) {
+                return TROTH_ERR_NO_MEMORY; /* the step fails */
             }
         }
     }
