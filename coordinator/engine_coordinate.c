@@ -235,7 +235,7 @@ static void tell_nodes(struct engine *engine, struct tx *tx, bool finished) {
 
 /* It is aborted, and this node does not know for whom. Whoever has a branch of it and has not voted
  * gives it up and lets its locks go, without waiting for a coordinator that may be gone for long
- * (L3); to the others it means nothing. */
+ * (L3); the others only note it, for work that may still be on its way to them. */
 static void tell_all_participants(struct engine *engine, struct tx *tx) {
     struct rm *rm;
     struct rm *next;

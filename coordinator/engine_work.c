@@ -29,7 +29,7 @@ static int bind_member(struct engine *engine, const struct tx *tx,
     if (rm == NULL || rm->session == 0) {
         snprintf(detail, MESSAGE_DETAIL_BYTES,
                  "participant %s has no session with this node, so its work was not passed on; "
-                 "nothing was changed: commit again when it is back",
+                 "nothing was changed: run the transaction again when it is back",
                  member->name);
         return TROTH_ERR_UNAVAILABLE;
     }
@@ -46,8 +46,8 @@ static bool has_room(const struct engine *engine, const struct waiter *commit,
     if (bytes > ENGINE_WORK_BYTES_MAX) {
         snprintf(detail, MESSAGE_DETAIL_BYTES,
                  "the work that came with Commit and waits for votes would be %" PRIu64
-                 " bytes at this node, which has room for %u; nothing was changed: commit again "
-                 "later",
+                 " bytes at this node, which has room for %u; nothing was changed: run the "
+                 "transaction again later",
                  bytes, ENGINE_WORK_BYTES_MAX);
     }
     return bytes <= ENGINE_WORK_BYTES_MAX;

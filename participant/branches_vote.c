@@ -114,7 +114,6 @@ static void prepare_active(struct branches *all, struct branch *branch, struct m
 }
 
 /* Its work, if any comes again, is under way or done. */
-
 static void prepare_again(struct branches *all, struct branch *branch, uint32_t node,
                           struct message *message) {
     switch (branch->voted) {

@@ -56,6 +56,8 @@ START_TEST(one_that_is_away_is_named_and_nothing_changes) {
     uint64_t commit = ask_and_run(1, txid);
     ck_assert_int_eq(error_of(commit), TROTH_ERR_UNAVAILABLE);
     ck_assert_ptr_nonnull(strstr(w.details[commit], "participant rm-2 has no session"));
+    /* Not "commit again", which without the work would commit without it (S5). */
+    ck_assert_ptr_nonnull(strstr(w.details[commit], "run the transaction again"));
     ck_assert_uint_eq(tx_find(w.node[1].engine, txid)->n_branches, 0);
     ck_assert_uint_eq(bytes_kept(1), 0);
     world_participant_restart(&w, 2);
