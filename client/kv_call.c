@@ -384,6 +384,7 @@ void kv_start(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard,
     call->verb = request->verb;
     call->end = *end;
     request->wait_ms = kv->timeout_ms;
+    request->shard = (char *)(uintptr_t)kv->places[shard].name;
     if (tx != NULL) {
         troth_txid_to_bytes(tx->txid, txid);
         request->txid = (ProtobufCBinaryData){.len = sizeof txid, .data = txid};

@@ -340,7 +340,7 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
     if (client == NULL) {
         return;
     }
-    int err = kv_frame_read(bytes, n, &requests);
+    int err = kv_frame_read(bytes, n, client->clients->branch.participant, &requests);
     if (err == 0 && requests != NULL) {
         err = give_to_loop(client, requests);
     }

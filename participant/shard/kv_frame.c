@@ -72,7 +72,8 @@ static void read_rest(struct kv_request *request, const Troth__V1__KvRequest *in
 }
 
 /* NULL: no memory. */
-static struct kv_request *request_of(const Troth__V1__KvRequest *in, int64_t now_ms) {
+static struct kv_request *request_of(const Troth__V1__KvRequest *in, const char *self,
+                                     int64_t now_ms) {
     size_t expected_n =
         in->expects_case == TROTH__V1__KV_REQUEST__EXPECTS_EXPECTED ? in->expected.len : 0;
     size_t size = sizeof(struct kv_request) + in->key.len + in->value.len + in->to.len + expected_n;
@@ -83,7 +84,15 @@ static struct kv_request *request_of(const Troth__V1__KvRequest *in, int64_t now
     memset(request, 0, sizeof *request);
     request->size = size;
     request->number = in->number;
-    if (!verb_of(in->verb, &request->op.verb)) {
+    if (self != NULL && in->shard[0] != '\0' && strcmp(in->shard, self) != 0) {
+        char text[OP_TEXT_BYTES];
+        snprintf(text, sizeof text,
+                 "this is shard %s, and %.64s is meant; keys are placed by the shards' names, so "
+                 "correct the names and addresses that the client was given (TROTH_SHARDS, "
+                 "--shards)",
+                 self, in->shard);
+        refuse(request, RPC_INVALID_ARGUMENT, text);
+    } else if (!verb_of(in->verb, &request->op.verb)) {
         refuse(request, RPC_UNIMPLEMENTED, "a request of this verb is not known here");
     } else if (in->txid.len != 0 && in->txid.len != TROTH_TXID_BYTES) {
         refuse(request, RPC_INVALID_ARGUMENT, "the txid is malformed; it is 16 bytes, or none");
@@ -107,6 +116,7 @@ void kv_frame_free(struct kv_request *first) {
 
 struct reading {
     struct kv_request *requests;
+    const char *self;
     size_t count;
     int64_t now_ms;
 };
@@ -120,7 +130,7 @@ static int read_request(void *arg, struct wire_item item, struct wire_arena *are
     if (err != 0) {
         return err;
     }
-    struct kv_request *request = request_of(in, reading->now_ms);
+    struct kv_request *request = request_of(in, reading->self, reading->now_ms);
     if (request == NULL) {
         return TROTH_ERR_NO_MEMORY;
     }
@@ -128,8 +138,8 @@ static int read_request(void *arg, struct wire_item item, struct wire_arena *are
     return 0;
 }
 
-int kv_frame_read(const uint8_t *bytes, size_t n, struct kv_request **first) {
-    struct reading reading = {.now_ms = clock_monotonic_ms()};
+int kv_frame_read(const uint8_t *bytes, size_t n, const char *self, struct kv_request **first) {
+    struct reading reading = {.self = self, .now_ms = clock_monotonic_ms()};
     int err = wire_read_items(bytes, n, read_request, &reading);
     if (err != 0) {
         kv_frame_free(reading.requests);

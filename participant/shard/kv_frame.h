@@ -24,9 +24,10 @@ struct kv_request {
 };
 
 /* The frame's requests in their order, by `next`, each to be freed; there may be none. A request
- * that is wrong in itself is refused. TROTH_ERR_INVALID: it is no frame, or has too many requests;
- * TROTH_ERR_NO_MEMORY. */
-int kv_frame_read(const uint8_t *bytes, size_t n, struct kv_request **first);
+ * that is wrong in itself is refused, and so is one that is meant for another shard than `self`
+ * (NULL: for whom they are is not looked at). TROTH_ERR_INVALID: it is no frame, or has too many
+ * requests; TROTH_ERR_NO_MEMORY. */
+int kv_frame_read(const uint8_t *bytes, size_t n, const char *self, struct kv_request **first);
 void kv_frame_free(struct kv_request *first);
 
 /* The answer as a reply of the session. `branch` is shown where the operation is bound to it.

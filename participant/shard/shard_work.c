@@ -132,7 +132,7 @@ static struct kv_request *read_requests(struct shard *shard, const void *bytes, 
     struct kv_request *requests;
     const struct kv_request *request;
     size_t count = 0;
-    int err = kv_frame_read(bytes, n, &requests);
+    int err = kv_frame_read(bytes, n, NULL, &requests);
     DL_FOREACH(requests, request) {
         count++;
     }

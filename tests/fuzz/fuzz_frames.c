@@ -95,7 +95,7 @@ START_TEST(any_bytes_are_requests_to_a_shard_or_refused) {
         struct kv_request *first;
         size_t n;
         uint8_t *bytes = mangle(&sample, &n);
-        int err = kv_frame_read(bytes, n, &first);
+        int err = kv_frame_read(bytes, n, "stock", &first);
         ck_assert(err == 0 || (err == TROTH_ERR_INVALID && first == NULL));
         good += err == 0;
         for (struct kv_request *request = first; request != NULL; request = request->next) {

@@ -312,6 +312,7 @@ static void on_kv_frame(void *arg, struct rpc_stream *stream, const uint8_t *byt
     ck_assert_ptr_nonnull(frame);
     for (size_t i = 0; i < frame->n_requests; i++) {
         LOCKED(shard->requests++);
+        ck_assert_str_eq(frame->requests[i]->shard, shard->name);
         on_kv_request(shard, stream, frame->requests[i]);
     }
     LOCKED(shard->frames++; pthread_cond_broadcast(&changed));

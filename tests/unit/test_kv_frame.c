@@ -30,7 +30,7 @@ static void add(const Troth__V1__KvRequest *request) {
 /* What was added, read. */
 static struct kv_request *read_all(void) {
     struct kv_request *first;
-    ck_assert_int_eq(kv_frame_read(frame.bytes, frame.n, &first), 0);
+    ck_assert_int_eq(kv_frame_read(frame.bytes, frame.n, "stock", &first), 0);
     wire_buffer_release(&frame);
     return first;
 }
@@ -118,26 +118,49 @@ START_TEST(what_is_wrong_with_one_request_does_not_touch_the_others) {
 }
 END_TEST
 
+START_TEST(a_request_that_is_meant_for_another_shard_is_refused) {
+    static char stock[] = "stock", orders[] = "orders";
+    Troth__V1__KvRequest here = request_of(1, VERB(PUT), "a");
+    Troth__V1__KvRequest elsewhere = request_of(2, VERB(PUT), "a");
+    here.shard = stock;
+    elsewhere.shard = orders;
+    add(&here);
+    add(&elsewhere);
+    struct kv_request *first = read_all();
+    ck_assert(!first->refused);
+    ck_assert(first->next->refused && first->next->op.status == RPC_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(first->next->op.text, "this is shard stock, and orders is meant"));
+    kv_frame_free(first);
+
+    /* Work with Commit was given by the participant's name. */
+    add(&elsewhere);
+    ck_assert_int_eq(kv_frame_read(frame.bytes, frame.n, NULL, &first), 0);
+    wire_buffer_release(&frame);
+    ck_assert(!first->refused);
+    kv_frame_free(first);
+}
+END_TEST
+
 START_TEST(what_is_no_frame_or_too_large_a_one_is_refused_as_a_whole) {
     static const uint8_t garbage[][4] = {{0x0a, 0x02, 0xff, 0xff}, /* no KvRequest */
                                          {0x0a, 0x7f, 0x08, 0x01}, /* longer than the frame */
                                          {0xff, 0xff, 0xff, 0xff}};
     struct kv_request *first;
     for (size_t i = 0; i < sizeof garbage / sizeof *garbage; i++) {
-        ck_assert_int_eq(kv_frame_read(garbage[i], 4, &first), TROTH_ERR_INVALID);
+        ck_assert_int_eq(kv_frame_read(garbage[i], 4, NULL, &first), TROTH_ERR_INVALID);
         ck_assert_ptr_null(first);
     }
     Troth__V1__KvRequest get = request_of(1, VERB(GET), "a");
     for (unsigned i = 0; i < KV_FRAME_REQUESTS_MAX; i++) {
         add(&get);
     }
-    ck_assert_int_eq(kv_frame_read(frame.bytes, frame.n, &first), 0);
+    ck_assert_int_eq(kv_frame_read(frame.bytes, frame.n, "stock", &first), 0);
     kv_frame_free(first);
     add(&get);
-    ck_assert_int_eq(kv_frame_read(frame.bytes, frame.n, &first), TROTH_ERR_INVALID);
+    ck_assert_int_eq(kv_frame_read(frame.bytes, frame.n, "stock", &first), TROTH_ERR_INVALID);
     ck_assert_ptr_null(first);
     wire_buffer_release(&frame);
-    ck_assert_int_eq(kv_frame_read((const uint8_t *)"", 0, &first), 0);
+    ck_assert_int_eq(kv_frame_read((const uint8_t *)"", 0, NULL, &first), 0);
     ck_assert_ptr_null(first);
 }
 END_TEST
@@ -203,6 +226,7 @@ int main(void) {
                      (const TTest *[]){requests_become_operations_in_their_order,
                                        no_wait_is_longer_than_the_shards_own,
                                        what_is_wrong_with_one_request_does_not_touch_the_others,
+                                       a_request_that_is_meant_for_another_shard_is_refused,
                                        what_is_no_frame_or_too_large_a_one_is_refused_as_a_whole,
                                        operations_become_replies,
                                        a_failure_names_the_branch_that_it_left_bound, NULL});
