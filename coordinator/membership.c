@@ -35,6 +35,8 @@ void membership_hello(const struct membership *membership, struct wire_peer_hell
         .fresh = membership->fresh,
         .boot = membership->boots[membership->n_boots - 1],
         .n_boots = membership->n_boots,
+        .has_cell = true,
+        .cell = membership->cell,
     };
     memcpy(hello->boots, membership->boots, sizeof hello->boots);
     memcpy(hello->cluster, membership->cluster, sizeof hello->cluster);
@@ -68,6 +70,11 @@ static bool belongs(const struct membership *membership, uint32_t dialled,
             "node %u was told that the cluster has %u nodes, node %u that it has %u: give all the "
             "same `nodes`",
             hello->node, hello->nodes, membership->self, membership->nodes);
+    } else if (hello->has_cell && hello->cell != membership->cell) {
+        say(answer, MEMBERSHIP_REFUSE,
+            "node %u is of cell %u, node %u of cell %u, and what one begins the other would not "
+            "commit: give all nodes of a cluster the same `cell`",
+            hello->node, hello->cell, membership->self, membership->cell);
     } else if (dialled != 0 && hello->node != dialled) {
         say(answer, MEMBERSHIP_REFUSE,
             "at the address of node %u there is node %u: correct `nodes` or `node`", dialled,

@@ -46,6 +46,7 @@ struct membership {
     char cluster[PAXOS_NAME_BYTES];
     uint32_t self;
     uint32_t nodes;
+    uint32_t cell;
     uint8_t disk[16];
     uint64_t incarnation;
     uint64_t boots[WIRE_BOOTS_MAX]; /* of the last starts, the last one of this; none is 0 */

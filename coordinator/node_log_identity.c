@@ -247,6 +247,7 @@ int node_log_load_identity(struct node_log *log, const struct node_log_owner *ow
     CRASH_POINT_HERE(CRASH_AFTER_STORE);
     *membership = (struct membership){
         .self = owner->node,
+        .cell = owner->cell,
         .nodes = owner->nodes,
         .incarnation = (uint64_t)identity.incarnation,
         .fresh = identity.admitted == 0,

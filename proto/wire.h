@@ -60,6 +60,8 @@ struct wire_peer_hello {
      * version, which does not say. */
     uint64_t boots[WIRE_BOOTS_MAX];
     uint32_t n_boots;
+    bool has_cell; /* an older version does not say */
+    uint32_t cell;
     struct wire_remembered remembered[PAXOS_NODES_MAX + 1]; /* by node id */
 };
 

@@ -163,6 +163,10 @@ int wire_encode_peer_hello(const struct wire_peer_hello *hello, bool reply,
     part.boot = hello->boot;
     part.boots = (uint64_t *)hello->boots;
     part.n_boots = hello->n_boots;
+    if (hello->has_cell) {
+        part.told_case = TROTH__V1__PEER_HELLO__TOLD_CELL;
+        part.cell = hello->cell;
+    }
     part.remembered = list;
     for (uint32_t node = 1; node <= PAXOS_NODES_MAX; node++) {
         const struct wire_remembered *one = &hello->remembered[node];
@@ -223,6 +227,8 @@ static int read_peer_hello(const Troth__V1__PeerHello *part, struct wire_peer_he
     hello->version = part->version;
     hello->fresh = part->fresh;
     hello->boot = part->boot;
+    hello->has_cell = part->told_case == TROTH__V1__PEER_HELLO__TOLD_CELL;
+    hello->cell = hello->has_cell ? part->cell : 0;
     for (size_t i = 0; i < part->n_remembered; i++) {
         if (!get_remembered(part->remembered[i], hello)) {
             return TROTH_ERR_INVALID;

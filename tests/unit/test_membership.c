@@ -96,6 +96,22 @@ START_TEST(a_fresh_node_needs_all_others_since_its_disk_may_be_a_lost_one) {
 }
 END_TEST
 
+START_TEST(nodes_of_different_cells_refuse_each_other) {
+    struct membership a = node(1, 0xa1, 1), b = node(2, 0xa2, 1);
+    b.cell = 7;
+    struct membership_answer answer = greet(&a, &b);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_REFUSE);
+    ck_assert_ptr_nonnull(strstr(answer.text, "node 1 is of cell 0, node 2 of cell 7"));
+    ck_assert_int_eq(greet(&b, &a).verdict, MEMBERSHIP_REFUSE);
+
+    struct wire_peer_hello older;
+    membership_hello(&a, &older);
+    older.has_cell = false;
+    membership_greet(&b, 0, &older, &answer);
+    ck_assert_int_eq(answer.verdict, MEMBERSHIP_ADMIT);
+}
+END_TEST
+
 START_TEST(a_node_that_took_part_needs_a_majority_only) {
     struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
     form(&a, &b, &c);
@@ -488,6 +504,7 @@ int main(void) {
     const TTest *const tests[] = {
         a_single_node_is_ready_at_once,
         a_fresh_node_needs_all_others_since_its_disk_may_be_a_lost_one,
+        nodes_of_different_cells_refuse_each_other,
         a_node_that_took_part_needs_a_majority_only,
         the_same_start_may_connect_anew_and_changes_nothing,
         a_new_start_of_the_same_disk_is_remembered,

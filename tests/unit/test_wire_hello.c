@@ -106,9 +106,20 @@ START_TEST(a_welcome_survives_and_names_a_node_of_the_cluster) {
 }
 END_TEST
 
+START_TEST(a_node_of_an_older_version_says_no_cell) {
+    struct wire_peer_hello hello = {.cluster = "main", .node = 1, .nodes = 3, .incarnation = 4};
+    struct wire_peer_hello got;
+    ck_assert_int_eq(wire_encode_peer_hello(&hello, true, &buffer), 0);
+    ck_assert_int_eq(wire_decode_peer_hello(buffer.bytes, buffer.n, true, &got), 0);
+    ck_assert(!got.has_cell);
+    wire_buffer_release(&buffer);
+}
+END_TEST
+
 START_TEST(a_nodes_hello_survives_in_both_directions) {
     struct wire_peer_hello hello = {
         .cluster = "main", .node = 3, .nodes = 31, .incarnation = 4, .version = 1, .fresh = true};
+    hello.has_cell = true;
     memset(hello.disk, 0xab, sizeof hello.disk);
     for (uint32_t node = 1; node <= PAXOS_NODES_MAX; node += 2) {
         hello.remembered[node].node = node;
@@ -118,6 +129,7 @@ START_TEST(a_nodes_hello_survives_in_both_directions) {
     for (int reply = 0; reply <= 1; reply++) {
         struct wire_peer_hello got;
         buffer.n = 0;
+        hello.cell = reply == 1 ? 65535 : 0;
         ck_assert_int_eq(wire_encode_peer_hello(&hello, reply == 1, &buffer), 0);
         ck_assert_int_eq(wire_decode_peer_hello(buffer.bytes, buffer.n, reply == 1, &got), 0);
         ck_assert_str_eq(got.cluster, "main");
@@ -126,6 +138,7 @@ START_TEST(a_nodes_hello_survives_in_both_directions) {
         ck_assert_uint_eq(got.incarnation, 4);
         ck_assert_uint_eq(got.version, 1);
         ck_assert(got.fresh);
+        ck_assert(got.has_cell && got.cell == hello.cell);
         ck_assert_mem_eq(got.disk, hello.disk, sizeof got.disk);
         for (uint32_t node = 0; node <= PAXOS_NODES_MAX; node++) {
             ck_assert_uint_eq(got.remembered[node].node, node % 2 == 1 ? node : 0);
@@ -231,13 +244,13 @@ END_TEST
 int main(void) {
     return suite_run(
         "wire_hello",
-        (const TTest *[]){a_participants_hello_survives_and_messages_may_follow_it,
-                          a_participants_malformed_hello_is_refused,
-                          a_frame_that_begins_with_no_greeting_is_told_apart,
-                          a_welcome_survives_and_names_a_node_of_the_cluster,
-                          a_nodes_hello_survives_in_both_directions,
-                          the_boots_of_earlier_starts_survive_none_one_or_all,
-                          boots_that_are_more_than_the_starts_or_lack_this_one_are_refused,
-                          more_boots_than_the_limit_are_refused, a_nodes_malformed_hello_is_refused,
-                          NULL});
+        (const TTest *[]){
+            a_participants_hello_survives_and_messages_may_follow_it,
+            a_participants_malformed_hello_is_refused,
+            a_frame_that_begins_with_no_greeting_is_told_apart,
+            a_welcome_survives_and_names_a_node_of_the_cluster,
+            a_nodes_hello_survives_in_both_directions, a_node_of_an_older_version_says_no_cell,
+            the_boots_of_earlier_starts_survive_none_one_or_all,
+            boots_that_are_more_than_the_starts_or_lack_this_one_are_refused,
+            more_boots_than_the_limit_are_refused, a_nodes_malformed_hello_is_refused, NULL});
 }
