@@ -55,6 +55,7 @@ static bool has_room(const struct engine *engine, const struct waiter *commit,
 
 static bool is_bound_so(const struct paxos_set *bound, const uint64_t *incarnations) {
     for (uint32_t i = 0; i < bound->n; i++) {
+        // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): one for each member
         if (bound->members[i].incarnation != incarnations[i]) {
             return false;
         }

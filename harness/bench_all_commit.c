@@ -164,6 +164,7 @@ static void make_rows(struct section *section) {
         add_row(section, BENCH_PEAK_IN_FLIGHT);
     }
     section->n_plain = section->n_rows;
+    assert(section->one != NULL && section->peak != NULL); /* asked for, or added */
     for (int i = 0; i < 2; i++) {
         struct bench_row *row = &section->rows[section->n_rows++];
         *row = i == 0 ? *section->one : *section->peak;

@@ -13,7 +13,7 @@ static unsigned make_rows(const struct bench_args *args, struct bench_row *rows)
     unsigned loads = args->n_in_flight + args->n_rates;
     unsigned n = args->one_call ? 2 * loads : loads;
     for (unsigned k = 0; k < n; k++) {
-        unsigned i = k % loads;
+        unsigned i = k < loads ? k : k - loads;
         struct bench_row *row = &rows[k];
         row->nodes = args->nodes;
         row->participants = args->participants;

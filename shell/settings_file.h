@@ -14,7 +14,7 @@ typedef int settings_key_fn(void *arg, const char *name, const char *value, unsi
                             char why[SETTINGS_WHY_BYTES]);
 /* Keys in [section], or in none. TROTH_ERR_INVALID: `why` says where, what and what is allowed.
  * Before other threads use inih: its limits are the process's. */
-int settings_file_read(const char *path, const char *section, settings_key_fn *on_key, void *arg,
+int settings_file_read(const char *path, const char *section, settings_key_fn *on_each, void *arg,
                        char why[SETTINGS_WHY_BYTES]);
 
 #endif

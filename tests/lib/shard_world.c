@@ -164,10 +164,10 @@ void troth_participant_give_up(struct troth_participant *p, struct troth_txid tx
     }
 }
 
-int troth_participant_done(struct troth_participant *p, struct troth_txid txid, int vote,
+int troth_participant_done(struct troth_participant *p, struct troth_txid txid, int result,
                            const char *detail) {
     (void)p;
-    take_result(find_result(txid), vote, detail);
+    take_result(find_result(txid), result, detail);
     return 0;
 }
 

@@ -288,6 +288,7 @@ int fsync(int fd) {
     return sync_or_fail(fd, raw_fsync);
 }
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's
 int fdatasync(int fd) {
     return sync_or_fail(fd, raw_fdatasync);
 }

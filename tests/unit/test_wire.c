@@ -28,6 +28,14 @@ static int take(void *arg, struct message *message) {
     return taken->answer;
 }
 
+static void assert_same_work(const struct work *a, const struct work *b) {
+    ck_assert((a == NULL) == (b == NULL));
+    if (a != NULL) {
+        ck_assert_uint_eq(a->n, b->n);
+        ck_assert_mem_eq(a->bytes, b->bytes, a->n);
+    }
+}
+
 static void assert_same(const struct message *a, const struct message *b) {
     ck_assert_int_eq(a->type, b->type);
     ck_assert(troth_txid_equal(a->txid, b->txid));
@@ -36,11 +44,7 @@ static void assert_same(const struct message *a, const struct message *b) {
     ck_assert_uint_eq(a->void_ballot, b->void_ballot);
     ck_assert((a->set == NULL) == (b->set == NULL));
     ck_assert(a->set == NULL || paxos_set_equal(a->set, b->set));
-    ck_assert((a->work == NULL) == (b->work == NULL));
-    if (a->work != NULL) {
-        ck_assert_uint_eq(a->work->n, b->work->n);
-        ck_assert_mem_eq(a->work->bytes, b->work->bytes, a->work->n);
-    }
+    assert_same_work(a->work, b->work);
     ck_assert_int_eq(a->vote, b->vote);
     ck_assert_uint_eq(a->n_votes, b->n_votes);
     if (a->n_votes > 0) {
