@@ -256,8 +256,7 @@ void accept_tell_votes(struct engine *engine, uint32_t node, const struct messag
 void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outcome,
                   enum paxos_reason reason, bool finished) {
     struct acceptor_effects effects = {0};
-    /* Not all of them, maybe, and so not stored; below the mark nothing new is. */
-    bool had_votes = tx->record.set != NULL && !marks_forgotten(engine, tx->txid);
+    bool had_votes = tx->record.set != NULL; /* not all of them, maybe, and so not stored */
     int error = acceptor_step(
         &tx->record,
         &(struct acceptor_event){
@@ -267,11 +266,14 @@ void accept_learn(struct engine *engine, struct tx *tx, enum paxos_outcome outco
         engine_fail(engine, error);
         return;
     }
-    /* Where no votes can exist the outcome is presumed by everyone, and the log stays as it is. */
     if (!effects.store) {
         return;
     }
-    if (!tx->stored && !tx->asked && !had_votes) {
+    /* Where no votes can exist the outcome is presumed by everyone, and the log stays as it is. So
+     * it does below the mark, also for what this node has asked about: it may have said that it
+     * has forgotten it, and nobody would delete it again. */
+    bool is_presumed = !tx->asked && !had_votes;
+    if (!tx->stored && (is_presumed || marks_forgotten(engine, tx->txid))) {
         tx->unstored = false;
         return;
     }

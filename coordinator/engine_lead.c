@@ -209,13 +209,20 @@ void lead_take_over(struct engine *engine, struct tx *tx) {
     step(engine, tx, &(struct leader_event){.type = LEADER_TAKE_OVER});
 }
 
+/* It may be over, and the word of it lost to this node, or to its earlier life; its participant may
+ * have forgotten it by then. */
+static void ask_what_came(struct engine *engine, const struct tx *tx) {
+    for (uint32_t node = 1; node <= engine->options.nodes; node++) {
+        if (node != engine->options.self) {
+            effect_to_node(engine, node, MESSAGE_ASK, tx->txid)->ask =
+                node == troth_txid_node(tx->txid) ? MESSAGE_ASK_RESOLVE : MESSAGE_ASK_VOTES;
+        }
+    }
+}
+
 void lead_repeat(struct engine *engine, struct tx *tx) {
     if (tx->leader->phase == LEADER_ENTRUSTED) {
-        uint32_t origin = troth_txid_node(tx->txid);
-        if (origin != engine->options.self) {
-            /* It may be over, and the word of it lost. */
-            effect_to_node(engine, origin, MESSAGE_ASK, tx->txid)->ask = MESSAGE_ASK_RESOLVE;
-        }
+        ask_what_came(engine, tx);
         entrusted(engine, tx);
         return;
     }
