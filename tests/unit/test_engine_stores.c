@@ -335,6 +335,36 @@ START_TEST(S6_an_outcome_below_the_mark_is_not_stored_for_votes_in_memory) {
 }
 END_TEST
 
+static bool is_of_3(struct world *world, const struct world_message *message) {
+    (void)world;
+    return message->to_node == 3 || message->from_node == 3;
+}
+
+/* Found by the simulation (seed 3191979): who asked is as any. */
+START_TEST(S6_an_outcome_below_the_mark_is_not_stored_by_a_node_that_led) {
+    world_init(&w, 3, 2);
+    struct troth_txid txid = branches(2);
+    w.lose = is_of_3;
+    uint64_t commit = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);
+    world_suspect(&w, 3, 1);
+    uint64_t abort = world_ask(&w, 3, ENGINE_ABORT, txid); /* it opens a ballot */
+    struct message heartbeat;
+    engine_heartbeat(w.node[1].engine, &heartbeat);
+    tell(1, 3, heartbeat); /* before its own 1a reaches it */
+    tell(1, 3,
+         (struct message){.type = MESSAGE_KNOWN,
+                          .txid = txid,
+                          .outcome = PAXOS_OUTCOME_COMMITTED,
+                          .finished = true});
+    ck_assert_int_eq(world_outcome(&w, abort), PAXOS_OUTCOME_COMMITTED);
+    world_advance(&w, 5000);
+    ck_assert_uint_eq(w.node[3].stores, 0);
+    world_release(&w);
+}
+END_TEST
+
 /* ---- Abort ----------------------------------------------------------------------------------- */
 
 /* Who hears a mark drops what is below it, and can't tell it any more to a node that has forgotten
@@ -430,6 +460,7 @@ int main(void) {
                           an_outcome_is_stored_where_only_memory_holds_a_vote,
                           S6_a_vote_in_memory_does_not_keep_a_transaction_from_being_forgotten,
                           S6_an_outcome_below_the_mark_is_not_stored_for_votes_in_memory,
+                          S6_an_outcome_below_the_mark_is_not_stored_by_a_node_that_led,
                           branches_that_abort_names_hear_of_it,
                           an_abort_that_names_a_lost_branch_is_answered_once,
                           an_abort_that_names_branches_comes_too_late_for_a_committed_transaction,

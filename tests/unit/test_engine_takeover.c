@@ -275,6 +275,41 @@ START_TEST(one_phase_and_the_coordinator_dies_the_participant_still_decides_once
 }
 END_TEST
 
+/* The participant has forgotten it, and until it is said otherwise node 2 is not heard. */
+static bool no_more_is_heard_of_it(struct world *world, const struct world_message *message) {
+    const bool *is_cut = world->lose_arg;
+    return message->message.type == MESSAGE_COMMIT_ONE_PHASE ||
+           (*is_cut && message->from_node == 2 && message->to_node == 1);
+}
+
+/* Found by the simulation (seed 3083011). */
+START_TEST(L2_who_has_entrusted_in_an_earlier_life_asks_all_what_came_of_it) {
+    static bool is_cut;
+    world_init(&w, 3, 1);
+    struct troth_txid txid = world_begin(&w, 1);
+    world_work(&w, 1, txid);
+    world_run(&w);
+    is_cut = false;
+    w.lose = no_more_is_heard_of_it;
+    w.lose_arg = &is_cut;
+    world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w); /* delegated, at all nodes */
+    struct message known = {
+        .type = MESSAGE_KNOWN, .txid = txid, .outcome = PAXOS_OUTCOME_COMMITTED, .finished = true};
+    world_step(&w, 2,
+               (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 1, .message = &known});
+    is_cut = true;
+    world_crash(&w, 1);
+    world_restart(&w, 1);
+    world_advance(&w, 10000); /* it leads again, and asks the participant */
+    ck_assert_int_eq(world_on_disk(&w, 1, txid)->outcome, PAXOS_OUTCOME_NONE);
+    is_cut = false;
+    world_advance(&w, 40000);
+    ck_assert_int_eq(world_on_disk(&w, 1, txid)->outcome, PAXOS_OUTCOME_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 /* A branch that was never asked to prepare may still be active after an abort: nobody knows of
  * it any more, and its participant gives it up by itself. None is left in doubt. */
 static void check_branches(struct troth_txid txid, enum paxos_outcome outcome) {
@@ -351,6 +386,7 @@ int main(void) {
                           a_paused_coordinator_wakes_up_into_a_world_that_moved_on,
                           duelling_leaders_come_to_one_outcome,
                           one_phase_and_the_coordinator_dies_the_participant_still_decides_once,
+                          L2_who_has_entrusted_in_an_earlier_life_asks_all_what_came_of_it,
                           a_crash_after_any_message_leaves_one_outcome,
                           a_damaged_record_keeps_its_node_silent_until_another_tells, NULL});
 }
