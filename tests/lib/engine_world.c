@@ -414,8 +414,20 @@ uint64_t world_commit_work(struct world *world, uint32_t node, struct troth_txid
     return request;
 }
 
+uint64_t world_commit_both(struct world *world, uint32_t node, struct troth_txid txid) {
+    struct paxos_participant members[] = {world->participant[1].id, world->participant[2].id};
+    members[0].incarnation = members[1].incarnation = 0;
+    return world_commit_work(world, node, txid, 2, members,
+                             (const char *const[]){"debit", "credit"});
+}
+
 bool world_replied(const struct world *world, uint64_t request) {
     return world->replied[request];
+}
+
+int world_error(const struct world *world, uint64_t request) {
+    ck_assert(world->replied[request]);
+    return world->replies[request].error;
 }
 
 enum paxos_outcome world_outcome(const struct world *world, uint64_t request) {

@@ -103,9 +103,14 @@ uint64_t world_ask(struct world *world, uint32_t node, enum engine_event_type ty
 bool world_replied(const struct world *world, uint64_t request);
 /* The reply's outcome; fails the test when there is none or it is an error. */
 enum paxos_outcome world_outcome(const struct world *world, uint64_t request);
+/* The reply's error; fails the test when there is no reply. */
+int world_error(const struct world *world, uint64_t request);
 /* A Commit with work: `words` has each member's, or NULL. Nothing is delivered yet. */
 uint64_t world_commit_work(struct world *world, uint32_t node, struct troth_txid txid, uint32_t n,
                            const struct paxos_participant *members, const char *const *words);
+/* The same, of participants 1 and 2, whichever of their incarnations are attached: "debit" and
+ * "credit". */
+uint64_t world_commit_both(struct world *world, uint32_t node, struct troth_txid txid);
 /* The work that the participant has done for it with its prepare; "": none. */
 const char *world_worked(const struct world *world, uint32_t participant, struct troth_txid txid);
 enum world_branch world_branch(const struct world *world, uint32_t participant,

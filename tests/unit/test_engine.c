@@ -9,11 +9,6 @@
 
 static struct world w;
 
-static int error_of(uint64_t request) {
-    ck_assert(world_replied(&w, request));
-    return w.replies[request].error;
-}
-
 static uint64_t ask_and_run(uint32_t node, enum engine_event_type type, struct troth_txid txid) {
     uint64_t request = world_ask(&w, node, type, txid);
     world_run(&w);
@@ -174,9 +169,9 @@ START_TEST(a_txid_that_cannot_be_is_refused_and_changes_nothing) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct troth_txid txid =
             troth_txid_make(cases[i].cell, cases[i].node, cases[i].incarnation, cases[i].sequence);
-        ck_assert_int_eq(error_of(ask_and_run(1, ENGINE_COMMIT, txid)), cases[i].error);
-        ck_assert_int_eq(error_of(ask_and_run(1, ENGINE_ABORT, txid)), cases[i].error);
-        ck_assert_int_eq(error_of(ask_and_run(1, ENGINE_GET, txid)), cases[i].error);
+        ck_assert_int_eq(world_error(&w, ask_and_run(1, ENGINE_COMMIT, txid)), cases[i].error);
+        ck_assert_int_eq(world_error(&w, ask_and_run(1, ENGINE_ABORT, txid)), cases[i].error);
+        ck_assert_int_eq(world_error(&w, ask_and_run(1, ENGINE_GET, txid)), cases[i].error);
     }
     ck_assert_uint_eq(records_on_disk(1), 0);
     world_release(&w);
@@ -195,7 +190,7 @@ START_TEST(enlist_is_refused_once_commit_began) {
                                      .request = request,
                                      .txid = txid,
                                      .participant = w.participant[3].id});
-    ck_assert_int_eq(error_of(request), TROTH_ERR_STATE);
+    ck_assert_int_eq(world_error(&w, request), TROTH_ERR_STATE);
     world_release(&w);
 }
 END_TEST
@@ -275,7 +270,7 @@ START_TEST(begin_may_begin_many_with_consecutive_txids) {
     world_step(&w, 1,
                (struct engine_event){
                    .type = ENGINE_BEGIN, .request = request, .timeout_ms = 5000, .count = 3});
-    ck_assert_int_eq(error_of(request), 0);
+    ck_assert_int_eq(world_error(&w, request), 0);
     struct troth_txid first = w.replies[request].txid;
     ck_assert_uint_eq(w.replies[request].count, 3);
     struct troth_txid next = world_begin(&w, 1);
@@ -297,22 +292,22 @@ START_TEST(begin_refuses_what_is_over_a_limit) {
     world_step(&w, 1,
                (struct engine_event){
                    .type = ENGINE_BEGIN, .request = request, .count = ENGINE_BEGIN_MAX + 1});
-    ck_assert_int_eq(error_of(request), TROTH_ERR_INVALID);
+    ck_assert_int_eq(world_error(&w, request), TROTH_ERR_INVALID);
     request = ++w.request_next;
     world_step(
         &w, 1,
         (struct engine_event){.type = ENGINE_BEGIN, .request = request, .key = "a", .count = 2});
-    ck_assert_int_eq(error_of(request), TROTH_ERR_INVALID);
+    ck_assert_int_eq(world_error(&w, request), TROTH_ERR_INVALID);
     request = ++w.request_next;
     world_step(&w, 1,
                (struct engine_event){.type = ENGINE_BEGIN,
                                      .request = request,
                                      .timeout_ms = ENGINE_TIMEOUT_MAX_MS + 1});
-    ck_assert_int_eq(error_of(request), TROTH_ERR_INVALID);
+    ck_assert_int_eq(world_error(&w, request), TROTH_ERR_INVALID);
     static const char key[] = "12345678901234567890123456789012345678901234567890123456789012345";
     request = ++w.request_next;
     world_step(&w, 1, (struct engine_event){.type = ENGINE_BEGIN, .request = request, .key = key});
-    ck_assert_int_eq(error_of(request), TROTH_ERR_INVALID);
+    ck_assert_int_eq(world_error(&w, request), TROTH_ERR_INVALID);
     world_release(&w);
 }
 END_TEST
@@ -333,9 +328,11 @@ START_TEST(S6_below_the_mark_it_is_forgotten_never_aborted) {
     world_advance(&w, 700000);
     for (uint32_t node = 1; node <= 3; node++) {
         ck_assert_uint_eq(records_on_disk(node), 0);
-        ck_assert_int_eq(error_of(ask_and_run(node, ENGINE_COMMIT, txid)), TROTH_ERR_FORGOTTEN);
-        ck_assert_int_eq(error_of(ask_and_run(node, ENGINE_ABORT, txid)), TROTH_ERR_FORGOTTEN);
-        ck_assert_int_eq(error_of(ask_and_run(node, ENGINE_GET, txid)), TROTH_ERR_FORGOTTEN);
+        ck_assert_int_eq(world_error(&w, ask_and_run(node, ENGINE_COMMIT, txid)),
+                         TROTH_ERR_FORGOTTEN);
+        ck_assert_int_eq(world_error(&w, ask_and_run(node, ENGINE_ABORT, txid)),
+                         TROTH_ERR_FORGOTTEN);
+        ck_assert_int_eq(world_error(&w, ask_and_run(node, ENGINE_GET, txid)), TROTH_ERR_FORGOTTEN);
     }
     /* A vote from the past opens nothing. */
     struct paxos_participant pair[] = {w.participant[1].id, w.participant[2].id};
@@ -412,7 +409,7 @@ START_TEST(stop_finishes_what_is_preparing_and_aborts_what_is_active) {
     ck_assert(!engine_is_idle(w.node[1].engine));
     uint64_t begin = ++w.request_next;
     world_step(&w, 1, (struct engine_event){.type = ENGINE_BEGIN, .request = begin});
-    ck_assert_int_eq(error_of(begin), TROTH_ERR_UNAVAILABLE);
+    ck_assert_int_eq(world_error(&w, begin), TROTH_ERR_UNAVAILABLE);
     w.participant[2].votes = PAXOS_VOTE_PREPARED;
     world_advance(&w, 2000);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_COMMITTED);

@@ -17,21 +17,10 @@ static struct paxos_participant any(uint32_t participant) {
     return id;
 }
 
-/* Participants 1 and 2 are given "debit" and "credit". */
-static uint64_t ask(uint32_t node, struct troth_txid txid) {
-    return world_commit_work(&w, node, txid, 2, (struct paxos_participant[]){any(1), any(2)},
-                             (const char *const[]){"debit", "credit"});
-}
-
 static uint64_t ask_and_run(uint32_t node, struct troth_txid txid) {
-    uint64_t request = ask(node, txid);
+    uint64_t request = world_commit_both(&w, node, txid);
     world_run(&w);
     return request;
-}
-
-static int error_of(uint64_t request) {
-    ck_assert(world_replied(&w, request));
-    return w.replies[request].error;
 }
 
 static uint64_t bytes_kept(uint32_t node) {
@@ -173,7 +162,7 @@ START_TEST(S5_a_branch_that_is_there_keeps_its_incarnation) {
     world_participant_crash(&w, 1);
     w.participant[1].branches[0].state = BRANCH_NONE; /* its new process knows nothing of it */
     world_participant_restart(&w, 1);
-    uint64_t commit = ask(1, txid);
+    uint64_t commit = world_commit_both(&w, 1, txid);
     world_advance(&w, 2000);
     ck_assert_int_eq(world_outcome(&w, commit), PAXOS_OUTCOME_ABORTED);
     ck_assert_str_eq(world_worked(&w, 1, txid), "");
@@ -228,12 +217,12 @@ END_TEST
 START_TEST(S1_a_commit_that_is_repeated_gets_the_one_outcome_and_works_once) {
     world_init(&w, 3, 2);
     struct troth_txid txid = world_begin(&w, 1);
-    uint64_t first = ask(1, txid);
-    uint64_t again = ask(1, txid);
+    uint64_t first = world_commit_both(&w, 1, txid);
+    uint64_t again = world_commit_both(&w, 1, txid);
     uint64_t without = world_ask(&w, 1, ENGINE_COMMIT, txid);
     ck_assert_uint_eq(bytes_kept(1), strlen("debit") + strlen("credit"));
     world_run(&w); /* the participants look that none is given work twice */
-    uint64_t late = ask(1, txid);
+    uint64_t late = world_commit_both(&w, 1, txid);
     for (uint64_t request = first; request <= late; request++) {
         ck_assert_int_eq(world_outcome(&w, request), PAXOS_OUTCOME_COMMITTED);
     }
@@ -246,7 +235,7 @@ END_TEST
 START_TEST(a_repeated_commit_waits_whomever_it_names) {
     world_init(&w, 3, 3);
     struct troth_txid txid = world_begin(&w, 1);
-    uint64_t first = ask(1, txid);
+    uint64_t first = world_commit_both(&w, 1, txid);
     world_participant_crash(&w, 3);
     uint64_t again = world_commit_work(&w, 1, txid, 1, (struct paxos_participant[]){any(3)},
                                        (const char *const[]){"more"});
@@ -273,7 +262,7 @@ START_TEST(another_node_refuses_it_and_says_what_to_do) {
     world_init(&w, 3, 2);
     struct troth_txid txid = world_begin(&w, 1);
     uint64_t elsewhere = ask_and_run(2, txid);
-    ck_assert_int_eq(error_of(elsewhere), TROTH_ERR_STATE);
+    ck_assert_int_eq(world_error(&w, elsewhere), TROTH_ERR_STATE);
     ck_assert_str_eq(w.details[elsewhere], "a Commit with work is for the node that coordinates; "
                                            "call Abort or Get to learn the outcome");
     ck_assert_ptr_null(tx_find(w.node[2].engine, txid));
@@ -313,7 +302,7 @@ END_TEST
 START_TEST(it_goes_on_when_its_caller_has_gone) {
     world_init(&w, 3, 2);
     struct troth_txid txid = world_begin(&w, 1);
-    uint64_t commit = ask(1, txid);
+    uint64_t commit = world_commit_both(&w, 1, txid);
     world_step(&w, 1, (struct engine_event){.type = ENGINE_CANCEL, .request = commit});
     world_run(&w);
     ck_assert(!world_replied(&w, commit));
@@ -331,7 +320,7 @@ START_TEST(a_reserved_name_is_refused) {
     struct troth_txid txid = world_begin(&w, 1);
     uint64_t commit =
         world_commit_work(&w, 1, txid, 2, nobody, (const char *const[]){"debit", "credit"});
-    ck_assert_int_eq(error_of(commit), TROTH_ERR_INVALID);
+    ck_assert_int_eq(world_error(&w, commit), TROTH_ERR_INVALID);
     ck_assert_uint_eq(branches_of(1, txid), 0);
     world_release(&w);
 }
@@ -372,7 +361,7 @@ START_TEST(more_work_than_a_node_has_room_for_is_refused_and_nothing_changes) {
     }
     struct troth_txid txid = world_begin(&w, 1);
     uint64_t refused = ask_much(txid, 1, least);
-    ck_assert_int_eq(error_of(refused), TROTH_ERR_TOO_MANY);
+    ck_assert_int_eq(world_error(&w, refused), TROTH_ERR_TOO_MANY);
     ck_assert_ptr_nonnull(strstr(w.details[refused], "268435457 bytes"));
     ck_assert_ptr_nonnull(strstr(w.details[refused], "nothing was changed"));
     ck_assert_uint_eq(branches_of(1, txid), 0);

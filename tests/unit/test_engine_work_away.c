@@ -9,23 +9,10 @@
 
 static struct world w;
 
-/* Participants 1 and 2, whichever of their incarnations are attached, are given "debit" and
- * "credit". */
-static uint64_t ask(uint32_t node, struct troth_txid txid) {
-    struct paxos_participant members[] = {w.participant[1].id, w.participant[2].id};
-    members[0].incarnation = members[1].incarnation = 0;
-    return world_commit_work(&w, node, txid, 2, members, (const char *const[]){"debit", "credit"});
-}
-
 static uint64_t ask_and_run(uint32_t node, struct troth_txid txid) {
-    uint64_t request = ask(node, txid);
+    uint64_t request = world_commit_both(&w, node, txid);
     world_run(&w);
     return request;
-}
-
-static int error_of(uint64_t request) {
-    ck_assert(world_replied(&w, request));
-    return w.replies[request].error;
 }
 
 static uint64_t bytes_kept(uint32_t node) {
@@ -54,7 +41,7 @@ START_TEST(one_that_is_away_is_named_and_nothing_changes) {
     world_participant_crash(&w, 2);
     struct troth_txid txid = world_begin(&w, 1);
     uint64_t commit = ask_and_run(1, txid);
-    ck_assert_int_eq(error_of(commit), TROTH_ERR_UNAVAILABLE);
+    ck_assert_int_eq(world_error(&w, commit), TROTH_ERR_UNAVAILABLE);
     ck_assert_ptr_nonnull(strstr(w.details[commit], "participant rm-2 has no session"));
     /* Not "commit again", which without the work would commit without it (S5). */
     ck_assert_ptr_nonnull(strstr(w.details[commit], "run the transaction again"));
@@ -73,7 +60,7 @@ START_TEST(one_that_was_never_heard_of_is_away) {
     struct paxos_participant far = {.name = "far"};
     struct troth_txid txid = world_begin(&w, 1);
     uint64_t commit = world_commit_work(&w, 1, txid, 1, &far, (const char *const[]){"credit"});
-    ck_assert_int_eq(error_of(commit), TROTH_ERR_UNAVAILABLE);
+    ck_assert_int_eq(world_error(&w, commit), TROTH_ERR_UNAVAILABLE);
     ck_assert_ptr_nonnull(strstr(w.details[commit], "participant far has no session"));
     ck_assert_ptr_null(sessions_find(w.node[1].engine, "far"));
     world_release(&w);
@@ -203,7 +190,7 @@ END_TEST
 START_TEST(S2_another_node_commits_what_all_have_voted_for) {
     world_init(&w, 3, 2);
     struct troth_txid txid = world_begin(&w, 1);
-    ask(1, txid);
+    world_commit_both(&w, 1, txid);
     for (uint32_t i = 1; i <= 2; i++) {
         while (world_branch(&w, i, txid) != BRANCH_VOTED) {
             ck_assert(world_deliver_one(&w));
@@ -227,8 +214,8 @@ START_TEST(an_earlier_life_s_commit_is_not_taken_up_with_work) {
     ask_and_run(1, txid);
     world_crash(&w, 1);
     world_restart(&w, 1);
-    uint64_t again = ask(1, txid);
-    ck_assert_int_eq(error_of(again), TROTH_ERR_STATE);
+    uint64_t again = world_commit_both(&w, 1, txid);
+    ck_assert_int_eq(world_error(&w, again), TROTH_ERR_STATE);
     ck_assert_ptr_nonnull(strstr(w.details[again], "call Abort or Get"));
     world_release(&w);
 }
@@ -242,7 +229,7 @@ START_TEST(a_node_that_leads_another_s_transaction_does_not_take_it_with_work) {
     world_lose_node(&w, 1);
     world_ask(&w, 2, ENGINE_ABORT, txid); /* it opens a ballot, and nothing is delivered */
     ck_assert_int_eq(tx_find(w.node[2].engine, txid)->stage, TX_LEADING);
-    ck_assert_int_eq(error_of(ask(2, txid)), TROTH_ERR_STATE);
+    ck_assert_int_eq(world_error(&w, world_commit_both(&w, 2, txid)), TROTH_ERR_STATE);
     world_release(&w);
 }
 END_TEST
@@ -256,7 +243,7 @@ START_TEST(S1_lost_doubled_and_shuffled_it_ends_and_works_once) {
         w.lose_percent = 20;
         w.double_percent = 20;
         struct troth_txid txid = world_begin(&w, 1);
-        uint64_t commit = ask(1, txid);
+        uint64_t commit = world_commit_both(&w, 1, txid);
         world_advance(&w, 20000);
         w.lose_percent = 0;
         world_advance(&w, 40000);
