@@ -1,7 +1,8 @@
 /* The faults of the plan, as they begin and end. */
 #include <stdlib.h>
 
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_node.h"
+#include "tests/sim/sim_rm.h"
 
 /* ---- Faults ---------------------------------------------------------------------------------- */
 

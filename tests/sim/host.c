@@ -1,7 +1,9 @@
 /* What all processes have: clocks, syncs, crashes and starts. */
 #include <string.h>
 
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_node.h"
+#include "tests/sim/sim_rm.h"
 
 #define CLIENT_SLOT (SIM_NODES_MAX + SIM_RMS_MAX)
 

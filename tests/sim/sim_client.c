@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/troth_err.h"
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_client.h"
 
 #define BLOCK_AGE_MS 5000 /* txids of an older block are not used, as in client/blocks.c */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/troth_err.h"
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_node.h"
 
 #define STOP_MS 5000
 

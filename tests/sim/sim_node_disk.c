@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_node.h"
 
 /* ---- Records --------------------------------------------------------------------------------- */
 

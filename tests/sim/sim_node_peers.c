@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/troth_err.h"
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_node.h"
 
 #define PHI_THRESHOLD 8.0
 #define REDIAL_US     50000

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/troth_err.h"
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_rm.h"
 
 #define REDIAL_US 50000
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_rm.h"
 
 void rm_list_append(struct rm_list *list, int64_t number) {
     if (list->n == list->capacity) {

@@ -6,7 +6,7 @@
 
 #include "base/troth_err.h"
 #include "participant/troth_participant.h"
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_rm.h"
 
 #define WAIT_MS 400
 

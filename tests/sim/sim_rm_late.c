@@ -2,7 +2,7 @@
  * participant's question was that nothing is prepared. That outlives the participant's process. */
 #include <assert.h>
 
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_rm.h"
 
 #define LATE_US 1500000
 

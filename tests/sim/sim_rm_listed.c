@@ -12,7 +12,7 @@
 #include "participant/adapters/driver.h"
 #include "participant/adapters/listed.h"
 #include "participant/troth_participant.h"
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_rm.h"
 
 #define QUESTIONS_MAX    64u
 #define QUESTION_MS      2000

@@ -7,7 +7,9 @@
 
 #include "base/troth_err.h"
 #include "client/placement.h"
-#include "tests/sim/world_state.h"
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_node.h"
+#include "tests/sim/sim_rm.h"
 
 #define LOOK_US       500000
 #define FORM_LIMIT_US 60000000

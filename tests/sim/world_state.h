@@ -8,11 +8,13 @@
  *     sim_node.c     a node's loop, as coordinator/node.c; sim_node_peers.c greetings and trust, as
  *                    coordinator/peers.c and sessions.c; sim_node_disk.c its database
  *     sim_rm.c       a participant's loop, as participant/participant_loop.c; sim_rm_work.c the
- *                    resource manager: work, locks, callbacks; sim_rm_given.c work that comes
- *                    with Commit; sim_rm_disk.c its database;
- *                    sim_rm_listed.c a participant without a log; sim_rm_late.c its database
- *                    prepares late
+ *                    resource manager: work, locks, callbacks; sim_rm_given.c work that comes with
+ *                    Commit; sim_rm_disk.c its database; sim_rm_listed.c a participant without a
+ *                    log; sim_rm_late.c its database prepares late
  *     sim_client.c   clients
+ *
+ * What a node's and a participant's files and a client's do for others: sim_node.h,
+ * sim_rm.h, sim_client.h.
  */
 #ifndef TESTS_SIM_WORLD_STATE_H
 #define TESTS_SIM_WORLD_STATE_H
@@ -490,110 +492,5 @@ int32_t rm_of_name(const char *name);                           /* SIM_RMS_MAX: 
 void speak_message(struct world *world, const struct message *message, struct speech *speech);
 void speak_packet(struct world *world, struct packet *packet);
 void speak_record(const struct acceptor *record, struct node_record *seen);
-
-/* ---- sim_node*.c ----------------------------------------------------------------------------- */
-
-void sim_node_start(struct sim_node *node);
-void sim_node_crash(struct sim_node *node);
-void sim_node_run(struct sim_node *node);
-void sim_node_synced(struct sim_node *node, bool stored);
-void sim_node_release(struct sim_node *node);
-void sim_node_step(struct sim_node *node, struct engine_event event);
-void sim_node_commit_now(struct sim_node *node);
-
-void node_on_hello(struct sim_node *node, struct packet *packet);
-void node_on_welcome(struct sim_node *node, struct packet *packet);
-void node_on_closed(struct sim_node *node, struct packet *packet);
-void node_on_message(struct sim_node *node, struct packet *packet);
-void node_beat(struct sim_node *node);
-void node_watch(struct sim_node *node);
-void node_leave(struct sim_node *node);
-void node_excuse(struct sim_node *node, int64_t late_ms);
-
-void node_change(struct sim_node *node, const struct engine_effect *effect);
-void node_remember(struct sim_node *node, uint32_t changed);
-/* What the batch holds is on disk now, or (not `stored`) is lost. */
-void node_disk_end_batch(struct sim_node *node, bool stored);
-void node_disk_load(struct sim_node *node);
-void node_disk_copy(struct node_disk *to, const struct node_disk *from);
-void node_disk_release(struct node_disk *disk);
-void node_disk_new(struct sim_node *node);
-
-/* ---- sim_rm*.c ------------------------------------------------------------------------------- */
-
-void sim_rm_start(struct sim_rm *rm);
-void sim_rm_crash(struct sim_rm *rm);
-void sim_rm_run(struct sim_rm *rm);
-void sim_rm_synced(struct sim_rm *rm, bool stored);
-void sim_rm_release(struct sim_rm *rm);
-void sim_rm_call_now(struct sim_rm *rm, struct troth_txid txid, enum branches_call call);
-void rm_hold_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool slow);
-void rm_local(struct sim_rm *rm, struct branches_event event);
-/* A step of the start-up. */
-void rm_load_step(struct sim_rm *rm, struct branches_event event);
-/* sim_rm_listed.c */
-void rm_listing_start(struct sim_rm *rm);
-void rm_listing_crash(struct sim_rm *rm);
-void rm_listing_step(struct sim_rm *rm, const struct branches_event *event);
-void rm_listing_on_time(struct sim_rm *rm);
-void rm_listing_on_reply(struct sim_rm *rm, const struct packet *packet);
-int64_t rm_listing_deadline_ms(const struct sim_rm *rm);
-/* The driver's word for a callback's result. */
-int rm_listing_result(const struct sim_rm *rm, struct troth_txid txid, enum branches_call call,
-                      int result);
-uint32_t rm_listing_open(const struct sim_rm *rm);                  /* branches that nobody ended */
-void rm_refuse(struct sim_rm *rm, uint32_t node, uint64_t session); /* sim_rm.c */
-/* The locks of what is prepared on disk. */
-void rm_retake(struct sim_rm *rm, struct troth_txid txid);
-
-/* sim_rm_late.c */
-
-/* Whether the database still works on a prepare whose client is gone: begins it. */
-bool rm_lands_late(struct sim_rm *rm, struct troth_txid txid);
-void rm_land(struct sim_rm *rm, struct troth_txid txid);
-/* A process starts over a database that still does. */
-void rm_land_on(struct sim_rm *rm);
-
-void rm_obey(struct sim_rm *rm, const struct lock_effects *effects);
-void rm_enlisted(struct sim_rm *rm, uint64_t request, int error);
-int rm_prepare(struct sim_rm *rm, struct troth_txid txid, struct random *r);
-/* All that the branch did and holds goes. */
-void rm_end_branch(struct sim_rm *rm, struct troth_txid txid);
-void rm_write(struct sim_rm *rm, uint32_t tx, const struct plan_op *op);
-int64_t rm_balance(const struct sim_rm *rm, uint32_t tx, uint32_t key);
-int rm_lock(struct sim_rm *rm, struct rm_op *op, struct troth_txid txid,
-            const struct plan_op *what);
-/* `was_slow`: it has taken its time, and is carried out now. */
-void rm_call(struct sim_rm *rm, struct troth_txid txid, enum branches_call call, bool was_slow);
-void rm_recover(struct sim_rm *rm, struct troth_txid txid);
-void rm_work_release(struct sim_rm *rm);
-bool rm_lose_branch(struct sim_rm *rm);
-/* Whether the client comes back without its session, and so without its work. */
-bool rm_loses_session(struct sim_rm *rm, struct troth_txid txid);
-
-/* sim_rm_given.c */
-
-/* Takes the reference: what the next prepare of this branch is to do. */
-void rm_give(struct sim_rm *rm, struct troth_txid txid, struct work *work);
-/* Prepare, with work: answered at once or later. */
-void rm_do_given(struct sim_rm *rm, struct troth_txid txid);
-/* What has its lock now, has waited too long, or must end. True: there was something. */
-bool rm_given_goes_on(struct sim_rm *rm);
-int64_t rm_given_due_ms(const struct sim_rm *rm);
-
-void rm_change(struct sim_rm *rm, struct rm_change *change);
-void rm_disk_end_batch(struct sim_rm *rm, bool stored);
-void rm_disk_load(struct sim_rm *rm);
-void rm_disk_release(struct sim_rm *rm);
-void rm_list_append(struct rm_list *list, int64_t number);
-void rm_disk_tell_data(struct sim_rm *rm);
-
-/* ---- sim_client.c ---------------------------------------------------------------------------- */
-
-void sim_client_start(struct sim_client *client);
-void sim_client_crash(struct sim_client *client);
-void sim_client_run(struct sim_client *client);
-void sim_client_release(struct sim_client *client);
-bool sim_client_is_done(const struct sim_client *client);
 
 #endif
