@@ -401,7 +401,9 @@ void kv_start(struct troth_kv *kv, struct troth_kv_tx *tx, size_t shard,
     requests_unlock(requests);
     if (err != 0) {
         call->next = NULL;
-        fail_all(requests, call, err, troth_err_text(err));
+        fail_all(requests, call, err,
+                 err == TROTH_ERR_INVALID ? "a key has at most 512 bytes, a value 65,536"
+                                          : troth_err_text(err));
         return;
     }
     links_flush(kv->troth->links);

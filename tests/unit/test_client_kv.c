@@ -186,8 +186,10 @@ START_TEST(a_scan_goes_on_behind_a_key_of_the_largest_length) {
     ck_assert_uint_eq(seen.n, 3);
     LOCKED(ck_assert_uint_eq(shards[0].continued, 1));
     char beyond[TROTH_KV_KEY_MAX + 2] = {0};
-    ck_assert_int_eq(troth_kv_scan(kv, NULL, beyond, sizeof beyond, NULL, 0, on_pair, &seen, NULL),
+    char why[TROTH_TEXT_BYTES];
+    ck_assert_int_eq(troth_kv_scan(kv, NULL, beyond, sizeof beyond, NULL, 0, on_pair, &seen, why),
                      TROTH_ERR_INVALID);
+    ck_assert_ptr_nonnull(strstr(why, "a key has at most 512 bytes"));
     tear_down();
 }
 END_TEST
