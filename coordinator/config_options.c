@@ -267,7 +267,7 @@ void config_help(FILE *out) {
             "In names - and _ are the same. SIGTERM and SIGINT stop in order, a second one at "
             "once.\n\n"
             "Exit status: 0 stopped in order; 1 can't start, or an internal error; 2 wrong\n"
-            "configuration; 3 the database can't be written (a full or failing disk); 4 the "
-            "other\nnodes know this node with another or a newer disk.\n",
+            "configuration; 3 the database can't be made or written (no usable folder, a full or\n"
+            "failing disk); 4 the other nodes know this node with another or a newer disk.\n",
             "config FILE", "check-config", "list-crash-points", "help", "version");
 }

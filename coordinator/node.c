@@ -39,6 +39,16 @@ void node_die(enum node_exit status, const char *format, ...) {
 
 /* ---- The database -------------------------------------------------------------------------- */
 
+void node_check_stored(const struct node *node, int err) {
+    if (err != 0) {
+        node_die(
+            NODE_EXIT_STORAGE,
+            "cannot write %s: %s; nothing that depends on it was sent. Free or repair the disk "
+            "and start this node again",
+            node_log_path(node->log), troth_err_text(err));
+    }
+}
+
 static void put_on_disk(struct node *node) {
     int err = node_log_commit(node->log);
     if (err != 0) {
@@ -59,9 +69,9 @@ void node_commit(struct node *node) {
 
 void node_remember(struct node *node, uint32_t changed) {
     for (uint32_t other = 1; other <= node->membership.nodes; other++) {
-        if ((changed & 1u << other) != 0 &&
-            node_log_remember(node->log, other, &node->membership.peers[other]) != 0) {
-            node_die(NODE_EXIT_STORAGE, "cannot write %s", node_log_path(node->log));
+        if ((changed & 1u << other) != 0) {
+            node_check_stored(node,
+                              node_log_remember(node->log, other, &node->membership.peers[other]));
         }
     }
     if (changed != 0) {
@@ -125,7 +135,7 @@ static int open_storage(struct node *node, char why[NODE_WHY_BYTES]) {
         return NODE_EXIT_AMNESIA;
     }
     if (err != 0) {
-        return NODE_EXIT_FAILED;
+        return err == TROTH_ERR_STORAGE ? NODE_EXIT_STORAGE : NODE_EXIT_FAILED;
     }
     err = open_engine(node);
     if (err != 0) {
@@ -228,9 +238,7 @@ void node_free(struct node *node) {
 
 static void take_part(struct node *node) {
     if (node->membership.fresh) {
-        if (node_log_set_admitted(node->log) != 0) {
-            node_die(NODE_EXIT_STORAGE, "cannot write %s", node_log_path(node->log));
-        }
+        node_check_stored(node, node_log_set_admitted(node->log));
         CRASH_POINT_STORE(CRASH_TROTHD, "admitted");
         node_commit(node);
         node->membership.fresh = false;
@@ -389,9 +397,7 @@ static void end_batch(struct node *node) {
     CRASH_POINT_HERE(CRASH_AFTER_SEND);
     node_effects_stored(node);
     node->holds = false;
-    if (node_log_make_room(node->log) != 0) {
-        node_die(NODE_EXIT_STORAGE, "cannot sync %s", node_log_path(node->log));
-    }
+    node_check_stored(node, node_log_make_room(node->log));
 }
 
 static void wake(void *arg) {

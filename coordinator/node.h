@@ -16,9 +16,10 @@
 /* trothd's exit statuses. */
 enum node_exit {
     NODE_EXIT_STOPPED = 0,
-    NODE_EXIT_FAILED = 1,  /* can't start, or an internal error */
-    NODE_EXIT_CONFIG = 2,  /* wrong configuration */
-    NODE_EXIT_STORAGE = 3, /* the database can't be written */
+    NODE_EXIT_FAILED = 1, /* can't start, or an internal error */
+    NODE_EXIT_CONFIG = 2, /* wrong configuration */
+    NODE_EXIT_STORAGE =
+        3, /* the database can't be made or written: no usable folder, a full disk */
     NODE_EXIT_AMNESIA = 4, /* the other nodes know us with another or a newer disk */
 };
 

@@ -13,16 +13,6 @@
 
 /* ---- Effects ------------------------------------------------------------------------------- */
 
-static void check_stored(const struct node *node, int err) {
-    if (err != 0) {
-        node_die(
-            NODE_EXIT_STORAGE,
-            "cannot write %s: %s; nothing that depends on it was sent. Free or repair the disk "
-            "and start this node again",
-            node_log_path(node->log), troth_err_text(err));
-    }
-}
-
 static void keep_heuristic(struct node *node, const struct engine_effect *effect) {
     const struct message *report = &effect->message;
     struct node_log_heuristic row = {
@@ -31,7 +21,7 @@ static void keep_heuristic(struct node *node, const struct engine_effect *effect
     bool changed;
     memcpy(row.participant, effect->participant.name, sizeof row.participant);
     memcpy(row.detail, report->detail, sizeof row.detail);
-    check_stored(node, node_log_store_heuristic(node->log, &row, &changed));
+    node_check_stored(node, node_log_store_heuristic(node->log, &row, &changed));
     if (changed) {
         logline(
             LOGLINE_ERROR,
@@ -85,7 +75,7 @@ static void store(struct node *node, const struct engine_effect *effect) {
     case ENGINE_ALARM:
         break;
     }
-    check_stored(node, err);
+    node_check_stored(node, err);
     if (!effect->lazy) {
         node->urgent = true;
     } else if (node->lazy_since_ms == 0) {

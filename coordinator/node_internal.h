@@ -96,6 +96,8 @@ bool node_post(struct node *node, const struct node_item *item);
 /* A stream's or request's name. Any thread. */
 uint64_t node_next_id(struct node *node);
 /* Logs and ends the process at once; nothing more is sent. */
+/* Ends the process unless `err` of a change of the log is 0 (ARCHITECTURE H9). */
+void node_check_stored(const struct node *node, int err);
 void node_die(enum node_exit status, const char *format, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 /* Puts the batch on disk, or dies. */

@@ -54,9 +54,8 @@ static const char schema[] =
 
 static int make_folder(const char *folder, char why[NODE_LOG_WHY_BYTES]) {
     if (mkdir(folder, 0755) != 0 && errno != EEXIST) {
-        snprintf(why, NODE_LOG_WHY_BYTES,
-                 "cannot make the data folder %s: %s; make it, or give another with `data`", folder,
-                 strerror(errno));
+        snprintf(why, NODE_LOG_WHY_BYTES, "cannot make the data folder %s: %s; %s", folder,
+                 strerror(errno), db_next_step(errno, "make it, or give another with `data`"));
         return TROTH_ERR_STORAGE;
     }
     struct stat status;

@@ -165,10 +165,9 @@ void service_answer_heuristics(struct node *node, struct call *call) {
 void service_answer_forget(struct node *node, struct call *call) {
     char hex[TROTH_TXID_TEXT];
     Troth__V1__ForgetHeuristicReply reply = TROTH__V1__FORGET_HEURISTIC_REPLY__INIT;
-    if (node_log_forget_heuristics(node->log, call->txid, call->participant.name, call->who,
-                                   &reply.forgotten) != 0) {
-        node_die(NODE_EXIT_STORAGE, "cannot write %s", node_log_path(node->log));
-    }
+    node_check_stored(node,
+                      node_log_forget_heuristics(node->log, call->txid, call->participant.name,
+                                                 call->who, &reply.forgotten));
     CRASH_POINT_STORE(CRASH_TROTHD, "forgotten");
     node_commit(node);
     if (reply.forgotten > 0) {

@@ -23,14 +23,18 @@
 #define ROOM_BYTES        (1u << 20)
 #define ZEROS_BYTES       (1u << 16)
 
+const char *db_next_step(int error, const char *otherwise) {
+    return error == ENOSPC || error == EDQUOT ? "make room on its disk, then start again"
+                                              : otherwise;
+}
+
 static int lock_file(struct db *db, char why[DB_WHY_BYTES]) {
     char lock_path[sizeof db->path + 8];
     snprintf(lock_path, sizeof lock_path, "%s.lock", db->path);
     db->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (db->lock_fd < 0) {
-        snprintf(why, DB_WHY_BYTES,
-                 "cannot make %s: %s; the data folder must exist and be writable", lock_path,
-                 strerror(errno));
+        snprintf(why, DB_WHY_BYTES, "cannot make %s: %s; %s", lock_path, strerror(errno),
+                 db_next_step(errno, "the data folder must exist and be writable"));
         return TROTH_ERR_STORAGE;
     }
     if (flock(db->lock_fd, LOCK_EX | LOCK_NB) != 0) {

@@ -49,6 +49,9 @@ void db_close(struct db *db);
  * it failed, what to do next. */
 void db_explain(const struct db *db, const char *what, char why[DB_WHY_BYTES]);
 
+/* What to do about an errno of a file or folder that could not be made: room, or `otherwise`. */
+const char *db_next_step(int error, const char *otherwise);
+
 /* A prepared statement that lives as long as the caller keeps it; sqlite3_finalize ends it. NULL
  * and a log line when the SQL is wrong, which is a programmer's error or a damaged database. */
 sqlite3_stmt *db_prepare(struct db *db, const char *sql);

@@ -9,14 +9,14 @@
 #include "participant/shard/config.h"
 #include "participant/shard/service.h"
 #include "participant/shard/xa_service.h"
+#include "shell/db.h"
 
 #define NAME "troth-shard"
 
 static int make_folder(struct program *p, const char *path) {
     if (mkdir(path, 0755) != 0 && errno != EEXIST) {
-        snprintf(p->why, PROGRAM_WHY_BYTES,
-                 "cannot make the data folder %.300s: %s; its parent must exist and be writable",
-                 path, strerror(errno));
+        snprintf(p->why, PROGRAM_WHY_BYTES, "cannot make the data folder %.300s: %s; %s", path,
+                 strerror(errno), db_next_step(errno, "its parent must exist and be writable"));
         return TROTH_ERR_STORAGE;
     }
     return 0;

@@ -20,6 +20,7 @@
 #define PATH_BYTES    4400
 #define ARGS_MAX      16
 #define CANNOT_START  1
+#define NO_STORAGE    3 /* trothd's */
 #define READY_MS      60000
 #define DUMP_META     "SELECT name, value FROM meta ORDER BY name"
 #define DUMP_META_LOG "SELECT key, value FROM troth_meta ORDER BY key"
@@ -35,16 +36,21 @@ static void add(struct args *args, const char *name, const char *value) {
     args->list[args->n++] = value;
 }
 
-/* The program refuses to start. */
-static void cannot_start(enum program which, const struct args *args, const char *const *words) {
+static void ends_with(enum program which, const struct args *args, int status,
+                      const char *const *words) {
     char program[PROGRAMS_PATH_BYTES];
     char why[512];
     struct program_run run;
     ck_assert_msg(program_find(NULL, which, program, why, sizeof why) == 0, "%s", why);
     program_run(&run, program, args->list);
-    ck_assert_msg(run.status == CANNOT_START, "exit status %d: %s", run.status, run.output);
+    ck_assert_msg(run.status == status, "exit status %d: %s", run.status, run.output);
     scene_has_words(run.output, words);
     program_run_release(&run);
+}
+
+/* The program refuses to start. */
+static void cannot_start(enum program which, const struct args *args, const char *const *words) {
+    ends_with(which, args, CANNOT_START, words);
 }
 
 static void folder_of(enum cluster_role role, char folder[PATH_BYTES]) {
@@ -236,6 +242,7 @@ START_TEST(a_folder_that_cannot_be_written_is_refused) {
     give_up_passing_over_modes();
     for (int i = 0; i < 2; i++) {
         struct args args = {.n = 0};
+        int status = i == 0 ? NO_STORAGE : CANNOT_START;
         add(&args, "--nodes", i == 0 ? "1=127.0.0.1:0" : scene_node(0));
         add(&args, "--data", path);
         if (i == 1) {
@@ -243,15 +250,15 @@ START_TEST(a_folder_that_cannot_be_written_is_refused) {
         }
         snprintf(path, sizeof path, "%s/read-only", temporary);
         ck_assert_int_eq(mkdir(path, 0555), 0);
-        cannot_start(programs[i], &args,
-                     (const char *[]){path, "writable", "Permission denied", NULL});
+        ends_with(programs[i], &args, status,
+                  (const char *[]){path, "writable", "Permission denied", NULL});
         ck_assert(folder_is_empty(path));
         ck_assert_int_eq(rmdir(path), 0);
         snprintf(path, sizeof path, "%s/a-file", temporary);
         file_write(path, "no folder\n");
-        cannot_start(programs[i], &args, (const char *[]){path, "Not a directory", NULL});
+        ends_with(programs[i], &args, status, (const char *[]){path, "Not a directory", NULL});
         snprintf(path, sizeof path, "%s/not/there", temporary);
-        cannot_start(programs[i], &args, (const char *[]){path, "No such file", NULL});
+        ends_with(programs[i], &args, status, (const char *[]){path, "No such file", NULL});
     }
     folder_remove(temporary);
 }

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "harness/folder.h"
+#include "harness/programs.h"
 #include "tests/lib/db_dump.h"
 #include "tests/lib/program_run.h"
 #include "tests/lib/scene.h"
@@ -148,8 +150,34 @@ START_TEST(a_shard_on_a_full_disk_stops_and_keeps_what_it_told) {
 }
 END_TEST
 
+/* Wherever the space ends. What it says goes through a pipe, since its log's file has no room
+ * either.
+ */
+START_TEST(a_node_whose_disk_is_full_at_its_first_start_says_so) {
+    char temporary[4096], command[PROGRAMS_PATH_BYTES + 4400], program[PROGRAMS_PATH_BYTES];
+    char why[512];
+    struct program_run run;
+    ck_assert_int_eq(folder_make_temporary(temporary, sizeof temporary), 0);
+    ck_assert_msg(program_find(NULL, PROGRAM_TROTHD, program, why, sizeof why) == 0, "%s", why);
+    for (unsigned kib = 0; kib <= 64; kib += 16) {
+        snprintf(command, sizeof command,
+                 "set -o pipefail; trap '' XFSZ; (ulimit -f %u; exec '%s' --nodes 1=127.0.0.1:0 "
+                 "--data '%s/%u')"
+                 " 2>&1 | cat",
+                 kib, program, temporary, kib);
+        program_run(&run, "/bin/bash", (const char *[]){"-c", command, NULL});
+        ck_assert_msg(run.status == EXIT_NO_STORAGE, "status %d: %s", run.status, run.output);
+        scene_has_words(run.output,
+                        (const char *[]){" error ", temporary, "room", "start again", NULL});
+        program_run_release(&run);
+    }
+    folder_remove(temporary);
+}
+END_TEST
+
 int main(void) {
-    const TTest *const tests[] = {a_node_on_a_full_disk_stops_and_keeps_what_it_told,
+    const TTest *const tests[] = {a_node_whose_disk_is_full_at_its_first_start_says_so,
+                                  a_node_on_a_full_disk_stops_and_keeps_what_it_told,
                                   a_shard_on_a_full_disk_stops_and_keeps_what_it_told, NULL};
     return scene_suite_run("bad_input_disk", &(struct scene_options){.nodes = 1, .shards = 2},
                            tests);
