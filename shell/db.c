@@ -21,7 +21,10 @@
 #define LEFT_FRAMES       64u
 #define SMALL_FRAMES      8u
 #define ROOM_BYTES        (1u << 20)
-#define ZEROS_BYTES       (1u << 16)
+/* A log that nothing keeps from being carried over has some 16 MiB. */
+#define LARGE_BYTES (INT64_C(128) << 20)
+#define KEPT_BYTES  "67108864" /* in SQL */
+#define ZEROS_BYTES (1u << 16)
 
 const char *db_next_step(int error, const char *otherwise) {
     return error == ENOSPC || error == EDQUOT ? "make room on its disk, then start again"
@@ -151,10 +154,32 @@ static int check_owner(struct db *db, int32_t application_id, int32_t version, c
     return 0;
 }
 
+/* Said at LARGE_BYTES, and each time that it has doubled. One large batch alone keeps nothing. */
+static void tell_long(struct db *db, int rc) {
+    int64_t bytes = (int64_t)(db->wal_frames - db->commit_frames) * db->frame_bytes;
+    if (bytes < (db->wal_told_bytes == 0 ? LARGE_BYTES : 2 * db->wal_told_bytes)) {
+        return;
+    }
+    db->wal_told_bytes = bytes;
+    if (rc != SQLITE_OK) {
+        logline(LOGLINE_ERROR,
+                "%s-wal has grown to %lld MiB and will fill the disk, since it can't be carried "
+                "over into %s: %s; make room on its disk",
+                db->path, (long long)(bytes >> 20), db->path, sqlite3_errstr(rc));
+        return;
+    }
+    logline(LOGLINE_ERROR,
+            "%s-wal has grown to %lld MiB and will fill the disk, since somebody has been reading "
+            "an old state of the database for all that time (a sqlite3 shell within BEGIN or a "
+            "long SELECT, a backup). End that: `lsof %s` names the processes. To look at length, "
+            "copy the database (sqlite3's .backup) and read the copy",
+            db->path, (long long)(bytes >> 20), db->path);
+}
+
 /* From the log into the database, whereupon the log is begun anew. A disk that fails at it ends the
  * process, as at any write (ARCHITECTURE H9): SQLite would try again with each commit, and nobody
  * hear of it until the log has filled the disk. What else is in the way (a reader, no space) may
- * be gone by the next commit. */
+ * be gone by the next commit; when it stays for long, that is told. */
 static void checkpoint(struct db *db, const char *name) {
     int rc = sqlite3_wal_checkpoint_v2(db->sqlite, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if ((rc & 0xff) == SQLITE_IOERR) {
@@ -164,6 +189,16 @@ static void checkpoint(struct db *db, const char *name) {
                 "it). Look at the disk, then start it again and it will recover",
                 db->path, sqlite3_errstr(rc));
         _exit(db->exit_status);
+    }
+    tell_long(db, rc);
+}
+
+/* Behind a log that was too long SQLite cuts its file to KEPT_BYTES. */
+static void tell_short(struct db *db) {
+    if (db->wal_told_bytes != 0) {
+        logline(LOGLINE_INFO, "%s-wal is carried over, and begun anew", db->path);
+        db->wal_told_bytes = 0;
+        db->wal_bytes = 0; /* its size is looked at again */
     }
 }
 
@@ -176,13 +211,16 @@ static int on_frames(void *arg, sqlite3 *sqlite, const char *name, int frames) {
     db->wal_frames = now;
     if (db->wal_frames >= CHECKPOINT_FRAMES) {
         checkpoint(db, name);
+    } else {
+        tell_short(db);
     }
     return SQLITE_OK;
 }
 
 static int open_sqlite(struct db *db, char why[DB_WHY_BYTES]) {
     static const char pragmas[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                                  "PRAGMA locking_mode=NORMAL; PRAGMA foreign_keys=OFF;";
+                                  "PRAGMA locking_mode=NORMAL; PRAGMA foreign_keys=OFF;"
+                                  "PRAGMA journal_size_limit=" KEPT_BYTES ";";
     int rc =
         sqlite3_open_v2(db->path, &db->sqlite,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, NULL);

@@ -9,7 +9,9 @@
  *
  * A sync of a file that has grown also waits for its inode; one of a file that has its size does
  * not. So the write-ahead log of a database that is written to gets its size ahead of need
- * (db_make_room), up to where SQLite begins it anew.
+ * (db_make_room), up to where SQLite begins it anew. It can't while somebody reads an old state of
+ * the database; a log that has grown too long by that is told as an error, and is cut once it is
+ * begun anew.
  */
 #ifndef SHELL_DB_H
 #define SHELL_DB_H
@@ -31,7 +33,8 @@ struct db {
     uint32_t wal_frames; /* in use in the write-ahead log, when the last commit was done */
     uint32_t commit_frames; /* that one's */
     uint32_t frame_bytes;
-    int64_t wal_bytes; /* its size when room was last made; INT64_MAX: no more is made */
+    int64_t wal_bytes;      /* its size when room was last made; INT64_MAX: no more is made */
+    int64_t wal_told_bytes; /* in use when it was last told that it is too long; 0: it is not */
     char path[512];
 };
 
