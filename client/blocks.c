@@ -29,7 +29,8 @@ struct block {
 struct turn {
     struct blocks *blocks;
     struct block block;
-    uint32_t size; /* of the next block */
+    uint32_t size;      /* of the next block */
+    int64_t trouble_ms; /* when its node was last in trouble; 0: never */
     /* Asked for, if `asking`. */
     bool asking;
     uint32_t asked_timeout_ms;
@@ -42,7 +43,9 @@ struct blocks {
     struct troth *troth;
     pthread_mutex_t mutex;
     uint32_t default_ms; /* what the nodes grant for 0, once one has told it */
-    uint32_t turn;
+    uint32_t turn;       /* whose it is, modulo the nodes */
+    uint32_t begun;      /* in this turn */
+    int64_t since_ms;    /* its beginning */
     bool closed;
     struct turn turns[SESSION_NODES_MAX];
 };
@@ -56,6 +59,8 @@ int blocks_new(struct blocks **out, struct troth *t) {
     pthread_mutex_init(&blocks->mutex, NULL);
     /* So that many clients do not all begin at the first node. */
     clock_random(&blocks->turn, sizeof blocks->turn);
+    blocks->turn %= t->n_nodes;
+    blocks->since_ms = clock_monotonic_ms();
     for (uint32_t i = 0; i < SESSION_NODES_MAX; i++) {
         blocks->turns[i].blocks = blocks;
         blocks->turns[i].size = 1;
@@ -85,17 +90,45 @@ static bool is_fresh(const struct turn *turn, int64_t now_ms) {
     return block->left > 0 && now_ms - block->asked_ms < turn->blocks->troth->block_age_ms;
 }
 
+static bool is_in_trouble(const struct turn *turn, int64_t now_ms) {
+    return turn->trouble_ms != 0 && now_ms - turn->trouble_ms < BLOCKS_AVOID_MS;
+}
+
+/* The next one whose node is not in trouble; of none that is not, the next one. */
+static void end_turn(struct blocks *blocks, int64_t now_ms) {
+    uint32_t n = blocks->troth->n_nodes;
+    uint32_t step = 1;
+    while (step < n && is_in_trouble(&blocks->turns[(blocks->turn + step) % n], now_ms)) {
+        step++;
+    }
+    blocks->turn = (blocks->turn + (step < n ? step : 1)) % n;
+    blocks->begun = 0;
+    blocks->since_ms = now_ms;
+}
+
+static struct turn *take_turn(struct blocks *blocks, int64_t now_ms) {
+    const struct troth *t = blocks->troth;
+    bool is_long = blocks->begun >= t->block_stay || now_ms - blocks->since_ms >= t->block_stay_ms;
+    if (is_long && !is_fresh(&blocks->turns[blocks->turn], now_ms)) {
+        end_turn(blocks, now_ms);
+    }
+    blocks->begun++;
+    return &blocks->turns[blocks->turn];
+}
+
 /* How long it took until a new block is needed says how large that should be. */
 static void fit_size(struct turn *turn, int64_t now_ms) {
     int64_t took_ms = now_ms - turn->asked_ms;
-    if (turn->asked_ms == 0) {
+    if (turn->n_waiters > turn->size) {
+        turn->size = turn->n_waiters;
+    } else if (turn->asked_ms == 0) {
         return;
-    }
-    if (took_ms < BLOCKS_FAST_MS && turn->size < BLOCKS_SIZE_MAX) {
+    } else if (took_ms < BLOCKS_FAST_MS) {
         turn->size *= 2;
     } else if (took_ms >= turn->blocks->troth->block_age_ms && turn->size > 1) {
         turn->size /= 2;
     }
+    turn->size = turn->size < BLOCKS_SIZE_MAX ? turn->size : BLOCKS_SIZE_MAX;
 }
 
 /* Makes the request for a new block. */
@@ -246,8 +279,8 @@ void blocks_begin(struct blocks *blocks, uint32_t timeout_ms, const struct reque
     struct request_what what = {.request = SESSION_BEGIN, .begin_timeout_ms = timeout_ms};
     bool asks = false;
     pthread_mutex_lock(&blocks->mutex);
-    struct turn *turn = &blocks->turns[blocks->turn++ % blocks->troth->n_nodes];
     int64_t now_ms = clock_monotonic_ms();
+    struct turn *turn = take_turn(blocks, now_ms);
     what.first = (uint32_t)(turn - blocks->turns);
     bool is_fresh_block = is_fresh(turn, now_ms);
     if (is_fresh_block && turn->block.timeout_ms == timeout_ms) {
@@ -272,7 +305,12 @@ void blocks_begin(struct blocks *blocks, uint32_t timeout_ms, const struct reque
 }
 
 void blocks_drop(struct blocks *blocks, uint32_t node) {
+    int64_t now_ms = clock_monotonic_ms();
     pthread_mutex_lock(&blocks->mutex);
+    blocks->turns[node].trouble_ms = now_ms;
+    if (blocks->turn == node) {
+        end_turn(blocks, now_ms);
+    }
     for (uint32_t i = 0; i < blocks->troth->n_nodes; i++) {
         struct turn *turn = &blocks->turns[i];
         if (turn->block.node == node && turn->block.left > 0) {

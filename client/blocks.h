@@ -1,10 +1,18 @@
 /* blocks: transactions that were begun ahead of need, so that most begins ask no node.
  *
- * Begins take the nodes in turn. Each node's turn has a block of its own: transactions with
- * consecutive txids that one Begin began. Who finds it empty asks for a new one; who comes while
- * that is under way waits for the same answer. A block is as large as the rate of begins is worth:
- * 1 at first, twice as many when it was used up within BLOCKS_FAST_MS, half when it was not within
- * BLOCKS_AGE_MS, never above BLOCKS_SIZE_MAX.
+ * The nodes take turns, and a turn is long: what one node coordinates has the same few acceptors,
+ * and travels in the same frames and is stored in the same batches, which are the fuller for it.
+ * Spread over all nodes at any moment, the same transactions cost up to twice the CPU and three
+ * times the syncs. A turn ends with the block in hand, once BLOCKS_STAY transactions were begun in
+ * it or BLOCKS_STAY_MS have passed: so over a second all nodes have their share, and of very many
+ * in flight at any moment. A node that can't be reached or does not answer loses its turn, and is
+ * passed over for BLOCKS_AVOID_MS while there is another.
+ *
+ * Each node's turn has a block of its own: transactions with consecutive txids that one Begin
+ * began. Who finds it empty asks for a new one; who comes while that is under way waits for the
+ * same answer. A block is as large as the rate of begins is worth: 1 at first, twice as many when
+ * it was used up within BLOCKS_FAST_MS, half when it was not within BLOCKS_AGE_MS, as many as wait
+ * for it at least, never above BLOCKS_SIZE_MAX.
  *
  * A transaction that waited in a block has so much less time left. So no txid is used that is older
  * than BLOCKS_AGE_MS, and the node is asked for that much more time than the caller wants: it has
@@ -26,6 +34,9 @@
 #define BLOCKS_AGE_MS   5000u
 #define BLOCKS_FAST_MS  1000u
 #define BLOCKS_SIZE_MAX 256u
+#define BLOCKS_STAY     4096u
+#define BLOCKS_STAY_MS  1000u
+#define BLOCKS_AVOID_MS 5000
 
 struct blocks;
 int blocks_new(struct blocks **out, struct troth *t);

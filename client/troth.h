@@ -88,7 +88,8 @@ int troth_open(struct troth **out, const struct troth_options *options);
  * callback. NULL is let be. */
 void troth_close(struct troth *t);
 
-/* Begins at one of the nodes, in turn (a node that fails is passed over). `timeout_ms`: how long
+/* Begins at one of the nodes: they take turns, each for some thousands of transactions or a second,
+ * and one that fails is passed over. `timeout_ms`: how long
  * the transaction may stay open; 0: the node's default; it may be up to 5 s more, since a program
  * that begins many gets them from the nodes in blocks, ahead of need. `result` may be NULL; on an
  * error its detail says why. TROTH_ERR_UNAVAILABLE, _INVALID. */

@@ -34,6 +34,25 @@ static struct troth_txid begin(struct troth *t, uint32_t timeout_ms) {
     return begun;
 }
 
+static void take_begun(void *arg, int err, struct troth_txid txid,
+                       const struct troth_result *result) {
+    (void)result;
+    ck_assert_int_eq(err, 0);
+    LOCKED(*(struct troth_txid *)arg = txid);
+}
+
+/* All at one node, in one turn: 1, 2 and 4 are begun there, 3 of which are left. */
+static struct node *begin_some(struct troth *t) {
+    struct troth_txid last = {0};
+    t->block_stay_ms = UINT32_MAX;
+    for (int i = 0; i < 4; i++) {
+        last = begin(t, 7000);
+    }
+    struct node *node = &nodes[troth_txid_node(last) - 1];
+    LOCKED(ck_assert_uint_eq(node->granted, 1 + 2 + 4));
+    return node;
+}
+
 static struct troth_txid given[THREADS * EACH];
 
 struct share {
@@ -78,6 +97,7 @@ END_TEST
 
 START_TEST(the_first_begin_at_each_node_begins_one) {
     struct troth *t = set_up_granting();
+    t->block_stay = 0;
     for (int i = 0; i < NODES; i++) {
         begin(t, 0);
     }
@@ -90,68 +110,137 @@ START_TEST(the_first_begin_at_each_node_begins_one) {
 }
 END_TEST
 
-START_TEST(what_waits_in_a_block_has_the_callers_time_left) {
+START_TEST(a_turn_is_so_many_transactions_and_ends_with_a_block) {
     struct troth *t = set_up_granting();
-    for (int i = 0; i < 2 * NODES; i++) {
-        begin(t, 7000);
+    t->block_stay = 8;
+    t->block_stay_ms = UINT32_MAX;
+    for (unsigned turn = 0; turn < 2 * NODES; turn++) {
+        /* Blocks of 1, 2, 4 and 8, then of 16. */
+        unsigned length = turn < NODES ? 15 : 16;
+        unsigned before = all_begun();
+        uint16_t node = troth_txid_node(begin(t, 7000));
+        for (unsigned i = 1; i < length; i++) {
+            ck_assert_uint_eq(troth_txid_node(begin(t, 7000)), node);
+        }
+        ck_assert_uint_eq(all_begun(), before + (turn < NODES ? 4 : 1));
+    }
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_eq(nodes[i].granted, 15 + 16));
+    }
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(a_turn_ends_after_its_time) {
+    struct troth *t = set_up_granting();
+    t->block_stay_ms = 0;
+    for (int i = 0; i < 3 * NODES; i++) {
+        begin(t, 7000); /* 1, and then 2, at each */
     }
     for (int i = 0; i < NODES; i++) {
         LOCKED(ck_assert_uint_eq(nodes[i].granted, 3));
-        LOCKED(ck_assert_uint_eq(nodes[i].timeout_ms, 7000 + BLOCKS_AGE_MS));
     }
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(a_node_in_trouble_loses_its_turn_and_is_passed_over) {
+    struct troth *t = set_up_granting();
+    struct node *bad = begin_some(t);
+    t->block_stay_ms = 0;
+    blocks_drop(t->blocks, bad->id - 1);
+    unsigned before;
+    LOCKED(before = bad->begun);
+    for (int i = 0; i < 50; i++) {
+        ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), bad->id);
+    }
+    LOCKED(ck_assert_uint_eq(bad->begun, before));
+    /* When there is no other, it is asked all the same. */
+    for (uint32_t i = 0; i < NODES; i++) {
+        blocks_drop(t->blocks, i);
+    }
+    for (unsigned i = 0; i < NODES * BLOCKS_SIZE_MAX; i++) {
+        begin(t, 7000);
+    }
+    LOCKED(ck_assert_uint_gt(bad->begun, before));
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(a_block_is_for_all_who_wait_for_it) {
+    struct troth *t = set_up_granting();
+    struct troth_txid begun[50] = {{0}};
+    const struct node *asked = NULL;
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(nodes[i].holds_begins = true);
+    }
+    for (int i = 0; i < 50; i++) { /* the first one asks */
+        troth_begin_async(t, 7000, take_begun, &begun[i]);
+    }
+    while (asked == NULL) {
+        usleep(1000);
+        for (int i = 0; i < NODES; i++) {
+            LOCKED(asked = nodes[i].begin_stream != NULL ? &nodes[i] : asked);
+        }
+    }
+    let_begin_go(&nodes[asked - nodes]);
+    bool is_over = false;
+    while (!is_over) {
+        usleep(1000);
+        LOCKED(is_over = !troth_txid_is_zero(begun[49]));
+    }
+    LOCKED(ck_assert_uint_eq(asked->begun, 2));
+    LOCKED(ck_assert_uint_eq(asked->granted, 1 + 49));
+    tear_down(t);
+}
+END_TEST
+
+START_TEST(what_waits_in_a_block_has_the_callers_time_left) {
+    struct troth *t = set_up_granting();
+    struct node *node = begin_some(t);
+    LOCKED(ck_assert_uint_eq(node->timeout_ms, 7000 + BLOCKS_AGE_MS));
     tear_down(t);
 }
 END_TEST
 
 START_TEST(another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is) {
     struct troth *t = set_up_granting();
-    for (int i = 0; i < 2 * NODES; i++) {
-        begin(t, 7000); /* now each block has one more */
-    }
+    struct node *node = begin_some(t);
     unsigned before = all_begun();
-    for (int i = 0; i < NODES; i++) {
+    for (int i = 0; i < 5; i++) {
         begin(t, 100);
     }
-    ck_assert_uint_eq(all_begun(), before + NODES);
-    for (int i = 0; i < NODES; i++) {
-        LOCKED(ck_assert_uint_eq(nodes[i].timeout_ms, 100));
-    }
-    for (int i = 0; i < NODES; i++) {
+    ck_assert_uint_eq(all_begun(), before + 5);
+    LOCKED(ck_assert_uint_eq(node->timeout_ms, 100));
+    for (int i = 0; i < 3; i++) {
         begin(t, 7000);
     }
-    ck_assert_uint_eq(all_begun(), before + NODES);
+    ck_assert_uint_eq(all_begun(), before + 5);
     tear_down(t);
 }
 END_TEST
 
 START_TEST(a_block_of_a_node_that_is_gone_is_not_used) {
     struct troth *t = set_up_granting();
-    for (int i = 0; i < 6 * NODES; i++) {
-        begin(t, 7000); /* 1 and 2 used up, 3 of 4 */
-    }
-    LOCKED(ck_assert_uint_eq(nodes[0].granted, 1 + 2 + 4));
-    kill_node(&nodes[0]);
+    struct node *node = begin_some(t);
+    struct troth_txid of_node = begin(t, 7000);
+    kill_node(node);
     struct troth_result result;
-    ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
-    for (int i = 0; i < NODES; i++) {
-        ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), 1);
-    }
+    ck_assert_int_eq(troth_commit(t, of_node, NULL, 0, 0, &result), 0);
+    ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), node->id);
     tear_down(t);
 }
 END_TEST
 
 START_TEST(a_block_of_a_node_that_is_silent_is_not_used) {
     struct troth *t = set_up_granting();
-    for (int i = 0; i < 6 * NODES; i++) {
-        begin(t, 7000);
-    }
+    struct node *node = begin_some(t);
+    struct troth_txid of_node = begin(t, 7000);
     t->attempt_ms = ATTEMPT;
-    LOCKED(nodes[0].say = SAY_NOTHING);
+    LOCKED(node->say = SAY_NOTHING);
     struct troth_result result;
-    ck_assert_int_eq(troth_commit(t, txid(), NULL, 0, 0, &result), 0);
-    for (int i = 0; i < NODES; i++) {
-        ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), 1);
-    }
+    ck_assert_int_eq(troth_commit(t, of_node, NULL, 0, 0, &result), 0);
+    ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), node->id);
     tear_down(t);
 }
 END_TEST
@@ -162,21 +251,23 @@ static void ignore(void *arg, int err, const struct troth_result *result) {
     (void)result;
 }
 
-/* A Commit at the first node takes longer than an attempt, while that node answers other questions.
- * False: it answered none for so long that it may have passed for silent. */
-static bool one_is_slow_for_an_attempt(struct troth *t) {
+/* A Commit at the node that began it takes longer than an attempt, while that node answers other
+ * questions. False: it answered none for so long that it may have passed for silent. */
+static bool one_is_slow_for_an_attempt(struct troth *t, struct troth_txid of_node) {
+    uint32_t own = troth_txid_node(of_node) - 1u;
+    const struct node *one = &nodes[(own + 1) % NODES];
+    const struct node *two = &nodes[(own + 2) % NODES];
     unsigned others = 0;
     int64_t longest_ms = 0;
     int64_t heard_ms = clock_monotonic_ms();
-    LOCKED(nodes[1].asked = nodes[2].asked = 0);
-    troth_commit_async(t, txid(), NULL, 0, 0, ignore, NULL);
+    troth_commit_async(t, of_node, NULL, 0, 0, ignore, NULL);
     while (others == 0) {
         struct troth_result result;
-        ck_assert_int_eq(troth_get(t, txid(), &result), 0);
+        ck_assert_int_eq(troth_get(t, of_node, &result), 0);
         int64_t now_ms = clock_monotonic_ms();
         longest_ms = now_ms - heard_ms > longest_ms ? now_ms - heard_ms : longest_ms;
         heard_ms = now_ms;
-        LOCKED(others = nodes[1].asked + nodes[2].asked);
+        LOCKED(others = one->asked + two->asked);
     }
     return longest_ms < t->attempt_ms / 2;
 }
@@ -188,17 +279,13 @@ START_TEST(a_block_of_a_node_that_answers_others_is_used_on) {
     while (!fair) {
         struct troth *t = set_up_granting();
         t->attempt_ms = 4 * ATTEMPT;
-        LOCKED(nodes[0].is_slow = true);
-        LOCKED(nodes[0].say_to_get = SAY_UNDECIDED);
-        for (int i = 0; i < 6 * NODES; i++) {
-            begin(t, 7000); /* 1 and 2 used up, 3 of 4 */
-        }
-        LOCKED(before = nodes[0].granted);
-        fair = one_is_slow_for_an_attempt(t);
-        for (int i = 0; i < NODES; i++) {
-            begin(t, 7000);
-        }
-        LOCKED(after = nodes[0].granted);
+        struct node *node = begin_some(t);
+        LOCKED(node->is_slow = true);
+        LOCKED(node->say_to_get = SAY_UNDECIDED);
+        LOCKED(before = node->granted);
+        fair = one_is_slow_for_an_attempt(t, begin(t, 7000));
+        ck_assert(!fair || troth_txid_node(begin(t, 7000)) == node->id);
+        LOCKED(after = node->granted);
         tear_down(t);
     }
     ck_assert_uint_eq(before, after);
@@ -207,35 +294,21 @@ END_TEST
 
 START_TEST(close_aborts_what_was_begun_and_not_used) {
     struct troth *t = set_up_granting();
-    for (int i = 0; i < 4 * NODES; i++) {
-        begin(t, 7000); /* 1 and 2 used up, 1 of 4 */
-    }
-    for (int i = 0; i < NODES; i++) {
-        LOCKED(nodes[i].say = SAY_ABORTED);
-    }
+    struct node *node = begin_some(t);
+    LOCKED(node->say = SAY_ABORTED);
     troth_close(t);
-    for (uint32_t i = 0; i < NODES; i++) {
-        LOCKED(ck_assert_uint_eq(nodes[i].asked, 3));
-    }
+    LOCKED(ck_assert_uint_eq(node->asked, 3));
     stop_nodes();
 }
 END_TEST
-
-static void take_begun(void *arg, int err, struct troth_txid txid,
-                       const struct troth_result *result) {
-    (void)result;
-    ck_assert_int_eq(err, 0);
-    LOCKED(*(struct troth_txid *)arg = txid);
-}
 
 /* Whoever waited for it gets his; nobody will come for the rest. */
 START_TEST(a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited_for) {
     struct troth *t = set_up_granting();
     struct troth_txid begun = {0};
     const struct node *asked = NULL;
-    for (int i = 0; i < NODES; i++) {
-        begin(t, 7000);
-    }
+    t->block_stay_ms = UINT32_MAX;
+    begin(t, 7000);
     for (int i = 0; i < NODES; i++) {
         LOCKED(nodes[i].holds_begins = true);
     }
@@ -264,16 +337,15 @@ END_TEST
 START_TEST(what_has_grown_old_is_aborted_when_the_next_block_comes) {
     struct troth *t = set_up_granting();
     t->block_age_ms = 0;
-    for (int i = 0; i < 4 * NODES; i++) {
-        begin(t, 7000); /* of 1, 2, 4 and 8 transactions the first is used */
+    t->block_stay_ms = UINT32_MAX;
+    uint16_t node = 0;
+    for (int i = 0; i < 4; i++) {
+        node =
+            troth_txid_node(begin(t, 7000)); /* of 1, 2, 4 and 8 transactions the first is used */
     }
-    for (int i = 0; i < NODES; i++) {
-        LOCKED(nodes[i].say = SAY_ABORTED);
-    }
+    LOCKED(nodes[node - 1].say = SAY_ABORTED);
     troth_close(t);
-    for (uint32_t i = 0; i < NODES; i++) {
-        LOCKED(ck_assert_uint_eq(nodes[i].asked, 1 + 3 + 7));
-    }
+    LOCKED(ck_assert_uint_eq(nodes[node - 1].asked, 1 + 3 + 7));
     stop_nodes();
 }
 END_TEST
@@ -292,15 +364,18 @@ END_TEST
 int main(void) {
     return suite_run(
         "client_blocks",
-        (const TTest *[]){many_threads_never_get_one_txid_twice_and_seldom_ask,
-                          the_first_begin_at_each_node_begins_one,
-                          what_waits_in_a_block_has_the_callers_time_left,
-                          another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is,
-                          a_block_of_a_node_that_is_gone_is_not_used,
-                          a_block_of_a_node_that_is_silent_is_not_used,
-                          a_block_of_a_node_that_answers_others_is_used_on,
-                          close_aborts_what_was_begun_and_not_used,
-                          a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited_for,
-                          what_has_grown_old_is_aborted_when_the_next_block_comes,
-                          a_node_that_knows_of_no_blocks_gives_one, NULL});
+        (const TTest *[]){
+            many_threads_never_get_one_txid_twice_and_seldom_ask,
+            the_first_begin_at_each_node_begins_one,
+            a_turn_is_so_many_transactions_and_ends_with_a_block, a_turn_ends_after_its_time,
+            a_node_in_trouble_loses_its_turn_and_is_passed_over, a_block_is_for_all_who_wait_for_it,
+            what_waits_in_a_block_has_the_callers_time_left,
+            another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is,
+            a_block_of_a_node_that_is_gone_is_not_used,
+            a_block_of_a_node_that_is_silent_is_not_used,
+            a_block_of_a_node_that_answers_others_is_used_on,
+            close_aborts_what_was_begun_and_not_used,
+            a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited_for,
+            what_has_grown_old_is_aborted_when_the_next_block_comes,
+            a_node_that_knows_of_no_blocks_gives_one, NULL});
 }
