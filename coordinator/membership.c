@@ -127,7 +127,8 @@ static bool we_forgot(const struct membership *membership, const struct wire_pee
     if (!same_disk(us->disk, membership->disk)) {
         say(answer, MEMBERSHIP_AMNESIA,
             "node %u knows this node %u with another disk: what this node promised is on that one. "
-            "Give it back its old data folder; a lost disk can't be replaced by an empty one",
+            "Give it back its old data folder; a lost disk can't be replaced by an empty one: "
+            "docs/lost-disk.md",
             hello->node, membership->self);
         return true;
     }
@@ -165,7 +166,7 @@ static bool peer_forgot(const struct membership *membership, const struct wire_p
     if (!same_disk(peer->disk, hello->disk)) {
         say(answer, MEMBERSHIP_REFUSE,
             "node %u came back with %s disk and has forgotten what it promised: give it back its "
-            "old data folder; a lost disk can't be replaced by an empty one",
+            "old data folder; a lost disk can't be replaced by an empty one: docs/lost-disk.md",
             hello->node, hello->fresh ? "an empty" : "another");
         answer->tell = true;
         return true;

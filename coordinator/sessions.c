@@ -170,6 +170,21 @@ void sessions_on_closed(struct node *node, struct node_item *item) {
     }
 }
 
+/* A branch that was in doubt when a new cluster took the place of its own. The core lets it be:
+ * whatever was decided there, nobody here can know. */
+static void tell_other_cell(const struct node *node, const struct session *session,
+                            const struct message *message) {
+    uint32_t cell = troth_txid_cell(message->txid);
+    if (message->type == MESSAGE_VOTE && cell != node->membership.cell) {
+        logline_seldom(LOGLINE_ERROR,
+                       "participant %s has a branch in doubt that is of cell %u, and this "
+                       "cluster's is %u: nobody here knows its outcome, and its locks stay. Let "
+                       "the nodes of cell %u run again, with their data folders, until it has "
+                       "ended: docs/lost-disk.md",
+                       session->participant.name, cell, node->membership.cell, cell);
+    }
+}
+
 void sessions_on_frame(struct node *node, struct node_item *item) {
     struct message_batch *batch = item->data;
     for (size_t i = 0; i < batch->n && !node->ended; i++) {
@@ -179,6 +194,7 @@ void sessions_on_frame(struct node *node, struct node_item *item) {
         if (session == NULL || !node_has_room(node, &session->participant, message)) {
             continue;
         }
+        tell_other_cell(node, session, message);
         node_step(node, &(struct engine_event){.type = ENGINE_PARTICIPANT_MESSAGE,
                                                .session = item->number,
                                                .message = message});

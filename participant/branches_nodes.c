@@ -50,8 +50,8 @@ static bool has_amnesia(struct branches *all, const struct branches_event *event
     }
     if (memcmp(node->disk, event->disk, sizeof node->disk) != 0) {
         snprintf(detail, sizeof detail,
-                 "node %u came back with another disk; it gets no votes. If it was replaced on "
-                 "purpose, delete its row from troth_node",
+                 "node %u came back with another disk; it gets no votes. Give it back its old data "
+                 "folder; if that is lost: docs/lost-disk.md",
                  event->node);
     } else if (event->incarnation < node->incarnation) {
         snprintf(detail, sizeof detail,
