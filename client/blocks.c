@@ -30,7 +30,7 @@ struct turn {
     struct blocks *blocks;
     struct block block;
     uint32_t size;      /* of the next block */
-    int64_t trouble_ms; /* when its node was last in trouble; 0: never */
+    int64_t trouble_ms; /* when its node was last in trouble; 0: it has begun a block since */
     /* Asked for, if `asking`. */
     bool asking;
     uint32_t asked_timeout_ms;
@@ -90,15 +90,18 @@ static bool is_fresh(const struct turn *turn, int64_t now_ms) {
     return block->left > 0 && now_ms - block->asked_ms < turn->blocks->troth->block_age_ms;
 }
 
-static bool is_in_trouble(const struct turn *turn, int64_t now_ms) {
-    return turn->trouble_ms != 0 && now_ms - turn->trouble_ms < BLOCKS_AVOID_MS;
+/* Its node was in trouble, and is not to be tried again yet; or one begin tries it, and no other is
+ * to wait for what comes of that. */
+static bool is_passed_over(const struct turn *turn, int64_t now_ms) {
+    uint32_t avoid_ms = turn->blocks->troth->block_avoid_ms;
+    return turn->trouble_ms != 0 && (turn->asking || now_ms - turn->trouble_ms < avoid_ms);
 }
 
-/* The next one whose node is not in trouble; of none that is not, the next one. */
+/* The next one that is not passed over; when all are, the next one. */
 static void end_turn(struct blocks *blocks, int64_t now_ms) {
     uint32_t n = blocks->troth->n_nodes;
     uint32_t step = 1;
-    while (step < n && is_in_trouble(&blocks->turns[(blocks->turn + step) % n], now_ms)) {
+    while (step < n && is_passed_over(&blocks->turns[(blocks->turn + step) % n], now_ms)) {
         step++;
     }
     blocks->turn = (blocks->turn + (step < n ? step : 1)) % n;
@@ -108,8 +111,9 @@ static void end_turn(struct blocks *blocks, int64_t now_ms) {
 
 static struct turn *take_turn(struct blocks *blocks, int64_t now_ms) {
     const struct troth *t = blocks->troth;
+    const struct turn *turn = &blocks->turns[blocks->turn];
     bool is_long = blocks->begun >= t->block_stay || now_ms - blocks->since_ms >= t->block_stay_ms;
-    if (is_long && !is_fresh(&blocks->turns[blocks->turn], now_ms)) {
+    if ((is_long && !is_fresh(turn, now_ms)) || is_passed_over(turn, now_ms)) {
         end_turn(blocks, now_ms);
     }
     blocks->begun++;
@@ -218,6 +222,9 @@ static struct waiter *accept(struct turn *turn, const struct request_answer *ans
                             .node = answer->node,
                             .timeout_ms = turn->asked_timeout_ms,
                             .asked_ms = turn->asked_ms};
+    if (answer->node == (uint32_t)(turn - blocks->turns)) {
+        turn->trouble_ms = 0;
+    }
     if (turn->asked_timeout_ms == 0 && blocks->default_ms == 0) {
         blocks->default_ms = answer->timeout_ms;
     }

@@ -6,7 +6,8 @@
  * times the syncs. A turn ends with the block in hand, once BLOCKS_STAY transactions were begun in
  * it or BLOCKS_STAY_MS have passed: so over a second all nodes have their share, and of very many
  * in flight at any moment. A node that can't be reached or does not answer loses its turn, and is
- * passed over for BLOCKS_AVOID_MS while there is another.
+ * passed over for BLOCKS_AVOID_MS while there is another; then one begin tries it, and the others
+ * do not wait for that.
  *
  * Each node's turn has a block of its own: transactions with consecutive txids that one Begin
  * began. Who finds it empty asks for a new one; who comes while that is under way waits for the
@@ -36,7 +37,7 @@
 #define BLOCKS_SIZE_MAX 256u
 #define BLOCKS_STAY     4096u
 #define BLOCKS_STAY_MS  1000u
-#define BLOCKS_AVOID_MS 5000
+#define BLOCKS_AVOID_MS 5000u
 
 struct blocks;
 int blocks_new(struct blocks **out, struct troth *t);

@@ -37,9 +37,10 @@ struct troth {
     struct troth_node nodes[SESSION_NODES_MAX];
     uint32_t attempt_ms;
     uint32_t timeout_ms;
-    uint32_t block_age_ms;  /* BLOCKS_AGE_MS */
-    uint32_t block_stay;    /* BLOCKS_STAY */
-    uint32_t block_stay_ms; /* BLOCKS_STAY_MS */
+    uint32_t block_age_ms;   /* BLOCKS_AGE_MS */
+    uint32_t block_stay;     /* BLOCKS_STAY */
+    uint32_t block_stay_ms;  /* BLOCKS_STAY_MS */
+    uint32_t block_avoid_ms; /* BLOCKS_AVOID_MS */
 };
 
 /* troth_open, on an rpc that others use too and that outlives it; NULL: one of its own. */

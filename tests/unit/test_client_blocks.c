@@ -155,14 +155,56 @@ START_TEST(a_node_in_trouble_loses_its_turn_and_is_passed_over) {
         ck_assert_uint_ne(troth_txid_node(begin(t, 7000)), bad->id);
     }
     LOCKED(ck_assert_uint_eq(bad->begun, before));
-    /* When there is no other, it is asked all the same. */
+    /* When all are, one of them is asked all the same. */
     for (uint32_t i = 0; i < NODES; i++) {
         blocks_drop(t->blocks, i);
     }
+    before = all_begun();
+    begin(t, 7000);
+    ck_assert_uint_eq(all_begun(), before + 1);
+    tear_down(t);
+}
+END_TEST
+
+#define TRIES 24
+
+static unsigned waiting(const struct troth_txid *txids) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < TRIES; i++) {
+        LOCKED(n += troth_txid_is_zero(txids[i]));
+    }
+    return n;
+}
+
+/* It may be silent for as long as an attempt takes. */
+START_TEST(one_begin_tries_a_node_that_was_in_trouble) {
+    struct troth *t = set_up_granting();
+    struct node *bad = begin_some(t);
+    struct troth_txid txids[TRIES] = {{0}};
+    unsigned before;
+    bool is_asked = false;
+    LOCKED(bad->holds_begins = true; before = bad->begun);
+    t->block_stay = 0;
+    t->block_avoid_ms = 0;
+    blocks_drop(t->blocks, bad->id - 1);
+    for (int i = 0; i < TRIES; i++) {
+        troth_begin_async(t, 7000, take_begun, &txids[i]);
+    }
+    while (!is_asked || waiting(txids) > 1) {
+        usleep(1000);
+        LOCKED(is_asked = bad->begin_stream != NULL);
+    }
+    let_begin_go(bad);
+    while (waiting(txids) > 0) {
+        usleep(1000);
+    }
+    LOCKED(ck_assert_uint_eq(bad->begun, before + 1));
+    /* It answers, and takes its turns again. */
+    t->block_avoid_ms = UINT32_MAX;
     for (unsigned i = 0; i < NODES * BLOCKS_SIZE_MAX; i++) {
         begin(t, 7000);
     }
-    LOCKED(ck_assert_uint_gt(bad->begun, before));
+    LOCKED(ck_assert_uint_gt(bad->begun, before + 1));
     tear_down(t);
 }
 END_TEST
@@ -368,7 +410,8 @@ int main(void) {
             many_threads_never_get_one_txid_twice_and_seldom_ask,
             the_first_begin_at_each_node_begins_one,
             a_turn_is_so_many_transactions_and_ends_with_a_block, a_turn_ends_after_its_time,
-            a_node_in_trouble_loses_its_turn_and_is_passed_over, a_block_is_for_all_who_wait_for_it,
+            a_node_in_trouble_loses_its_turn_and_is_passed_over,
+            one_begin_tries_a_node_that_was_in_trouble, a_block_is_for_all_who_wait_for_it,
             what_waits_in_a_block_has_the_callers_time_left,
             another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is,
             a_block_of_a_node_that_is_gone_is_not_used,
