@@ -102,7 +102,8 @@ const char *cli_who(const struct cli *cli);
 bool cli_confirm(const char *answer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *cli_outcome_name(enum troth_outcome outcome);
-/* The name of an AbortReason, as people say it. */
+/* The name of an AbortReason, as people say it; of one that is not known here its number, until the
+ * next call. */
 const char *cli_reason_name(int reason);
 
 /* Which start of a participant this is; "-" of one that keeps no log, and so does not count them.

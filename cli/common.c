@@ -161,9 +161,14 @@ const char *cli_outcome_name(enum troth_outcome outcome) {
 }
 
 const char *cli_reason_name(int reason) {
-    static const char *const names[] = {"",          "client",   "vote",     "deadline",
-                                        "lost work", "takeover", "stopping", "conflict"};
-    return reason >= 0 && (size_t)reason < sizeof names / sizeof *names ? names[reason] : "?";
+    static const char *const names[] = {"",         "client",   "vote",     "deadline", "lost work",
+                                        "takeover", "stopping", "conflict", "busy"};
+    static char number[16];
+    if (reason >= 0 && (size_t)reason < sizeof names / sizeof *names) {
+        return names[reason];
+    }
+    snprintf(number, sizeof number, "%d", reason);
+    return number;
 }
 
 char *cli_start_text(uint64_t incarnation, char text[16]) {

@@ -137,10 +137,11 @@ static void run_once(struct cli *cli, struct troth_kv *kv, const struct operatio
     snprintf(attempt->why, sizeof attempt->why, "%s", attempt->result.detail);
 }
 
-static bool lost_to_another(const struct attempt *attempt) {
+static bool may_succeed_later(const struct attempt *attempt) {
     return attempt->err == TROTH_ERR_CONFLICT ||
            (attempt->err == 0 && attempt->result.outcome == TROTH_ABORTED &&
-            attempt->result.reason == 7); /* ABORT_REASON_CONFLICT */
+            (attempt->result.reason == TROTH_ABORT_CONFLICT ||
+             attempt->result.reason == TROTH_ABORT_BUSY));
 }
 
 static void print_results(const struct cli *cli, const struct attempt *attempt) {
@@ -209,7 +210,7 @@ int cli_kv_txn(struct cli *cli, int argc, char **argv) {
             clock_monotonic_ms() + (cli->timeout_ms == 0 ? TIMEOUT_MS : cli->timeout_ms);
         struct attempt attempt = {.results = json_object_new_array()};
         run_once(cli, kv, &script.operations, &attempt);
-        for (unsigned n = 0; lost_to_another(&attempt) && clock_monotonic_ms() < until_ms; n++) {
+        for (unsigned n = 0; may_succeed_later(&attempt) && clock_monotonic_ms() < until_ms; n++) {
             wait_a_while(n);
             json_object_put(attempt.results);
             attempt = (struct attempt){.results = json_object_new_array()};

@@ -6,7 +6,7 @@
 #include "troth/v1/types.pb-c.h"
 
 static_assert((int)TROTH_ABORT_CLIENT == (int)TROTH__V1__ABORT_REASON__ABORT_REASON_CLIENT &&
-                  (int)TROTH_ABORT_CONFLICT == (int)TROTH__V1__ABORT_REASON__ABORT_REASON_CONFLICT,
+                  (int)TROTH_ABORT_BUSY == (int)TROTH__V1__ABORT_REASON__ABORT_REASON_BUSY,
               "the same numbers");
 
 void request_explain(const struct session *session, const char *trouble,

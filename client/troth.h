@@ -47,7 +47,8 @@ enum troth_outcome {
 };
 
 /* Why a transaction was aborted: the numbers of troth.v1.AbortReason. After all but VOTE, and
- * CLIENT where somebody wanted it, it is worth to run it again. */
+ * CLIENT where somebody wanted it, it is worth to run it again; after BUSY, a while later. A node
+ * or participant of a later version may say a number that is not here. */
 enum troth_abort_reason {
     TROTH_ABORT_NOT_KNOWN = 0, /* for instance after a takeover */
     TROTH_ABORT_CLIENT = 1,    /* somebody called abort, or see troth_commit_work */
@@ -57,6 +58,7 @@ enum troth_abort_reason {
     TROTH_ABORT_TAKEOVER = 5,  /* the coordinator failed before all votes were stored */
     TROTH_ABORT_STOPPING = 6,  /* the coordinator was stopped before the commit began */
     TROTH_ABORT_CONFLICT = 7,  /* lost a lock to another transaction */
+    TROTH_ABORT_BUSY = 8,      /* a participant had no room for it, or was stopping */
 };
 
 struct troth_options {
@@ -244,7 +246,8 @@ struct troth_kv_write {
 };
 /* A shard does its writes in the order given. TROTH_ABORTED, with the shard's words as detail: with
  * reason TROTH_ABORT_VOTE one of them can't be done (compare-and-set found another value, add is
- * under its minimum); with another it may be run again, TROTH_ABORT_CONFLICT that a lock was lost.
+ * under its minimum); with another it may be run again, TROTH_ABORT_CONFLICT that a lock was lost,
+ * TROTH_ABORT_BUSY that a shard had no room.
  *
  * As troth_commit_work, with the time of the kv for 0; _TOO_MANY also: above TROTH_KV_WRITES_MAX
  * writes, or TROTH_WORK_MAX bytes of them for one shard. After _INVALID, _TOO_MANY, _NO_MEMORY and

@@ -35,7 +35,7 @@ static const char schema[] =
     "    AS outcome,"
     "  CASE reason WHEN 0 THEN '' WHEN 1 THEN 'client' WHEN 2 THEN 'vote' WHEN 3 THEN 'deadline'"
     "    WHEN 4 THEN 'lost work' WHEN 5 THEN 'takeover' WHEN 6 THEN 'stopping'"
-    "    WHEN 7 THEN 'conflict' END AS reason,"
+    "    WHEN 7 THEN 'conflict' WHEN 8 THEN 'busy' ELSE reason END AS reason,"
     "  finished, promised AS promised_ballot,"
     "  CASE WHEN participants = '' THEN 0 ELSE json_array_length(participants) END AS participants,"
     "  datetime(stored_at, 'unixepoch') AS stored_at FROM record;"

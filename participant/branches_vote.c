@@ -48,7 +48,8 @@ static void prepare_begin(struct branches *all, struct branch *branch, struct me
 static bool has_room_for_work(const struct branches *all, const struct message *message,
                               bool new_branch, char why[MESSAGE_DETAIL_BYTES]) {
     if (new_branch && (all->open >= BRANCHES_OPEN_MAX || HASH_COUNT(all->table) >= BRANCHES_MAX)) {
-        snprintf(why, MESSAGE_DETAIL_BYTES, "%u branches are open at %s", all->open, all->name);
+        snprintf(why, MESSAGE_DETAIL_BYTES, "%u branches are open at %s; run it again later",
+                 all->open, all->name);
         return false;
     }
     if (message->work != NULL && all->work_bytes + message->work->n > BRANCHES_WORK_BYTES_MAX) {
@@ -73,7 +74,7 @@ static void prepare_new(struct branches *all, struct message *message) {
         return;
     }
     branch->acceptors = message->acceptors;
-    branch_set_why(all, branch, PAXOS_REASON_VOTE, why);
+    branch_set_why(all, branch, PAXOS_REASON_BUSY, why);
     vote_aborted(all, branch, message->set);
     branch_move(all, branch, BRANCH_ABORTED);
 }
@@ -104,7 +105,7 @@ static void prepare_active(struct branches *all, struct branch *branch, struct m
     char why[MESSAGE_DETAIL_BYTES];
     if (!has_room_for_work(all, message, false, why)) {
         branch->acceptors = message->acceptors;
-        branch_set_why(all, branch, PAXOS_REASON_VOTE, why);
+        branch_set_why(all, branch, PAXOS_REASON_BUSY, why);
         vote_aborted(all, branch, message->set);
         branch_abort(all, branch);
         return;

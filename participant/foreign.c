@@ -274,6 +274,7 @@ static void on_give_up(struct foreign *all, struct foreign_branch *branch, enum 
     int result = reason == PAXOS_REASON_CONFLICT    ? TROTH_XA_RBDEADLOCK
                  : reason == PAXOS_REASON_DEADLINE  ? TROTH_XA_RBTIMEOUT
                  : reason == PAXOS_REASON_LOST_WORK ? TROTH_XA_RBTRANSIENT
+                 : reason == PAXOS_REASON_BUSY      ? TROTH_XA_RBTRANSIENT
                                                     : TROTH_XA_RBROLLBACK;
     if (branch->state == FOREIGN_ACTIVE) {
         foreign_doom(all, branch, result, detail);

@@ -15,7 +15,8 @@ static_assert((int)TROTH_VOTE_PREPARED == (int)PAXOS_VOTE_PREPARED &&
 static_assert((int)TROTH_REASON_VOTE == (int)PAXOS_REASON_VOTE &&
                   (int)TROTH_REASON_DEADLINE == (int)PAXOS_REASON_DEADLINE &&
                   (int)TROTH_REASON_LOST_WORK == (int)PAXOS_REASON_LOST_WORK &&
-                  (int)TROTH_REASON_CONFLICT == (int)PAXOS_REASON_CONFLICT,
+                  (int)TROTH_REASON_CONFLICT == (int)PAXOS_REASON_CONFLICT &&
+                  (int)TROTH_REASON_BUSY == (int)PAXOS_REASON_BUSY,
               "reasons have the same numbers everywhere");
 static_assert(TROTH_DETAIL_BYTES == MESSAGE_DETAIL_BYTES, "a detail fits into a message");
 

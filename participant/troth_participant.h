@@ -58,6 +58,7 @@ enum troth_branch_reason { /* why a branch can't commit; the numbers are troth.v
                            TROTH_REASON_DEADLINE = 3,
                            TROTH_REASON_LOST_WORK = 4,
                            TROTH_REASON_CONFLICT = 7,
+                           TROTH_REASON_BUSY = 8, /* no room, or stopping: try again later */
 };
 
 struct troth_participant_callbacks {
@@ -134,6 +135,7 @@ int troth_participant_join(struct troth_participant *participant, struct troth_t
                            troth_enlisted_fn *done, void *arg);
 /* The resource manager gives up a branch that has not voted (a lost lock, a broken rule): its
  * abort callback runs, and the transaction will abort. Later work and prepare for it are refused.
+ * While prepare or prepare_work is under way, so that a vote to abort has another reason than VOTE.
  * On the loop only. No effect on a branch that has voted. */
 void troth_participant_give_up(struct troth_participant *participant, struct troth_txid txid,
                                enum troth_branch_reason reason, const char *detail);

@@ -60,6 +60,8 @@ const char *paxos_reason_name(enum paxos_reason reason) {
         return "stopping";
     case PAXOS_REASON_CONFLICT:
         return "conflict";
+    case PAXOS_REASON_BUSY:
+        return "busy";
     }
     return "?";
 }

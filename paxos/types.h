@@ -45,8 +45,9 @@ enum paxos_reason {
     PAXOS_REASON_TAKEOVER = 5,
     PAXOS_REASON_STOPPING = 6,
     PAXOS_REASON_CONFLICT = 7,
+    PAXOS_REASON_BUSY = 8,
 };
-#define PAXOS_REASON_LAST PAXOS_REASON_CONFLICT
+#define PAXOS_REASON_LAST PAXOS_REASON_BUSY
 
 /* Names for people: "prepared", "committed", "deadline", ...; "none" for 0, "?" beyond. */
 const char *paxos_vote_name(enum paxos_vote vote);

@@ -10,8 +10,7 @@
 static_assert((int)PAXOS_VOTE_LAST == (int)TROTH__V1__VOTE__VOTE_DELEGATED, "votes");
 static_assert((int)PAXOS_VOTE_ABORTED == (int)TROTH__V1__VOTE__VOTE_ABORTED, "votes");
 static_assert((int)PAXOS_OUTCOME_ABORTED == (int)TROTH__V1__OUTCOME__OUTCOME_ABORTED, "outcomes");
-static_assert((int)PAXOS_REASON_LAST == (int)TROTH__V1__ABORT_REASON__ABORT_REASON_CONFLICT,
-              "reasons");
+static_assert((int)PAXOS_REASON_LAST == (int)TROTH__V1__ABORT_REASON__ABORT_REASON_BUSY, "reasons");
 
 /* ---- Encoding -------------------------------------------------------------------------------- */
 

@@ -52,6 +52,11 @@ def ask_any(stubs, method, request, timeout_s):
             time.sleep(0.05)
 
 
+def reason_name(types, reason):
+    """For people. A node or participant of a later version may say a reason that is not in these .proto files."""
+    return types.AbortReason.Name(reason) if reason in types.AbortReason.values() else str(reason)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Moves money between two shards.")
     parser.add_argument("--nodes", default=os.environ.get("TROTH_NODES", "127.0.0.1:7101"))
@@ -98,7 +103,7 @@ def main():
         print(f"unknown {txid}: {error.details()}; `troth tx get {txid}` will tell", file=sys.stderr)
         return 3
     if reply.outcome != types.OUTCOME_COMMITTED:
-        print(f"aborted {txid}: {types.AbortReason.Name(reply.reason)} {reply.detail}")
+        print(f"aborted {txid}: {reason_name(types, reply.reason)} {reply.detail}")
         return 1
     print(f"committed {txid}")
     print(f"{options.from_key} {took.value}")

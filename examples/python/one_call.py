@@ -5,7 +5,8 @@
 
 The work for each shard goes with CommitWork to the node, which passes it on. So no shard is called from here: only their
 names are needed. Prints "committed TXID" and exits with 0, or "aborted TXID: why" with 1, when there is such an order
-already or nothing in stock; or says on stderr what failed and exits with 3.
+already or nothing in stock (ABORT_REASON_VOTE), or when it may be run again (ABORT_REASON_CONFLICT: a lock was lost;
+ABORT_REASON_BUSY, in a while: a shard had no room); or says on stderr what failed and exits with 3.
 """
 import argparse
 import os
@@ -13,7 +14,7 @@ import sys
 
 import grpc
 
-from client import PROTO, ask_any, compile_protos
+from client import PROTO, ask_any, compile_protos, reason_name
 
 
 def main():
@@ -68,7 +69,7 @@ def main():
     piece = kv.KvRequest(verb=kv.KV_VERB_ADD, key=b"py-stock", delta=-1, minimum=0)
     txid, reply = commit(work(shards[0], order), work(shards[1], piece))
     if reply.outcome != types.OUTCOME_COMMITTED:
-        print(f"aborted {txid}: {types.AbortReason.Name(reply.reason)} {reply.detail}")
+        print(f"aborted {txid}: {reason_name(types, reply.reason)} {reply.detail}")
         return 1
     print(f"committed {txid}")
     return 0

@@ -170,7 +170,9 @@ class Shop:
             # An error is no abort: it may have committed.
             raise Unknown(f"{txid}: {words(error)}; `troth tx get {txid}` will tell") from error
         if reply.outcome != self.types.OUTCOME_COMMITTED:
-            raise NotDone(f"{txid}: {self.types.AbortReason.Name(reply.reason)} {reply.detail}")
+            known = reply.reason in self.types.AbortReason.values()  # a later version may say another
+            reason = self.types.AbortReason.Name(reply.reason) if known else reply.reason
+            raise NotDone(f"{txid}: {reason} {reply.detail}")
         return txid
 
     def place_order(self, article, pieces):

@@ -142,7 +142,7 @@ void listed_on_prepare(struct listed *all, uint32_t node, struct message *messag
         branch = listed_add(all, message->txid);
     }
     if (branch == NULL) {
-        listed_send_branch_aborted(all, message->txid, PAXOS_REASON_VOTE,
+        listed_send_branch_aborted(all, message->txid, PAXOS_REASON_BUSY,
                                    "its participant keeps too many branches to take one more");
     } else {
         prepare_again(all, branch, node, message);

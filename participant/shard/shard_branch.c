@@ -106,7 +106,8 @@ int shard_vote(struct shard *shard, struct branch *branch, char detail[TROTH_DET
     int err = intend_all(shard, branch);
     shard_check_write(err);
     if (err != 0) {
-        snprintf(detail, TROTH_DETAIL_BYTES, "the shard is out of memory");
+        snprintf(detail, TROTH_DETAIL_BYTES, "the shard is out of memory; run it again later");
+        troth_participant_give_up(shard->participant, branch->txid, TROTH_REASON_BUSY, detail);
         if (store_drop(shard->store, branch->txid) != 0) {
             shard_check_write(TROTH_ERR_STORAGE); /* nor may the intents stay */
         }

@@ -17,7 +17,7 @@ struct shard_work {
     struct kv_request *requests; /* that are not done; the first one is under way */
     int64_t deadline_ms;
     bool failed;
-    bool may_run_again;              /* another time it may succeed: a lock was lost */
+    enum troth_branch_reason reason; /* of that */
     char detail[TROTH_DETAIL_BYTES]; /* why it failed */
     int *result;                     /* of the callback, until that has returned */
     struct shard_work *prev, *next;  /* among those that have ended */
@@ -44,11 +44,25 @@ void shard_free_work(struct shard_work *work) {
 
 static void do_first(struct shard_work *work);
 
+/* All but VOTE tell whoever commits that another time it may succeed. */
+static enum troth_branch_reason reason_of(int status) {
+    switch (status) {
+    case RPC_ABORTED:
+    case RPC_DEADLINE_EXCEEDED:
+        return TROTH_REASON_CONFLICT;
+    case RPC_RESOURCE_EXHAUSTED:
+    case RPC_UNAVAILABLE:
+        return TROTH_REASON_BUSY;
+    default:
+        return TROTH_REASON_VOTE;
+    }
+}
+
 static void on_answer(struct op *op) {
     struct shard_work *work = ((struct kv_request *)op)->work;
     if (op->status != RPC_OK) {
         work->failed = true;
-        work->may_run_again = op->status == RPC_ABORTED || op->status == RPC_DEADLINE_EXCEEDED;
+        work->reason = reason_of(op->status);
         snprintf(work->detail, sizeof work->detail, "%s", op->text);
     }
 }
@@ -98,9 +112,8 @@ static void tell(struct shard *shard, struct shard_work *work, struct troth_txid
 /* Undoes the branch, which may have had its lock taken. */
 static void fail(struct shard *shard, struct shard_work *work) {
     struct branch *branch = work->branch;
-    if (work->may_run_again && !branch->wounded) { /* so that whoever commits is told that it may */
-        troth_participant_give_up(shard->participant, branch->txid, TROTH_REASON_CONFLICT,
-                                  work->detail);
+    if (work->reason != TROTH_REASON_VOTE && !branch->wounded) {
+        troth_participant_give_up(shard->participant, branch->txid, work->reason, work->detail);
     }
     shard_drop_branch(shard, branch);
 }
@@ -126,9 +139,20 @@ void shard_end_work(struct shard *shard, struct shard_work *work) {
 
 static const char no_memory[] = "the shard is out of memory; run it again later";
 
-/* The requests, or NULL, and `detail` says why. */
+/* Why nothing is begun. */
+struct refusal {
+    enum troth_branch_reason reason;
+    char *detail; /* TROTH_DETAIL_BYTES */
+};
+
+static void refuse(struct refusal *refusal, enum troth_branch_reason reason, const char *detail) {
+    refusal->reason = reason;
+    snprintf(refusal->detail, TROTH_DETAIL_BYTES, "%s", detail);
+}
+
+/* The requests, or NULL, and why. */
 static struct kv_request *read_requests(struct shard *shard, const void *bytes, size_t n,
-                                        char detail[TROTH_DETAIL_BYTES]) {
+                                        struct refusal *refusal) {
     struct kv_request *requests;
     const struct kv_request *request;
     size_t count = 0;
@@ -136,15 +160,18 @@ static struct kv_request *read_requests(struct shard *shard, const void *bytes, 
     DL_FOREACH(requests, request) {
         count++;
     }
+    if (err == TROTH_ERR_NO_MEMORY) {
+        refuse(refusal, TROTH_REASON_BUSY, no_memory);
+        return NULL;
+    }
     if (err != 0 || count == 0) {
-        snprintf(detail, TROTH_DETAIL_BYTES, "%s",
-                 err == TROTH_ERR_NO_MEMORY
-                     ? no_memory
-                     : "the work for this shard is not one to 10,000 requests of KeyValue.Session");
+        refuse(refusal, TROTH_REASON_VOTE,
+               "the work for this shard is not one to 10,000 requests of KeyValue.Session");
         return NULL;
     }
     if (shard->work_requests + count > SHARD_WORK_REQUESTS_MAX) {
-        snprintf(detail, TROTH_DETAIL_BYTES,
+        refuse(refusal, TROTH_REASON_BUSY, "");
+        snprintf(refusal->detail, TROTH_DETAIL_BYTES,
                  "the shard has %zu requests under way that came with Commit; run it again later",
                  shard->work_requests);
         kv_frame_free(requests);
@@ -154,23 +181,23 @@ static struct kv_request *read_requests(struct shard *shard, const void *bytes, 
     return requests;
 }
 
-/* NULL: nothing was begun, and `detail` says why. */
+/* NULL: nothing was begun. */
 static struct shard_work *begin(struct shard *shard, struct troth_txid txid, const void *bytes,
-                                size_t n, char detail[TROTH_DETAIL_BYTES]) {
+                                size_t n, struct refusal *refusal) {
     struct shard_work *work = calloc(1, sizeof *work);
     if (work == NULL) {
-        snprintf(detail, TROTH_DETAIL_BYTES, "%s", no_memory);
+        refuse(refusal, TROTH_REASON_BUSY, no_memory);
         return NULL;
     }
     work->shard = shard;
     work->deadline_ms = clock_monotonic_ms() + shard->work_wait_ms;
-    work->requests = read_requests(shard, bytes, n, detail);
+    work->requests = read_requests(shard, bytes, n, refusal);
     if (work->requests == NULL) {
         goto fail;
     }
     work->branch = shard_find_or_make_branch(shard, txid);
     if (work->branch == NULL) {
-        snprintf(detail, TROTH_DETAIL_BYTES, "%s", no_memory);
+        refuse(refusal, TROTH_REASON_BUSY, no_memory);
         goto fail;
     }
     work->branch->work = work;
@@ -191,12 +218,16 @@ int shard_prepare_work(void *arg, struct troth_txid txid, const void *bytes, siz
                        "commit has begun, so no more work is taken; nothing was done");
     }
     int result = TROTH_PARTICIPANT_LATER;
-    struct shard_work *work = begin(shard, txid, bytes, n, detail);
+    struct refusal refusal = {.reason = TROTH_REASON_VOTE, .detail = detail};
+    struct shard_work *work = begin(shard, txid, bytes, n, &refusal);
     if (work != NULL) {
         work->result = &result;
         do_first(work);
     } else {
         result = TROTH_VOTE_ABORTED;
+        if (refusal.reason != TROTH_REASON_VOTE) {
+            troth_participant_give_up(shard->participant, txid, refusal.reason, detail);
+        }
         if (branch != NULL) {
             shard_drop_branch(shard, branch);
         }

@@ -176,6 +176,28 @@ START_TEST(S3_work_that_one_refuses_is_done_by_nobody) {
 }
 END_TEST
 
+START_TEST(a_participant_that_has_no_room_is_the_reason_to_run_it_again) {
+    char text[TROTH_TXID_TEXT];
+    open_world();
+    atomic_store(&second.vote, TROTH_VOTE_ABORTED);
+    atomic_store(&second.reason, TROTH_REASON_BUSY);
+    begin(0, text);
+    struct raw_answer answer = commit_work(0, text, 2);
+    const Troth__V1__OutcomeReply *reply = (Troth__V1__OutcomeReply *)(void *)answer.reply;
+    ck_assert_int_eq(answer.status, RPC_OK);
+    ck_assert_int_eq(reply->outcome, ABORTED);
+    ck_assert_int_eq(reply->reason, TROTH__V1__ABORT_REASON__ABORT_REASON_BUSY);
+    ck_assert_msg(strstr(reply->detail, "the script says so") != NULL, "%s", reply->detail);
+    raw_free(answer.reply);
+    atomic_store(&second.vote, TROTH_VOTE_PREPARED); /* there is room again */
+    atomic_store(&second.reason, 0);
+    begin(0, text);
+    ck_assert_int_eq(outcome_of(commit_work(0, text, 2)), COMMITTED);
+    wait_done(2, 1, 1);
+    close_world();
+}
+END_TEST
+
 START_TEST(what_can_not_be_passed_on_is_refused_and_nothing_changes) {
     char text[TROTH_TXID_TEXT];
     open_world();
@@ -331,6 +353,7 @@ int main(void) {
         (const TTest *[]){S5_a_call_and_a_request_of_a_stream_bring_work_and_it_commits,
                           S5_the_only_participant_does_its_work_before_it_votes,
                           S3_work_that_one_refuses_is_done_by_nobody,
+                          a_participant_that_has_no_room_is_the_reason_to_run_it_again,
                           what_can_not_be_passed_on_is_refused_and_nothing_changes,
                           L1_another_node_aborts_what_one_has_not_voted_on,
                           S1_what_all_have_voted_on_has_one_outcome_and_works_once,

@@ -14,10 +14,14 @@ static int on_prepare(void *arg, struct troth_txid txid, char detail[TROTH_DETAI
 static int on_prepare_work(void *arg, struct troth_txid txid, const void *work, size_t work_bytes,
                            char detail[TROTH_DETAIL_BYTES]) {
     struct scripted *scripted = arg;
-    (void)txid;
     snprintf(detail, TROTH_DETAIL_BYTES, "the script says so");
     snprintf(scripted->work, sizeof scripted->work, "%.*s", (int)work_bytes, (const char *)work);
     atomic_fetch_add(&scripted->works, 1);
+    int reason = atomic_load(&scripted->reason);
+    if (reason != 0) {
+        troth_participant_give_up(scripted->participant, txid, (enum troth_branch_reason)reason,
+                                  detail);
+    }
     return atomic_load(&scripted->vote);
 }
 

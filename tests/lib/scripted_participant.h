@@ -11,7 +11,8 @@
 
 struct scripted {
     struct troth_participant *participant;
-    atomic_int vote; /* what prepare returns: an enum troth_vote, or TROTH_PARTICIPANT_LATER */
+    atomic_int vote;   /* what prepare returns: an enum troth_vote, or TROTH_PARTICIPANT_LATER */
+    atomic_int reason; /* of a vote to abort: an enum troth_branch_reason; 0: none is given */
     atomic_int prepares, commits, aborts, one_phases, recovers;
     atomic_int works; /* prepares that came with work */
     char work[64];    /* the last of it, as text; read `works` first */

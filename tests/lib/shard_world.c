@@ -59,7 +59,9 @@ static struct {
     unsigned syncs; /* that the shard has asked for */
     bool enlist_later;
     int enlist_gives;
+    struct troth_txid preparing;
     struct troth_txid given_up[WAITERS_MAX];
+    enum troth_branch_reason given_up_why[WAITERS_MAX];
     size_t given_up_n;
     struct result results[WAITERS_MAX]; /* of work, also of that which is under way */
     size_t results_n;
@@ -152,12 +154,13 @@ static void take_result(struct result *result, int vote, const char *detail) {
 
 void troth_participant_give_up(struct troth_participant *p, struct troth_txid txid,
                                enum troth_branch_reason reason, const char *detail) {
-    assert(reason == TROTH_REASON_CONFLICT && detail != NULL);
-    (void)reason;
-    (void)detail;
+    assert(reason != TROTH_REASON_VOTE && detail != NULL && detail[0] != '\0');
+    world.given_up_why[world.given_up_n % WAITERS_MAX] = reason;
     world.given_up[world.given_up_n++ % WAITERS_MAX] = txid;
+    (void)detail;
     const struct result *result = find_result(txid);
-    if (result == NULL || result->has_come) { /* else it only makes the vote aborted */
+    bool is_voting = result != NULL ? !result->has_come : troth_txid_equal(txid, world.preparing);
+    if (!is_voting) { /* else it only makes the vote aborted */
         int err = p->callbacks->abort(p->arg, txid);
         assert(err == 0);
         (void)err;
@@ -339,7 +342,10 @@ struct call *world_scan(struct troth_txid txid, const char *from, const char *to
 int world_prepare(struct troth_txid txid) {
     char detail[TROTH_DETAIL_BYTES] = "";
     need_batch();
-    return world.participant.callbacks->prepare(world.participant.arg, txid, detail);
+    world.preparing = txid;
+    int vote = world.participant.callbacks->prepare(world.participant.arg, txid, detail);
+    world.preparing = world_no_tx;
+    return vote;
 }
 
 void world_prepare_work(struct troth_txid txid, const void *work, size_t work_bytes) {
@@ -427,13 +433,17 @@ void world_enlist_now(void) {
     world.enlistments_n = 0;
 }
 
-bool world_gave_up(struct troth_txid txid) {
-    for (size_t i = 0; i < world.given_up_n && i < WAITERS_MAX; i++) {
-        if (troth_txid_equal(world.given_up[i], txid)) {
-            return true;
+int world_gave_up_reason(struct troth_txid txid) {
+    for (size_t i = world.given_up_n; i-- > 0 && i + WAITERS_MAX >= world.given_up_n;) {
+        if (troth_txid_equal(world.given_up[i % WAITERS_MAX], txid)) {
+            return (int)world.given_up_why[i % WAITERS_MAX];
         }
     }
-    return false;
+    return 0;
+}
+
+bool world_gave_up(struct troth_txid txid) {
+    return world_gave_up_reason(txid) != 0;
 }
 
 unsigned world_enlisted(struct troth_txid txid) {

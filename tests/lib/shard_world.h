@@ -69,6 +69,8 @@ void world_enlist_now(void);
 /* How often the shard has asked for the batch to be stored. */
 unsigned world_syncs(void);
 bool world_gave_up(struct troth_txid txid);
+/* Of the last time; 0: it did not. */
+int world_gave_up_reason(struct troth_txid txid);
 /* How often the shard has asked for the transaction's branch to be bound by its coordinator. */
 unsigned world_enlisted(struct troth_txid txid);
 /* The shard's object, to stop it. */

@@ -311,11 +311,13 @@ START_TEST(work_under_way_is_bounded_and_beyond_a_branch_votes_aborted) {
     story_expect_votes(&s, PAXOS_VOTE_ABORTED);
     ck_assert_ptr_nonnull(
         strstr(story_sent_to(&s, 1, MESSAGE_VOTE)->message.detail, "run it again"));
+    ck_assert_int_eq(story_sent_to(&s, 1, MESSAGE_VOTE)->message.reason, PAXOS_REASON_BUSY);
     story_expect_state(&s, tx(taken + 1), BRANCH_ABORTED);
 
     story_active(&s, tx(taken + 2)); /* what was done in it before must be undone */
     prepare_work(&s, tx(taken + 2));
     story_expect_votes(&s, PAXOS_VOTE_ABORTED);
+    ck_assert_int_eq(story_sent_to(&s, 1, MESSAGE_VOTE)->message.reason, PAXOS_REASON_BUSY);
     story_expect_call(&s, BRANCHES_CALL_ABORT);
 
     story_result(&s, tx(1), PAXOS_VOTE_PREPARED); /* one is done: there is room again */

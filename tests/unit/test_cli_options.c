@@ -204,13 +204,23 @@ START_TEST(bytes_that_are_no_text_are_shown_as_hex) {
 }
 END_TEST
 
+START_TEST(reasons_have_names_and_one_of_a_later_version_is_shown_by_its_number) {
+    ck_assert_str_eq(cli_reason_name(TROTH_ABORT_NOT_KNOWN), "");
+    ck_assert_str_eq(cli_reason_name(TROTH_ABORT_CONFLICT), "conflict");
+    ck_assert_str_eq(cli_reason_name(TROTH_ABORT_BUSY), "busy");
+    ck_assert_str_eq(cli_reason_name(TROTH_ABORT_BUSY + 1), "9");
+    ck_assert_str_eq(cli_reason_name(-1), "-1");
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "cli_options",
-        (const TTest *[]){a_wrong_command_line_is_refused_with_the_reason_and_the_way_to_help,
-                          every_command_has_help_with_an_example,
-                          options_may_stand_before_and_behind_the_command,
-                          negative_numbers_are_no_options, each_of_an_operators_options_is_its_own,
-                          behind_two_dashes_everything_is_an_argument, no_colours_but_on_a_terminal,
-                          whole_numbers_only, bytes_that_are_no_text_are_shown_as_hex, NULL});
+        (const TTest *[]){
+            a_wrong_command_line_is_refused_with_the_reason_and_the_way_to_help,
+            every_command_has_help_with_an_example, options_may_stand_before_and_behind_the_command,
+            negative_numbers_are_no_options, each_of_an_operators_options_is_its_own,
+            behind_two_dashes_everything_is_an_argument, no_colours_but_on_a_terminal,
+            whole_numbers_only, bytes_that_are_no_text_are_shown_as_hex,
+            reasons_have_names_and_one_of_a_later_version_is_shown_by_its_number, NULL});
 }

@@ -286,6 +286,10 @@ START_TEST(a_branch_that_is_given_up_can_only_be_rolled_back) {
     ck_assert_int_eq(verb(V(PREPARE)), TROTH_XA_RBDEADLOCK);
     ck_assert_int_eq(verb(V(PREPARE)), TROTH_XAER_NOTA);
     to_preparing(); /* while the vote is being made it becomes one to abort */
+    give_up(PAXOS_REASON_BUSY);
+    ck_assert_int_eq(result(YES), NO_REPLY);
+    ck_assert_int_eq(result(0), TROTH_XA_RBTRANSIENT);
+    to_preparing();
     give_up(PAXOS_REASON_CONFLICT);
     ck_assert_int_eq(result(YES), NO_REPLY);
     ck_assert_str_eq(did, "abort");

@@ -36,6 +36,7 @@ START_TEST(too_many_branches_are_refused_and_the_process_lives) {
     ck_assert_uint_eq(world.effects.n, 0);             /* nor is the operator told again so soon */
     world_prepare(&world, world_txid(9));              /* nobody waits for it */
     ck_assert_uint_eq(world_sent(&world, MESSAGE_BRANCH_ABORTED), 1u << 1);
+    ck_assert_int_eq(world_message_sent(&world, MESSAGE_BRANCH_ABORTED)->reason, PAXOS_REASON_BUSY);
     world_decide(&world, 1, world_txid(5), COMMITTED); /* who is in goes on */
     world_result(&world, world_txid(5), 0, 0);
     ck_assert_uint_eq(world_sent(&world, MESSAGE_ACK), 1u << 1);

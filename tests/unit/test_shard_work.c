@@ -34,6 +34,11 @@ static void expect_aborted(uint64_t n, const char *says) {
     ck_assert_msg(strstr(detail, says) != NULL, "\"%s\" does not say \"%s\"", detail, says);
 }
 
+/* What whoever commits is told: to run it again, or (0) that it is of no use. */
+static void expect_reason(uint64_t n, int reason) {
+    ck_assert_int_eq(world_gave_up_reason(world_tx(n)), reason);
+}
+
 static void expect_free(const char *key) {
     struct call *put = world_put(NO_TX, key, "mine");
     world_end_batch();
@@ -159,7 +164,7 @@ START_TEST(the_first_request_that_fails_makes_the_vote_aborted_with_its_text) {
     kv_work_add(&work, "b", -5);
     prepare(1, &work);
     expect_aborted(1, "add to \"poor\": the sum -1 is under the minimum 0");
-    ck_assert(!world_gave_up(world_tx(1))); /* to run it again is of no use */
+    expect_reason(1, 0);
     ck_assert_int_eq(world_commit(world_tx(1), false), TROTH_ERR_NOT_FOUND);
     expect_free("a");
     expect_free("b");
@@ -215,6 +220,8 @@ START_TEST(bytes_that_are_no_requests_make_the_vote_aborted_and_undo_the_branch)
     expect_free("a");
     world_prepare_work(world_tx(2), "\xff", 1);
     expect_aborted(2, "not one to 10,000 requests");
+    expect_reason(1, 0);
+    expect_reason(2, 0);
     world_close();
 }
 END_TEST
@@ -275,7 +282,7 @@ START_TEST(L3_work_yields_to_a_younger_holder_that_has_voted) {
     kv_work_put(&work, "a", "1");
     prepare(1, &work);
     expect_aborted(1, "lost a lock to a younger transaction that has voted; run it again");
-    ck_assert(world_gave_up(world_tx(1))); /* so the reason is a conflict */
+    expect_reason(1, TROTH_REASON_CONFLICT);
     expect_free("b");
     expect_committed(2, "a", "2");
     world_close();
@@ -362,7 +369,7 @@ START_TEST(L3_a_lock_that_does_not_come_free_in_time_makes_the_vote_aborted) {
     expect_vote(2, 0);
     world_fire_timers();
     expect_aborted(2, "another transaction holds the lock");
-    ck_assert(world_gave_up(world_tx(2)));
+    expect_reason(2, TROTH_REASON_CONFLICT);
     expect_free("b");
     ck_assert_int_eq(world_commit(world_tx(1), true), 0);
     world_close();
@@ -376,9 +383,11 @@ START_TEST(work_that_waits_when_the_shard_stops_votes_aborted_once) {
     expect_vote(2, 0);
     shard_stop(world_shard());
     expect_aborted(2, "the shard is stopping");
+    expect_reason(2, TROTH_REASON_BUSY);
     ck_assert_int_eq(world_abort(world_tx(1)), 0); /* what it waited for comes: nothing more */
     prepare_put(3, "b", "3");
     expect_aborted(3, "the shard is stopping");
+    expect_reason(3, TROTH_REASON_BUSY);
     world_close();
 }
 END_TEST
@@ -408,6 +417,20 @@ END_TEST
 
 /* ---- Bounds ---------------------------------------------------------------------------------- */
 
+START_TEST(work_for_a_shard_where_too_much_waits_is_told_to_come_again) {
+    world_open();
+    world_put(world_tx(1), "a", "1");
+    for (unsigned i = 0; i < SHARD_WAITING_MAX; i++) {
+        world_get(NO_TX, "a");
+    }
+    prepare_put(2, "b", "1");
+    expect_aborted(2, "operations wait for locks on this shard; try again later");
+    expect_reason(2, TROTH_REASON_BUSY);
+    shard_stop(world_shard());
+    world_close();
+}
+END_TEST
+
 START_TEST(requests_of_work_that_waits_are_bounded) {
     world_open();
     world_put(world_tx(1), "a", "1");
@@ -423,6 +446,7 @@ START_TEST(requests_of_work_that_waits_are_bounded) {
     }
     prepare_put(n, "b", "1");
     expect_aborted(n, "requests under way that came with Commit");
+    expect_reason(n, TROTH_REASON_BUSY);
     kv_work_release(&full);
     shard_stop(world_shard());
     for (uint64_t i = 2; i < n; i++) {
@@ -458,6 +482,7 @@ int main(void) {
                           work_that_waits_when_the_shard_stops_votes_aborted_once,
                           a_shard_that_is_closed_while_work_waits_leaves_nothing,
                           no_operation_joins_a_branch_that_does_its_work,
+                          work_for_a_shard_where_too_much_waits_is_told_to_come_again,
                           requests_of_work_that_waits_are_bounded,
                           NULL});
 }
