@@ -5,6 +5,7 @@ learns by server reflection. Each check names itself when it fails; exits with 0
     interop.py --nodes HOST:PORT,... --shards NAME=HOST:PORT,...
 """
 import argparse
+import queue
 import sys
 import tempfile
 
@@ -38,6 +39,10 @@ message HealthRequest { string service = 1; }
 message HealthReply { int32 status = 1; }
 """
 SERVING = 1
+COMMITTED, ABORTED = 1, 2
+REASON_VOTE = 2
+PUT, COMPARE_AND_SET = 2, 5  # of KvVerb
+BEGIN, COMMIT_WORK = 1, 6  # of SessionKind
 
 
 def message_class(pool, name):
@@ -100,19 +105,46 @@ class Server:
                     self._add(self.reflect(file_by_filename=dependency))
             self.pool.Add(file)
 
-    def call(self, service, method, **fields):
+    def described(self, service, method):
+        """The classes of a method's request and reply."""
         if service not in self.known_services:
             self._add(self.reflect(file_containing_symbol=service))
             self.known_services.add(service)
         described = self.pool.FindServiceByName(service).methods_by_name[method]
-        request = message_class(self.pool, described.input_type.full_name)(**fields)
-        reply_class = message_class(self.pool, described.output_type.full_name)
+        return (message_class(self.pool, one.full_name) for one in (described.input_type, described.output_type))
+
+    def call(self, service, method, **fields):
+        request_class, reply_class = self.described(service, method)
+        request = request_class(**fields)
         call = self.channel.unary_unary(
             f"/{service}/{method}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=reply_class.FromString,
         )
         return call(request, timeout=TIMEOUT_S)
+
+    def stream(self, service, method):
+        """A function that sends a frame of requests, numbered from 1, and gives the replies in that order."""
+        frame_class, reply_class = self.described(service, method)
+        call = self.channel.stream_stream(
+            f"/{service}/{method}",
+            request_serializer=frame_class.SerializeToString,
+            response_deserializer=reply_class.FromString,
+        )
+        frames = queue.Queue()
+        answers = call(iter(frames.get, None), timeout=TIMEOUT_S)
+
+        def ask(*requests):
+            frames.put(frame_class(requests=[dict(one, number=i + 1) for i, one in enumerate(requests)]))
+            replies = {}
+            while len(replies) < len(requests):
+                for reply in next(answers).replies:
+                    check(1 <= reply.number <= len(requests), f"an answer to request {reply.number}")
+                    check(reply.number not in replies, f"two answers to request {reply.number}")
+                    replies[reply.number] = reply
+            return [replies[i + 1] for i in range(len(requests))]
+
+        return ask
 
     def health(self, service):
         request = self.standard("HealthRequest")(service=service)
@@ -162,11 +194,74 @@ def check_transaction(node, shards):
         reply = shard.call("troth.v1.KeyValue", "Put", txid=txid, key=b"interop", value=txid.encode())
         branches.append({"participant": reply.branch.participant, "incarnation": reply.branch.incarnation})
     outcome = node.call("troth.v1.Transactions", "Commit", txid=txid, branches=branches).outcome
-    check(outcome == 1, f"the outcome is {outcome}")
+    check(outcome == COMMITTED, f"the outcome is {outcome}")
     for shard in shards:
         value = shard.call("troth.v1.KeyValue", "Get", key=b"interop").value
         check(value == txid.encode(), f"a shard has {value!r} instead of {txid}")
     return txid
+
+
+def work_for(name, shard, **request):
+    """What a participant is to do, as its own descriptors have it."""
+    frame_class, _ = shard.described("troth.v1.KeyValue", "Session")
+    return {"participant": name, "work": frame_class(requests=[request]).SerializeToString()}
+
+
+def check_values(shards, key, value, what):
+    for shard in shards.values():
+        got = shard.call("troth.v1.KeyValue", "Get", key=key)
+        check(got.value == value, f"{what}: a shard has {got.value!r} instead of {value!r}")
+
+
+def check_work(node, shards):
+    """Work that comes with Commit, unary and on the stream: done, refused by one, and for nobody."""
+    names = list(shards)
+
+    def works(key, value):
+        return [work_for(name, shard, verb=PUT, key=key, value=value) for name, shard in shards.items()]
+
+    def works_that_fail(key):
+        """The second shard is to set what must be absent, and is there."""
+        wrong = work_for(names[1], shards[names[1]], verb=COMPARE_AND_SET, key=key, value=b"wrong")
+        return works(key, b"half")[:1] + [wrong]
+
+    def check_refusal(reply, what):
+        check(reply.outcome == ABORTED and reply.reason == REASON_VOTE, f"{what}: {reply}")
+        check(names[1] in reply.detail and "compare-and-set" in reply.detail, f"{what} says \"{reply.detail}\"")
+
+    def begin():
+        return node.call("troth.v1.Transactions", "Begin").txid
+
+    def commit_work(txid, works):
+        return node.call("troth.v1.Transactions", "CommitWork", txid=txid, works=works)
+
+    txid = begin()
+    outcome = commit_work(txid, works(b"work", txid.encode())).outcome
+    check(outcome == COMMITTED, f"CommitWork: the outcome is {outcome}")
+    check_values(shards, b"work", txid.encode(), "CommitWork")
+    check_refusal(commit_work(begin(), works_that_fail(b"work")), "work that one refuses")
+    check_values(shards, b"work", txid.encode(), "work that one refuses")
+    nobody = [{"participant": "nobody", "work": b"x"}]
+    refused(lambda: commit_work(begin(), nobody), grpc.StatusCode.UNAVAILABLE, "work for nobody")
+
+    ask = node.stream("troth.v1.Transactions", "Session")
+    [begun] = ask({"kind": BEGIN, "count": 3})
+    check(begun.status == 0 and begun.count == 3, f"Begin on the stream: {begun}")
+    first = int.from_bytes(begun.txid, "big")
+    txids = [(first + i).to_bytes(16, "big") for i in range(3)]
+    value = txids[0].hex().encode()
+    # The one that fails has a key of its own: they go on at the same time.
+    done, failed, unsent = ask(
+        {"kind": COMMIT_WORK, "txid": txids[0], "works": works(b"stream", value)},
+        {"kind": COMMIT_WORK, "txid": txids[1], "works": works_that_fail(b"work")},
+        {"kind": COMMIT_WORK, "txid": txids[2], "works": nobody},
+    )
+    check(done.status == 0 and done.outcome == COMMITTED, f"CommitWork on the stream: {done}")
+    check(failed.status == 0, f"work that one refuses, on the stream: {failed}")
+    check_refusal(failed, "work that one refuses, on the stream")
+    check(unsent.status == grpc.StatusCode.UNAVAILABLE.value[0] and unsent.detail, f"work for nobody, on the stream: {unsent}")
+    check_values(shards, b"stream", value, "CommitWork on the stream")
+    check_values(shards, b"work", txid.encode(), "work that one refuses, on the stream")
 
 
 def check_sizes(node, shard):
@@ -193,10 +288,12 @@ def main():
     options = parser.parse_args()
     standard = standard_messages()
     nodes = [Server(one, standard) for one in options.nodes.split(",")]
-    shards = [Server(one.partition("=")[2], standard) for one in options.shards.split(",")]
+    named = {one.partition("=")[0]: Server(one.partition("=")[2], standard) for one in options.shards.split(",")}
+    shards = list(named.values())
     check_standard_services(nodes[0], shards[0])
     check_sizes(nodes[0], shards[0])
     for node in nodes:
+        check_work(node, named)
         txid = check_transaction(node, shards)
     print(txid)
 
