@@ -31,6 +31,7 @@
 #define ENGINE_TIMEOUT_MAX_MS        3600000
 #define ENGINE_BEGIN_MAX             1024u    /* transactions that one Begin may begin */
 #define ENGINE_OPEN_MAX              2000000u /* transactions known at once; Begin is refused above */
+#define ENGINE_WAITERS_MAX           1024u    /* requests that wait for one transaction's outcome */
 #define ENGINE_WORK_BYTES_MAX        (256u << 20) /* that came with Commit and is not voted on yet */
 #define ENGINE_IDEMPOTENCY_KEY_BYTES 65u          /* with the NUL */
 

@@ -128,10 +128,11 @@ struct tx {
     int64_t since_ms;
     int64_t deadline_ms; /* INT64_MAX: none */
     int64_t timer_ms;
-    size_t timer_slot; /* in the heap, from 1; 0: no timer */
-    char *detail;      /* why aborted; NULL: nothing to say */
-    char *key;         /* idempotency key or NULL */
-    struct waiter *waiters;
+    size_t timer_slot;      /* in the heap, from 1; 0: no timer */
+    char *detail;           /* why aborted; NULL: nothing to say */
+    char *key;              /* idempotency key or NULL */
+    struct waiter *waiters; /* the last one first */
+    uint32_t n_waiters;
     struct tx *prev; /* all, by when first heard of */
     struct tx *next;
     struct tx *open_prev; /* begun here and not finished, by sequence */

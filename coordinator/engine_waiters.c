@@ -107,6 +107,20 @@ struct answer answer_too_late(const struct tx *tx) {
 /* ---- Waiters
  * ----------------------------------------------------------------------------------------- */
 
+/* Whoever has waited longest asks again, or is gone: nobody else tells of a client that another
+ * node has passed on. */
+static void send_oldest_away(struct engine *engine, struct tx *tx) {
+    struct waiter *oldest = tx->waiters;
+    while (oldest->next != NULL) {
+        oldest = oldest->next;
+    }
+    waiter_answer(engine, oldest, tx->txid,
+                  (struct answer){.error = TROTH_ERR_UNAVAILABLE,
+                                  .detail = "too many wait for the transaction's outcome at this "
+                                            "node; it goes on: ask again"});
+    waiter_free(engine, oldest);
+}
+
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct waiter *from) {
     struct waiter *waiter = malloc(sizeof *waiter);
@@ -118,8 +132,12 @@ struct waiter *waiter_keep(struct engine *engine, struct tx *tx, const struct wa
     waiter->tx = tx;
     waiter->set = from->set != NULL ? paxos_set_hold(from->set) : NULL;
     waiter->works = NULL; /* borrowed; the branches hold it */
+    if (tx->n_waiters == ENGINE_WAITERS_MAX) {
+        send_oldest_away(engine, tx);
+    }
     waiter->next = tx->waiters;
     tx->waiters = waiter;
+    tx->n_waiters++;
     if (waiter->node == 0 && waiter->session == 0) {
         HASH_ADD(by_request, engine->waiters, request, sizeof waiter->request, waiter);
     }
@@ -132,6 +150,7 @@ void waiter_free(struct engine *engine, struct waiter *waiter) {
         link = &(*link)->next;
     }
     *link = waiter->next;
+    waiter->tx->n_waiters--;
     if (waiter->node == 0 && waiter->session == 0) {
         HASH_DELETE(by_request, engine->waiters, waiter);
     }

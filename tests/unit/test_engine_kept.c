@@ -175,6 +175,33 @@ START_TEST(L3_one_that_was_to_decide_alone_hears_that_others_have_aborted) {
 }
 END_TEST
 
+/* A client that is asked through another node, and is gone, can't say so. */
+static void ask_through_node_2(struct troth_txid txid, uint64_t request) {
+    struct message ask = {
+        .type = MESSAGE_ASK, .ask = MESSAGE_ASK_COMMIT, .txid = txid, .request = request};
+    world_step(&w, 1,
+               (struct engine_event){.type = ENGINE_NODE_MESSAGE, .node = 2, .message = &ask});
+}
+
+START_TEST(L3_those_who_wait_for_one_outcome_are_not_without_end) {
+    world_init(&w, 3, 2);
+    w.participant[2].votes = PAXOS_VOTE_NONE;
+    struct troth_txid txid = world_two_branches(&w, 1);
+    uint64_t oldest = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    world_run(&w);
+    for (uint64_t i = 1; i < ENGINE_WAITERS_MAX; i++) {
+        ask_through_node_2(txid, 1000 + i);
+    }
+    ck_assert(!world_replied(&w, oldest));
+    uint64_t youngest = world_ask(&w, 1, ENGINE_COMMIT, txid);
+    ck_assert_int_eq(world_error(&w, oldest), TROTH_ERR_UNAVAILABLE); /* it asks again */
+    w.participant[2].votes = PAXOS_VOTE_PREPARED;
+    world_advance(&w, 6000);
+    ck_assert_int_eq(world_outcome(&w, youngest), PAXOS_OUTCOME_COMMITTED);
+    world_release(&w);
+}
+END_TEST
+
 int main(void) {
     return suite_run(
         "engine_kept",
@@ -183,5 +210,6 @@ int main(void) {
                           L3_what_one_participant_holds_back_costs_no_other_its_outcome,
                           one_that_was_never_begun_can_be_asked_for_and_aborted_at_once,
                           who_has_just_started_asks_the_origin_before_it_says_forgotten,
-                          L3_one_that_was_to_decide_alone_hears_that_others_have_aborted, NULL});
+                          L3_one_that_was_to_decide_alone_hears_that_others_have_aborted,
+                          L3_those_who_wait_for_one_outcome_are_not_without_end, NULL});
 }
