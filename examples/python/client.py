@@ -67,18 +67,21 @@ def main():
     parser.add_argument("--timeout-s", type=float, default=10.0)
     parser.add_argument("--proto", default=str(PROTO), help="the folder that holds troth/v1/*.proto")
     options = parser.parse_args()
-    shards = [item.partition("=")[2] for item in (options.shards or "").split(",")]
-    if len(shards) < 2 or not all(shards):
+    shards = [item.partition("=") for item in (options.shards or "").split(",")]
+    if len(shards) < 2 or not all(name and address for name, _, address in shards):
         parser.error("--shards (or $TROTH_SHARDS): give two, as name=host:port,name=host:port")
 
     types, tx, tx_grpc, kv, kv_grpc = compile_protos(options.proto)
     nodes = [tx_grpc.TransactionsStub(grpc.insecure_channel(node)) for node in options.nodes.split(",")]
-    payer, payee = (kv_grpc.KeyValueStub(grpc.insecure_channel(shard)) for shard in shards[:2])
+    # Each call says which shard it means: with the addresses mixed up, another one refuses it.
+    (payer_name, _, _), (payee_name, _, _) = shards[:2]
+    payer, payee = (kv_grpc.KeyValueStub(grpc.insecure_channel(address)) for _, _, address in shards[:2])
     from_key, to_key = options.from_key.encode(), options.to_key.encode()
 
     # Opens the account with 100 if it is not there: a transaction of its own.
     try:
-        payer.CompareAndSet(kv.KvCompareAndSetRequest(key=from_key, value=b"100"), timeout=options.timeout_s)
+        opening = kv.KvCompareAndSetRequest(shard=payer_name, key=from_key, value=b"100")
+        payer.CompareAndSet(opening, timeout=options.timeout_s)
     except grpc.RpcError as error:
         if error.code() != grpc.StatusCode.FAILED_PRECONDITION:
             raise
@@ -86,10 +89,12 @@ def main():
     txid = ask_any(nodes, "Begin", tx.BeginRequest(), options.timeout_s).txid
     try:
         took = payer.Add(
-            kv.KvAddRequest(txid=txid, key=from_key, delta=-options.amount, minimum=0),
+            kv.KvAddRequest(txid=txid, shard=payer_name, key=from_key, delta=-options.amount, minimum=0),
             timeout=options.timeout_s,
         )
-        gave = payee.Add(kv.KvAddRequest(txid=txid, key=to_key, delta=options.amount), timeout=options.timeout_s)
+        gave = payee.Add(
+            kv.KvAddRequest(txid=txid, shard=payee_name, key=to_key, delta=options.amount), timeout=options.timeout_s
+        )
     except grpc.RpcError as error:
         ask_any(nodes, "Abort", tx.AbortRequest(txid=txid), options.timeout_s)
         print(f"aborted {txid}: {error.details()}")

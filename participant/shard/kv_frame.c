@@ -84,14 +84,8 @@ static struct kv_request *request_of(const Troth__V1__KvRequest *in, const char 
     memset(request, 0, sizeof *request);
     request->size = size;
     request->number = in->number;
-    if (self != NULL && in->shard[0] != '\0' && strcmp(in->shard, self) != 0) {
-        char text[OP_TEXT_BYTES];
-        snprintf(text, sizeof text,
-                 "this is shard %s, and %.64s is meant; keys are placed by the shards' names, so "
-                 "correct the names and addresses that the client was given (TROTH_SHARDS, "
-                 "--shards)",
-                 self, in->shard);
-        refuse(request, RPC_INVALID_ARGUMENT, text);
+    if (self != NULL && !op_is_meant_for(&request->op, self, in->shard)) {
+        request->refused = true;
     } else if (!verb_of(in->verb, &request->op.verb)) {
         refuse(request, RPC_UNIMPLEMENTED, "a request of this verb is not known here");
     } else if (in->txid.len != 0 && in->txid.len != TROTH_TXID_BYTES) {

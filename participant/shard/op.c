@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A key as people see it; long ones are cut, bytes that are no ASCII letters are escaped. */
 #define KEY_TEXT_BYTES 64
@@ -63,6 +64,18 @@ void op_fail(struct op *op, int status, const char *format, ...) {
     va_start(args, format);
     vsnprintf(op->text + at, sizeof op->text - (size_t)at, format, args);
     va_end(args);
+}
+
+bool op_is_meant_for(struct op *op, const char *self, const char *meant) {
+    if (meant[0] == '\0' || strcmp(meant, self) == 0) {
+        return true;
+    }
+    op->status = RPC_INVALID_ARGUMENT;
+    snprintf(op->text, sizeof op->text,
+             "this is shard %s, and %.64s is meant; keys are placed by the shards' names, so "
+             "correct the names and addresses that the client was given (TROTH_SHARDS, --shards)",
+             self, meant);
+    return false;
 }
 
 static bool too_long(struct op *op, const char *what, struct kv_bytes bytes, size_t max) {

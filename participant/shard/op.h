@@ -86,6 +86,8 @@ enum lock_mode op_lock_mode(const struct op *op);
 struct lock_target op_lock_target(const struct op *op);
 /* Whether its request keeps the limits; if not, the answer says so. */
 bool op_check(struct op *op);
+/* Whether this shard, `self`, is the one that is meant; "" is any. If not, the answer says so. */
+bool op_is_meant_for(struct op *op, const char *self, const char *meant);
 /* Sets status and text: "put \"key\" in transaction 0001...: " and the words. */
 void op_fail(struct op *op, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

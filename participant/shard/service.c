@@ -119,42 +119,46 @@ static void release(struct op *op) {
 
 /* ---- Requests ------------------------------------------------------------------------------- */
 
-/* Each fills the op from its message and gives back the txid's text. */
+/* Each fills the op from its message, and gives back what is read with more care. */
+struct head {
+    const char *txid;
+    const char *shard; /* that is meant */
+};
 
-static const char *read_get(struct op *op, const ProtobufCMessage *message) {
+static struct head read_get(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvGetRequest *in = (const Troth__V1__KvGetRequest *)message;
     op->key = from_wire(in->key);
     op->for_update = in->for_update;
     op->named = in->named;
-    return in->txid;
+    return (struct head){in->txid, in->shard};
 }
 
-static const char *read_put(struct op *op, const ProtobufCMessage *message) {
+static struct head read_put(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvPutRequest *in = (const Troth__V1__KvPutRequest *)message;
     op->key = from_wire(in->key);
     op->value = from_wire(in->value);
     op->named = in->named;
-    return in->txid;
+    return (struct head){in->txid, in->shard};
 }
 
-static const char *read_add(struct op *op, const ProtobufCMessage *message) {
+static struct head read_add(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvAddRequest *in = (const Troth__V1__KvAddRequest *)message;
     op->key = from_wire(in->key);
     op->delta = in->delta;
     op->has_minimum = in->limit_case == TROTH__V1__KV_ADD_REQUEST__LIMIT_MINIMUM;
     op->minimum = op->has_minimum ? in->minimum : 0;
     op->named = in->named;
-    return in->txid;
+    return (struct head){in->txid, in->shard};
 }
 
-static const char *read_delete(struct op *op, const ProtobufCMessage *message) {
+static struct head read_delete(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvDeleteRequest *in = (const Troth__V1__KvDeleteRequest *)message;
     op->key = from_wire(in->key);
     op->named = in->named;
-    return in->txid;
+    return (struct head){in->txid, in->shard};
 }
 
-static const char *read_compare_and_set(struct op *op, const ProtobufCMessage *message) {
+static struct head read_compare_and_set(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvCompareAndSetRequest *in =
         (const Troth__V1__KvCompareAndSetRequest *)message;
     op->key = from_wire(in->key);
@@ -164,23 +168,23 @@ static const char *read_compare_and_set(struct op *op, const ProtobufCMessage *m
         op->expected = from_wire(in->expected);
     }
     op->named = in->named;
-    return in->txid;
+    return (struct head){in->txid, in->shard};
 }
 
-static const char *read_scan(struct op *op, const ProtobufCMessage *message) {
+static struct head read_scan(struct op *op, const ProtobufCMessage *message) {
     const Troth__V1__KvScanRequest *in = (const Troth__V1__KvScanRequest *)message;
     op->key = from_wire(in->from);
     op->to = from_wire(in->to);
     op->limit = in->limit;
     op->named = in->named;
-    return in->txid;
+    return (struct head){in->txid, in->shard};
 }
 
 static const struct method {
     const char *name;
     enum op_verb verb;
     const ProtobufCMessageDescriptor *request;
-    const char *(*read)(struct op *op, const ProtobufCMessage *message);
+    struct head (*read)(struct op *op, const ProtobufCMessage *message);
 } methods[] = {
     {"/troth.v1.KeyValue/Get", OP_GET, &troth__v1__kv_get_request__descriptor, read_get},
     {"/troth.v1.KeyValue/Put", OP_PUT, &troth__v1__kv_put_request__descriptor, read_put},
@@ -200,8 +204,12 @@ static void fail(struct request *request, int status, const char *text) {
 
 static void submit(struct request *request, const struct method *method) {
     struct op *op = &request->op;
-    const char *txid = method->read(op, request->message);
-    if (txid[0] != '\0' && troth_txid_parse(txid, &op->txid) != 0) {
+    struct head head = method->read(op, request->message);
+    if (!op_is_meant_for(op, request->service->name, head.shard)) {
+        fail(request, op->status, op->text);
+        return;
+    }
+    if (head.txid[0] != '\0' && troth_txid_parse(head.txid, &op->txid) != 0) {
         fail(request, RPC_INVALID_ARGUMENT,
              "the txid is malformed; it is the 32 hexadecimal digits that Begin gave");
         return;

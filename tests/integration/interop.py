@@ -190,15 +190,25 @@ def check_transaction(node, shards):
     """Over both shards, from descriptors that the servers gave."""
     txid = node.call("troth.v1.Transactions", "Begin").txid
     branches = []
-    for shard in shards:
-        reply = shard.call("troth.v1.KeyValue", "Put", txid=txid, key=b"interop", value=txid.encode())
+    for name, shard in shards.items():
+        reply = shard.call("troth.v1.KeyValue", "Put", txid=txid, key=b"interop", value=txid.encode(), shard=name)
         branches.append({"participant": reply.branch.participant, "incarnation": reply.branch.incarnation})
     outcome = node.call("troth.v1.Transactions", "Commit", txid=txid, branches=branches).outcome
     check(outcome == COMMITTED, f"the outcome is {outcome}")
-    for shard in shards:
-        value = shard.call("troth.v1.KeyValue", "Get", key=b"interop").value
-        check(value == txid.encode(), f"a shard has {value!r} instead of {txid}")
+    check_values(shards, b"interop", txid.encode(), "Commit")
     return txid
+
+
+def check_placement(shards):
+    """A call that reaches another shard than it names."""
+    for name in shards:
+        for other in shards:
+            if other != name:
+                refused(
+                    lambda one=shards[other], meant=name: one.call("troth.v1.KeyValue", "Get", key=b"k", shard=meant),
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    f"a call for {name} at {other}",
+                )
 
 
 def work_for(name, shard, **request):
@@ -288,12 +298,13 @@ def main():
     options = parser.parse_args()
     standard = standard_messages()
     nodes = [Server(one, standard) for one in options.nodes.split(",")]
-    named = {one.partition("=")[0]: Server(one.partition("=")[2], standard) for one in options.shards.split(",")}
-    shards = list(named.values())
-    check_standard_services(nodes[0], shards[0])
-    check_sizes(nodes[0], shards[0])
+    shards = {one.partition("=")[0]: Server(one.partition("=")[2], standard) for one in options.shards.split(",")}
+    shard = next(iter(shards.values()))
+    check_standard_services(nodes[0], shard)
+    check_sizes(nodes[0], shard)
+    check_placement(shards)
     for node in nodes:
-        check_work(node, named)
+        check_work(node, shards)
         txid = check_transaction(node, shards)
     print(txid)
 

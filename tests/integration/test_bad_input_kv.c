@@ -100,6 +100,32 @@ static const char *const shard_methods[] = {
 #define NODE_METHODS  (sizeof node_methods / sizeof *node_methods)
 #define SHARD_METHODS (sizeof shard_methods / sizeof *shard_methods)
 
+/* A request of any of the shard's methods: a key of one letter, and the shard that is meant. */
+static struct raw_answer ask_shard(size_t method, const char *meant) {
+    uint8_t bytes[128] = {0x12, 1, (uint8_t)('a' + method), 0x72};
+    size_t n = strlen(meant);
+    bytes[4] = (uint8_t)n;
+    for (size_t i = 0; i < n; i++) {
+        bytes[5 + i] = (uint8_t)meant[i];
+    }
+    return raw_call_bytes(scene_shard(0), shard_methods[method], bytes, 5 + n);
+}
+
+START_TEST(what_is_meant_for_another_shard_is_refused_by_every_method_and_changes_nothing) {
+    const char *self = cluster_member(scene_cluster(), CLUSTER_SHARD, 0);
+    for (size_t i = 0; i < SHARD_METHODS; i++) {
+        char *before = scene_snapshot();
+        scene_refuses(ask_shard(i, "elsewhere"), RPC_INVALID_ARGUMENT,
+                      (const char *[]){"this is shard", self, "elsewhere is meant", NULL});
+        scene_unchanged(before);
+        struct raw_answer answer = ask_shard(i, self);
+        ck_assert_msg(answer.status == RPC_OK, "%s: %s", shard_methods[i], answer.text);
+        raw_free(answer.reply);
+    }
+    scene_serves();
+}
+END_TEST
+
 START_TEST(bytes_that_are_no_request_are_an_invalid_argument_to_every_method) {
     static const uint8_t truncated[] = {0x0a, 0x7f, 'x'};
     static const uint8_t no_varint[] = {0x08, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -151,6 +177,7 @@ int main(void) {
         a_scan_with_ends_over_the_limit_is_an_invalid_argument,
         work_in_a_txid_that_is_none_is_refused_and_leaves_nothing,
         adding_to_what_is_no_number_or_beyond_64_bits_changes_nothing,
+        what_is_meant_for_another_shard_is_refused_by_every_method_and_changes_nothing,
         bytes_that_are_no_request_are_an_invalid_argument_to_every_method,
         random_bytes_to_every_method_never_fail_the_server,
         NULL,

@@ -56,6 +56,23 @@ START_TEST(the_client_in_Python_moves_money_between_both_shards) {
 }
 END_TEST
 
+START_TEST(the_client_in_Python_changes_nothing_at_shards_whose_addresses_are_mixed_up) {
+    struct program_run run;
+    char shards[256];
+    snprintf(shards, sizeof shards, "%s=%s,%s=%s",
+             cluster_member(scene_cluster(), CLUSTER_SHARD, 0), scene_shard(1),
+             cluster_member(scene_cluster(), CLUSTER_SHARD, 1), scene_shard(0));
+    char *before = scene_snapshot();
+    program_run(&run, "/usr/bin/python3",
+                (const char *[]){TROTH_SOURCE_DIR "/examples/python/client.py", "--nodes",
+                                 cluster_nodes(scene_cluster()), "--shards", shards, NULL});
+    ck_assert_msg(run.status == 3, "exit status %d: %s", run.status, run.output);
+    scene_has_words(run.output, (const char *[]){"this is shard", "is meant", "--shards", NULL});
+    program_run_release(&run);
+    scene_unchanged(before);
+}
+END_TEST
+
 START_TEST(the_client_in_Python_names_the_transaction_whose_outcome_it_does_not_know) {
     struct program_run run;
     char why[CLUSTER_WHY_BYTES];
@@ -238,6 +255,7 @@ int main(void) {
         an_order_as_one_call_in_Python_can_not_half_happen,
         the_clients_say_what_is_wrong_with_their_command_line,
         the_participant_commits_with_a_shard_or_not_at_all,
+        the_client_in_Python_changes_nothing_at_shards_whose_addresses_are_mixed_up,
         the_client_in_Python_names_the_transaction_whose_outcome_it_does_not_know,
         NULL,
     };
