@@ -24,6 +24,7 @@ static void help(FILE *out) {
         "  commit          transactions over participants that do nothing but vote durably: what\n"
         "                  Troth itself costs\n"
         "  scale           one, three and five nodes; two and many participants\n"
+        "  lanes           the same load on one cell, and on two of half of it each\n"
         "  bank            transfers over two key-value shards, in one call and step by step\n"
         "  takeover        a node killed under load: how long its branches stay in doubt\n"
         "  many            a million transactions open, or undecided at a node's start\n"

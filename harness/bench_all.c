@@ -48,14 +48,22 @@ void bench_all_add(struct bench_all *all, const char *key, const char *what,
                                                             .target = target});
 }
 
+/* By its name, or as one of all. */
+static bool is_asked(const struct bench_all *all, const char *section) {
+    return strcmp(all->args->what, "all") == 0 || strcmp(all->args->what, section) == 0;
+}
+
 /* What needs the three nodes and two participants. */
-static int run_commits(struct bench_all *all, bool whole, char why[BENCH_WHY_BYTES]) {
+static int run_commits(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
     int err = bench_all_stage(all, &all->stage, "f1", 3, 2, why);
-    if (err == 0 && whole) {
+    if (err == 0 && is_asked(all, "")) {
         err = bench_all_commit(all, why);
     }
-    if (err == 0) {
+    if (err == 0 && is_asked(all, "scale")) {
         err = bench_all_scale(all, why);
+    }
+    if (err == 0 && is_asked(all, "lanes")) {
+        err = bench_all_lanes(all, why);
     }
     if (err == 0) {
         err = bench_stage_check(all->stage, why);
@@ -65,7 +73,7 @@ static int run_commits(struct bench_all *all, bool whole, char why[BENCH_WHY_BYT
 }
 
 bool bench_all_has(const char *what) {
-    static const char *const names[] = {"all", "scale", "bank", "takeover", "many"};
+    static const char *const names[] = {"all", "scale", "lanes", "bank", "takeover", "many"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(what, names[i]) == 0) {
             return true;
@@ -75,25 +83,22 @@ bool bench_all_has(const char *what) {
 }
 
 static int run_sections(struct bench_all *all, char why[BENCH_WHY_BYTES]) {
-    const char *what = all->args->what;
-    bool whole = strcmp(what, "all") == 0;
-    bool bank = whole || strcmp(what, "bank") == 0;
     int err = 0;
-    if (all->args->peers && bank) {
+    if (all->args->peers && is_asked(all, "bank")) {
         char folder[BENCH_PATH_BYTES + 64];
         err = bench_etcd_open(&all->etcd, bench_all_folder(all, "etcd", folder), why);
     }
-    if (err == 0 && (whole || strcmp(what, "scale") == 0)) {
-        err = run_commits(all, whole, why);
+    if (err == 0 && (is_asked(all, "scale") || is_asked(all, "lanes"))) {
+        err = run_commits(all, why);
     }
-    if (err == 0 && bank) {
+    if (err == 0 && is_asked(all, "bank")) {
         err = bench_all_bank(all, why);
     }
     bench_etcd_close(all->etcd);
-    if (err == 0 && (whole || strcmp(what, "takeover") == 0)) {
+    if (err == 0 && is_asked(all, "takeover")) {
         err = bench_all_takeover(all, why);
     }
-    if (err == 0 && (whole || strcmp(what, "many") == 0)) {
+    if (err == 0 && is_asked(all, "many")) {
         err = bench_all_many(all, why);
     }
     return err;

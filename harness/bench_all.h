@@ -5,6 +5,7 @@
  *     commit    one to many transactions in flight, over the floor of disk and wire; with --peers
  *               beside etcd and PostgreSQL by hand
  *     scale     more nodes, more participants; latency in an open loop at 70 % of the peak
+ *     lanes     the same load on one cell, and on two of half of it each
  *     bank      transfers over two shards, in one call and step by step; with --peers beside etcd's
  *               transactions
  *     many      a million transactions open at once, or undecided at a node's start
@@ -44,6 +45,7 @@ int bench_all(const struct bench_args *args, const struct bench_data *data, stru
 /* The sections; each prints its table and adds its figures. */
 int bench_all_commit(struct bench_all *all, char why[BENCH_WHY_BYTES]);
 int bench_all_scale(struct bench_all *all, char why[BENCH_WHY_BYTES]);
+int bench_all_lanes(struct bench_all *all, char why[BENCH_WHY_BYTES]);
 int bench_all_bank(struct bench_all *all, char why[BENCH_WHY_BYTES]);
 int bench_all_many(struct bench_all *all, char why[BENCH_WHY_BYTES]);
 int bench_all_takeover(struct bench_all *all, char why[BENCH_WHY_BYTES]);

@@ -62,18 +62,26 @@ static int count_syncs(struct bench_syncs *syncs, const char *folder, const char
     return err == 0 ? 0 : fail(why, err, "count what waits for the disk");
 }
 
+static int prepare_node(struct bench_stage *stage, unsigned i, char why[BENCH_WHY_BYTES]) {
+    char env[BENCH_SYNCS_ENV][BENCH_SYNCS_ENV_BYTES], cell[16];
+    snprintf(cell, sizeof cell, "%u", stage->options.cell);
+    int err = count_syncs(&stage->node_syncs[i], cluster_data(stage->cluster),
+                          cluster_member(stage->cluster, CLUSTER_NODE, i), env, why);
+    for (int k = 0; err == 0 && k < BENCH_SYNCS_ENV; k++) {
+        err = cluster_add_env(stage->cluster, CLUSTER_NODE, i, env[k]);
+    }
+    err = err != 0 ? err : cluster_add_arg(stage->cluster, CLUSTER_NODE, i, "--cell");
+    return err != 0 ? err : cluster_add_arg(stage->cluster, CLUSTER_NODE, i, cell);
+}
+
 static int start_nodes(struct bench_stage *stage, char why[BENCH_WHY_BYTES]) {
-    char env[BENCH_SYNCS_ENV][BENCH_SYNCS_ENV_BYTES];
     int err = cluster_new(
         &stage->cluster,
         &(struct cluster_options){.data = stage->options.folder, .nodes = stage->options.nodes},
         why);
     for (unsigned i = 0; err == 0 && i < stage->options.nodes; i++) {
-        err = count_syncs(&stage->node_syncs[i], cluster_data(stage->cluster),
-                          cluster_member(stage->cluster, CLUSTER_NODE, i), env, why);
-        for (int k = 0; err == 0 && k < BENCH_SYNCS_ENV; k++) {
-            err = cluster_add_env(stage->cluster, CLUSTER_NODE, i, env[k]);
-        }
+        snprintf(why, BENCH_WHY_BYTES, "cannot prepare a node");
+        err = prepare_node(stage, i, why);
     }
     if (err == 0) {
         err = cluster_start_all(stage->cluster, why);
@@ -410,17 +418,21 @@ static int run(struct bench_stage *stage, const struct bench_load *load,
 
 int bench_stage_measure(struct bench_stage *stage, struct bench_row *row, int64_t warm_up_ms,
                         int64_t ms, char why[BENCH_WHY_BYTES]) {
-    static struct bench_sample sample; /* large */
+    struct bench_sample *sample = calloc(1, sizeof *sample); /* large */
     struct bench_cost cost;
+    if (sample == NULL) {
+        return fail(why, TROTH_ERR_NO_MEMORY, "measure");
+    }
     struct bench_load load = {.in_flight =
                                   row->in_flight > 0 ? row->in_flight : BENCH_IN_FLIGHT_MAX,
                               .rate = row->rate,
                               .one_call = row->one_call,
                               .warm_up_ms = warm_up_ms,
                               .ms = ms};
-    int err = run(stage, &load, &sample, &cost, why);
+    int err = run(stage, &load, sample, &cost, why);
     if (err == 0) {
-        bench_row_add(row, &sample, &cost);
+        bench_row_add(row, sample, &cost);
     }
+    free(sample);
     return err;
 }

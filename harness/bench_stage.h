@@ -23,13 +23,15 @@ struct bench_stage_options {
     unsigned nodes;
     unsigned participants; /* 1 to BENCH_PARTICIPANTS_MAX; all are in every transaction */
     bool watch;            /* participants remember what was in doubt, which costs a little */
+    unsigned cell;
 };
 struct bench_stage;
 /* Returns when every participant has a session with every node. TROTH_ERR_*, with `why`. */
 int bench_stage_open(struct bench_stage **out, const struct bench_stage_options *options,
                      char why[BENCH_WHY_BYTES]);
-/* One more round of the row's load, which is added to it. TROTH_ERR_CORRUPT: nothing waited for the
- * disk; others as bench_generator_run's. */
+/* One more round of the row's load, which is added to it. Several stages may be measured at the
+ * same time, each in a thread of its own; the generator's cost is then that of all.
+ * TROTH_ERR_CORRUPT: nothing waited for the disk; others as bench_generator_run's. */
 int bench_stage_measure(struct bench_stage *stage, struct bench_row *row, int64_t warm_up_ms,
                         int64_t ms, char why[BENCH_WHY_BYTES]);
 /* Waits until each participant has committed as often as the generator was told, no more and no

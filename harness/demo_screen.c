@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -13,9 +14,9 @@
 
 static struct {
     bool terminal;
-    bool live; /* the cursor is behind a live line */
-    bool interrupted;
-    int64_t shown_ms; /* when the last live line was */
+    bool live;               /* the cursor is behind a live line */
+    atomic_bool interrupted; /* several threads may wait */
+    int64_t shown_ms;        /* when the last live line was */
     sigset_t signals;
 } screen;
 
