@@ -49,6 +49,7 @@ static void help(FILE *out) {
         "  --rate R,R      also so many a second, begun whether or not others have ended\n"
         "  --one-call      the same loads again, with the work in Commit\n"
         "  --participants N in each transaction (2)\n"
+        "  --clients N     that share the load, each with connections of its own (1)\n"
         "  --nodes N       of Troth (3)\n\n"
         "Exit status: 0 measured, whether or not goals are met; 1 what was told and what was done\n"
         "are not the same; 2 wrong arguments; 3 it could not run.\n",

@@ -16,8 +16,9 @@ struct bench_args {
     unsigned in_flight[BENCH_LIST_MAX], n_in_flight;
     unsigned rates[BENCH_LIST_MAX], n_rates; /* of open loops, a second */
     unsigned nodes, participants;
-    unsigned open; /* transactions at once at one node, of "all" */
-    unsigned many; /* participants of the large transactions of "all" */
+    unsigned clients; /* of "commit": share the load */
+    unsigned open;    /* transactions at once at one node, of "all" */
+    unsigned many;    /* participants of the large transactions of "all" */
     unsigned rounds, seconds, warm_up_ms;
     unsigned sync_ms; /* each sync takes so much longer */
     bool peers;

@@ -60,7 +60,8 @@ int bench_commit(const struct bench_args *args, const struct bench_data *data,
     int err = bench_stage_open(&stage,
                                &(struct bench_stage_options){.folder = data->folder,
                                                              .nodes = args->nodes,
-                                                             .participants = args->participants},
+                                                             .participants = args->participants,
+                                                             .clients = args->clients},
                                why);
     if (err == 0) {
         err = measure(rows, n, stage, args, why);

@@ -26,6 +26,7 @@
 
 struct slot {
     struct bench_generator *generator;
+    struct troth *troth;
     int64_t began_us, asked_us;
     atomic_uint left; /* participants that have not answered */
     struct troth_txid txid;
@@ -38,7 +39,8 @@ struct link {
 };
 
 struct bench_generator {
-    struct troth *troth;
+    struct troth *troths[BENCH_CLIENTS_MAX]; /* slots have them in turn */
+    unsigned n_troths;
     unsigned n_targets;
     struct bench_target *targets;
     struct link *links;
@@ -138,10 +140,10 @@ static void commit(struct slot *slot) {
     slot->asked_us = clock_monotonic_us();
     atomic_fetch_add(asked_at(slot), 1);
     if (generator->one_call) {
-        troth_commit_work_async(generator->troth, slot->txid, NULL, 0, generator->works,
+        troth_commit_work_async(slot->troth, slot->txid, NULL, 0, generator->works,
                                 generator->n_targets, COMMIT_TIMEOUT_MS, on_ended, slot);
     } else {
-        troth_commit_async(generator->troth, slot->txid, generator->branches, generator->n_targets,
+        troth_commit_async(slot->troth, slot->txid, generator->branches, generator->n_targets,
                            COMMIT_TIMEOUT_MS, on_ended, slot);
     }
 }
@@ -185,7 +187,7 @@ static void on_begun(void *arg, int err, struct troth_txid txid,
 
 static void start_transaction(struct slot *slot, int64_t due_us) {
     slot->began_us = due_us;
-    troth_begin_async(slot->generator->troth, OPEN_TX_MS, on_begun, slot);
+    troth_begin_async(slot->troth, OPEN_TX_MS, on_begun, slot);
 }
 
 static void on_replies(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
@@ -394,6 +396,7 @@ static const struct rpc_stream_handler handler = {on_opened, on_replies, on_clos
 static int make(struct bench_generator *generator, const struct bench_generator_options *options) {
     unsigned n = options->n_targets;
     generator->n_targets = n;
+    generator->n_troths = options->clients == 0 ? 1 : options->clients;
     generator->targets = calloc(n, sizeof *generator->targets);
     generator->links = calloc(n, sizeof *generator->links);
     generator->branches = calloc(n, sizeof *generator->branches);
@@ -417,13 +420,19 @@ static int make(struct bench_generator *generator, const struct bench_generator_
     return 0;
 }
 
-/* All on the client's rpc, so that one thread polls. */
+/* The work on the first client's rpc, so that of one client one thread polls. */
 static int dial(struct bench_generator *generator, const char *nodes) {
-    int err = troth_open(&generator->troth, &(struct troth_options){.nodes = nodes});
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < generator->n_troths; i++) {
+        err = troth_open(&generator->troths[i], &(struct troth_options){.nodes = nodes});
+    }
+    for (unsigned i = 0; err == 0 && i < BENCH_IN_FLIGHT_MAX; i++) {
+        generator->slots[i].troth = generator->troths[i % generator->n_troths];
+    }
     for (unsigned i = 0; err == 0 && i < generator->n_targets; i++) {
         char method[BENCH_WORK_METHOD_BYTES];
         snprintf(method, sizeof method, BENCH_WORK_METHOD, generator->targets[i].index);
-        err = rpc_link_new(&generator->links[i].link, generator->troth->rpc,
+        err = rpc_link_new(&generator->links[i].link, generator->troths[0]->rpc,
                            generator->targets[i].address, method, &handler, &generator->links[i]);
     }
     return err;
@@ -486,7 +495,9 @@ void bench_generator_close(struct bench_generator *generator) {
             rpc_stream_release(generator->links[i].stream);
         }
     }
-    troth_close(generator->troth);
+    for (unsigned i = 0; i < generator->n_troths; i++) {
+        troth_close(generator->troths[i]);
+    }
     pthread_cond_destroy(&generator->changed);
     pthread_mutex_destroy(&generator->mutex);
     free(generator->targets);

@@ -26,6 +26,7 @@
 #include "load/histogram.h"
 
 #define BENCH_IN_FLIGHT_MAX 16384u
+#define BENCH_CLIENTS_MAX   64u
 
 /* One participant: its name, and where its process serves it. */
 struct bench_target {
@@ -37,6 +38,7 @@ struct bench_generator_options {
     const char *nodes;
     const struct bench_target *targets; /* copied; all take part in every transaction */
     unsigned n_targets;                 /* 1 to BENCH_PARTICIPANTS_MAX */
+    unsigned clients; /* that share the load, each with connections of its own; 0: 1 */
 };
 struct bench_load {
     unsigned in_flight; /* closed: so many, 1 to BENCH_IN_FLIGHT_MAX; open: at most so many */

@@ -292,7 +292,8 @@ int bench_stage_open(struct bench_stage **out, const struct bench_stage_options 
             &stage->generator,
             &(struct bench_generator_options){.nodes = cluster_nodes(stage->cluster),
                                               .targets = stage->targets,
-                                              .n_targets = options->participants},
+                                              .n_targets = options->participants,
+                                              .clients = options->clients},
             why);
     }
     if (err != 0) {

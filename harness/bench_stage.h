@@ -24,6 +24,7 @@ struct bench_stage_options {
     unsigned participants; /* 1 to BENCH_PARTICIPANTS_MAX; all are in every transaction */
     bool watch;            /* participants remember what was in doubt, which costs a little */
     unsigned cell;
+    unsigned clients; /* that share the load; 0: 1 */
 };
 struct bench_stage;
 /* Returns when every participant has a session with every node. TROTH_ERR_*, with `why`. */

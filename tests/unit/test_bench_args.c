@@ -28,6 +28,7 @@ START_TEST(what_is_not_given_has_a_default) {
     ck_assert_uint_eq(args.n_rates, 0);
     ck_assert_uint_eq(args.nodes, 3);
     ck_assert_uint_eq(args.participants, 2);
+    ck_assert_uint_eq(args.clients, 1);
     ck_assert_uint_eq(args.rounds, 5);
     ck_assert(!args.peers && !args.help);
     ck_assert_ptr_null(args.json);
