@@ -426,8 +426,9 @@ static int dial(struct bench_generator *generator, const char *nodes) {
     for (unsigned i = 0; err == 0 && i < generator->n_troths; i++) {
         err = troth_open(&generator->troths[i], &(struct troth_options){.nodes = nodes});
     }
-    for (unsigned i = 0; err == 0 && i < BENCH_IN_FLIGHT_MAX; i++) {
-        generator->slots[i].troth = generator->troths[i % generator->n_troths];
+    for (unsigned i = 0, client = 0; err == 0 && i < BENCH_IN_FLIGHT_MAX; i++) {
+        generator->slots[i].troth = generator->troths[client];
+        client = client + 1 < generator->n_troths ? client + 1 : 0;
     }
     for (unsigned i = 0; err == 0 && i < generator->n_targets; i++) {
         char method[BENCH_WORK_METHOD_BYTES];
