@@ -75,6 +75,9 @@ static int choose(struct bench *bench, const char *workload) {
     if (bank && given->keys == 1) {
         return cli_usage(cli, "--keys: a bank needs 2 accounts");
     }
+    if (!bank && given->one_call) {
+        return cli_usage(cli, "--one-call is for the workload bank: an append reads its list");
+    }
     bench->workload = workload;
     bench->options = (struct load_options){
         .kind = bank ? LOAD_BANK : LOAD_APPEND,
@@ -84,6 +87,7 @@ static int choose(struct bench *bench, const char *workload) {
         .read_percent = given->has_read_share ? given->read_share
                         : bank                ? BANK_READS
                                               : LIST_READS,
+        .one_call = given->one_call,
         .transactions = given->transactions,
         .timeout_ms = OF(cli->timeout_ms, TIMEOUT_MS),
     };
@@ -165,6 +169,7 @@ static void print_json(const struct bench *bench) {
     json_object_object_add(object, "workload", json_object_new_string(bench->workload));
     json_object_object_add(object, "clients", json_object_new_int64(options->clients));
     json_object_object_add(object, "keys", json_object_new_int64(options->keys));
+    json_object_object_add(object, "one_call", json_object_new_boolean(options->one_call));
     json_object_object_add(object, "seed", json_object_new_int64((int64_t)options->seed));
     add_real(object, "seconds", bench->seconds);
     const struct {
@@ -202,8 +207,9 @@ static void print_count(const char *name, uint64_t n, const char *what) {
 
 static void print_text(const struct bench *bench) {
     const struct load_totals *totals = &bench->totals;
-    printf("%-14s%s, %u clients, %.1f s, seed %" PRIu64 "\n", "workload", bench->workload,
-           bench->options.clients, bench->seconds, bench->options.seed);
+    printf("%-14s%s%s, %u clients, %.1f s, seed %" PRIu64 "\n", "workload", bench->workload,
+           bench->options.one_call ? " by one call" : "", bench->options.clients, bench->seconds,
+           bench->options.seed);
     printf("%-14s%" PRIu64 "\n", "transactions", totals->tried);
     printf("%-14s%" PRIu64 "   %.0f a second\n", "committed", totals->committed,
            (double)totals->committed / bench->seconds);

@@ -52,7 +52,7 @@ struct cli {
     struct cli_bench {
         uint32_t clients, seconds, keys, length_max; /* 0: not given */
         uint32_t transactions;                       /* 0: no end */
-        bool has_read_share, has_seed, keep;
+        bool has_read_share, has_seed, keep, one_call;
         uint32_t read_share; /* percent */
         uint32_t seed;
         const char *history;

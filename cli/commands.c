@@ -116,8 +116,10 @@ const struct cli_command cli_commands[] = {
      "to hand a history to a checker. Ctrl-C ends it early and in order.\n"
      "\n"
      "  troth bench bank --clients 16 --seconds 30\n"
+     "  troth bench bank --clients 16 --seconds 30 --one-call\n"
      "  troth bench append --transactions 10000 --history run.edn\n",
-     "clients seconds transactions keys max-txn-length read-share seed history history-format keep",
+     "clients seconds transactions keys max-txn-length read-share one-call seed history "
+     "history-format keep",
      1, 1, cli_bench},
     {.name = 0},
 };

@@ -49,6 +49,7 @@ static const struct {
     {"max-txn-length", "  --max-txn-length N  steps of a transaction on lists, at most; 4\n"},
     {"read-share", "  --read-share N    percent of the steps that read, 50; or of the bank's\n"
                    "                    transactions that read all balances, 10\n"},
+    {"one-call", "  --one-call        the bank's transfers come with Commit, as one call each\n"},
     {"seed", "  --seed N          of what the clients draw; another each time\n"},
     {"history", "  --history FILE    write what the clients saw, for Elle, Knossos or Porcupine\n"},
     {"history-format",
@@ -94,6 +95,7 @@ enum {
     OPT_HISTORY,
     OPT_FORMAT,
     OPT_KEEP,
+    OPT_ONE_CALL,
     OPT_HEURISTIC, /* see take_operator_option */
     OPT_COMMIT,
     OPT_ABORT,
@@ -132,6 +134,7 @@ static const struct option long_options[] = {
     {"history", required_argument, NULL, OPT_HISTORY},
     {"history-format", required_argument, NULL, OPT_FORMAT},
     {"keep", no_argument, NULL, OPT_KEEP},
+    {"one-call", no_argument, NULL, OPT_ONE_CALL},
     {"heuristic", no_argument, NULL, OPT_HEURISTIC},
     {"agent", required_argument, NULL, OPT_AGENT},
     {"commit", no_argument, NULL, OPT_COMMIT},
@@ -294,13 +297,12 @@ static int take_bench_option(struct cli *cli, int option) {
         bench->has_seed = true;
         return take_between(cli, "seed", 0, UINT32_MAX, &bench->seed);
     case OPT_HISTORY:
-        bench->history = optarg;
-        return -1;
     case OPT_FORMAT:
-        bench->format = optarg;
+        *(option == OPT_HISTORY ? &bench->history : &bench->format) = optarg;
         return -1;
     case OPT_KEEP:
-        bench->keep = true;
+    case OPT_ONE_CALL:
+        *(option == OPT_KEEP ? &bench->keep : &bench->one_call) = true;
         return -1;
     default:
         return CLI_ERROR;

@@ -39,6 +39,9 @@ static const char *wrong(const struct load_options *options) {
     if (options->length_max < 1 || options->length_max > LOAD_LENGTH_MAX) {
         return "a transaction has 1 to 64 steps";
     }
+    if (options->one_call && options->kind != LOAD_BANK) {
+        return "what reads lists can't be one call";
+    }
     return options->read_percent > 100 ? "the share of reads is over 100 percent" : NULL;
 }
 
@@ -127,6 +130,44 @@ static enum load_end end_of_work(const struct history_call *call, int err) {
     }
 }
 
+/* Of a commit that was asked for. */
+static enum load_end not_told(struct load *load, int err, const struct troth_result *result,
+                              char why[TROTH_TEXT_BYTES]) {
+    snprintf(why, TROTH_TEXT_BYTES, "%.200s%s%.250s", troth_err_text(err),
+             result->detail[0] == '\0' ? "" : ": ", result->detail);
+    keep_error(load, err, result->detail);
+    return LOAD_UNKNOWN;
+}
+
+/* The same as `attempt`, of a call that reads nothing. */
+static enum load_end attempt_as_one(struct load *load, const struct history_call *call,
+                                    char text[TROTH_TXID_TEXT], char why[TROTH_TEXT_BYTES]) {
+    struct troth_result result = {.outcome = TROTH_OUTCOME_NONE};
+    struct troth_txid txid = {0, 0};
+    int err = load->workload->apply(load, call, &txid, &result);
+    text[0] = '\0';
+    if (!troth_txid_is_zero(txid)) {
+        troth_txid_format(txid, text);
+    }
+    snprintf(why, TROTH_TEXT_BYTES, "%s", result.detail);
+    if (err == TROTH_ERR_UNAVAILABLE || err == TROTH_ERR_INVALID || err == TROTH_ERR_TOO_MANY ||
+        err == TROTH_ERR_NO_MEMORY) { /* nothing was done */
+        keep_error(load, err, why);
+        return err == TROTH_ERR_UNAVAILABLE ? LOAD_UNREACHED : LOAD_FAILED;
+    }
+    if (err != 0) {
+        return not_told(load, err, &result, why);
+    }
+    if (result.outcome == TROTH_COMMITTED) {
+        return LOAD_COMMITTED;
+    }
+    if (result.reason == TROTH_ABORT_CLIENT) { /* nobody else aborts: see troth_commit_work */
+        keep_error(load, TROTH_ERR_UNAVAILABLE, why);
+        return LOAD_UNREACHED;
+    }
+    return result.reason == TROTH_ABORT_VOTE ? LOAD_DECLINED : LOAD_ABORTED;
+}
+
 /* Does the call and asks to commit it. `why` is for an end other than LOAD_COMMITTED. */
 static enum load_end attempt(struct load_client *client, struct history_call *call,
                              char txid[TROTH_TXID_TEXT], char why[TROTH_TEXT_BYTES]) {
@@ -154,10 +195,7 @@ static enum load_end attempt(struct load_client *client, struct history_call *ca
     }
     err = troth_kv_commit(tx, load->options.timeout_ms, &result);
     if (err != 0) {
-        snprintf(why, TROTH_TEXT_BYTES, "%.200s%s%.250s", troth_err_text(err),
-                 result.detail[0] == '\0' ? "" : ": ", result.detail);
-        keep_error(load, err, result.detail);
-        return LOAD_UNKNOWN;
+        return not_told(load, err, &result, why);
     }
     snprintf(why, TROTH_TEXT_BYTES, "%s", result.detail);
     return result.outcome == TROTH_COMMITTED ? LOAD_COMMITTED : LOAD_ABORTED;
@@ -188,7 +226,9 @@ static enum load_end perform(struct load_client *client, struct history_call *ca
         history_invoke(history, client->process, call);
     }
     int64_t began_us = clock_monotonic_us();
-    enum load_end end = attempt(client, call, txid, why);
+    bool as_one = client->load->options.one_call && call->f == HISTORY_TRANSFER;
+    enum load_end end =
+        as_one ? attempt_as_one(client->load, call, txid, why) : attempt(client, call, txid, why);
     if (end == LOAD_COMMITTED) {
         histogram_add(&client->latencies, (uint64_t)(clock_monotonic_us() - began_us));
     }

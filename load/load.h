@@ -6,7 +6,8 @@
  *     append   a transaction reads and appends to a few lists; a value is appended to its list at
  *              most once, so that the order of all versions can be read from the lists themselves
  *              (Kingsbury & Alvaro, "Elle", VLDB 2020)
- *     bank     money moves between two accounts, which never fall below 0, or all balances are read
+ *     bank     money moves between two accounts, which never fall below 0, or all balances are
+ * read; a transfer reads nothing, so it may go as one call
  *
  * A list is one key whose value is its numbers in decimal, parted by blanks; an account is one key
  * whose value is its balance. A list that has LOAD_LIST_MAX values gives its place to a new, empty
@@ -51,6 +52,7 @@ struct load_options {
     unsigned keys;           /* lists in use at a time, from 1; or accounts, from 2 */
     unsigned length_max;     /* of a transaction on lists, steps: 1 to LOAD_LENGTH_MAX */
     unsigned read_percent;   /* of the steps, or of the bank's transactions: 0 to 100 */
+    bool one_call;           /* the bank: transfers by troth_kv_apply */
     uint64_t seed;           /* of what each client does */
     uint64_t transactions;   /* that are tried, then it ends; 0: until load_stop */
     uint32_t timeout_ms;     /* of a commit */

@@ -39,6 +39,9 @@ struct workload {
      * TROTH_ERR_CORRUPT: a key's value is none that a client put there. */
     int (*work)(struct load_client *client, struct troth_kv_tx *tx, struct history_call *call,
                 char why[TROTH_TEXT_BYTES]);
+    /* Does a call that reads nothing, as one call (options.one_call); as troth_kv_apply. */
+    int (*apply)(struct load *load, const struct history_call *call, struct troth_txid *txid,
+                 struct troth_result *result);
     /* The first transaction. May be tried again. */
     int (*set_up)(struct load *load, struct troth_kv_tx *tx, char why[TROTH_TEXT_BYTES]);
     /* Draws the `round`-th call of load_read_back, from 0; false when there is none. */

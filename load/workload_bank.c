@@ -45,6 +45,25 @@ static int transfer(struct load *load, struct troth_kv_tx *tx, const struct hist
     return err;
 }
 
+static int apply(struct load *load, const struct history_call *call, struct troth_txid *txid,
+                 struct troth_result *result) {
+    static const int64_t nothing = 0;
+    char from[LOAD_KEY_BYTES];
+    char to[LOAD_KEY_BYTES];
+    const struct troth_kv_write writes[] = {
+        {.verb = TROTH_KV_ADD,
+         .key = from,
+         .key_bytes = key_of(load, call->from, from),
+         .delta = -call->amount,
+         .minimum = &nothing},
+        {.verb = TROTH_KV_ADD,
+         .key = to,
+         .key_bytes = key_of(load, call->to, to),
+         .delta = call->amount},
+    };
+    return troth_kv_apply(load->options.kv, writes, 2, load->options.timeout_ms, txid, result);
+}
+
 /* ---- Reading all balances -------------------------------------------------------------------- */
 
 struct reading {
@@ -118,4 +137,4 @@ static int set_up(struct load *load, struct troth_kv_tx *tx, char why[TROTH_TEXT
 }
 
 const struct workload workload_bank = {
-    .draw = draw, .work = work, .set_up = set_up, .draw_read_back = draw_read_back};
+    .draw = draw, .work = work, .apply = apply, .set_up = set_up, .draw_read_back = draw_read_back};

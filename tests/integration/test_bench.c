@@ -11,6 +11,7 @@
 
 #include "harness/process.h"
 #include "harness/programs.h"
+#include "shell/clock.h"
 #include "tests/lib/history_fixture.h"
 #include "tests/lib/program_run.h"
 #include "tests/lib/scene.h"
@@ -88,6 +89,36 @@ START_TEST(bank_runs_and_its_history_is_valid) {
          WORDS("transactions  100\n", "bank.jsonl"));
     history_file_is(file("bank.jsonl"), 10000, 0, "valid");
     nothing_is_left();
+}
+END_TEST
+
+START_TEST(transfers_by_one_call_leave_a_valid_history_beside_reads) {
+    ends(DONE,
+         WORDS("bank", "--one-call", "--transactions", "200", "--clients", "4", "--keys", "10",
+               "--read-share", "30", "--history", file("one.edn")),
+         WORDS("bank by one call, 4 clients", "transactions  200\n", "one.edn"));
+    history_file_is(file("one.edn"), 10000, 0, "valid");
+    nothing_is_left();
+}
+END_TEST
+
+/* With this seed one of the two accounts is soon empty. A shard that is asked to do the work
+ * together with the vote says no by its vote. */
+static void declines(const char *how, const char *path, bool by_vote) {
+    ends(DONE,
+         WORDS("bank", "--clients", "1", "--keys", "2", "--read-share", "0", "--transactions",
+               "200", "--seed", "101", "--history", path, how),
+         WORDS("declined ", "the payer had too little"));
+    char *text = file_text(path);
+    ck_assert_ptr_nonnull(strstr(text, "under the minimum 0"));
+    ck_assert_int_eq(strstr(text, "voted aborted: add to") != NULL, by_vote);
+    free(text);
+}
+
+START_TEST(a_transfer_by_one_call_that_the_payer_can_not_pay_is_declined_by_the_vote) {
+    declines(NULL, file("steps.edn"), false);
+    declines("--one-call", file("one.edn"), true);
+    history_file_is(file("one.edn"), 2000, 0, "valid");
 }
 END_TEST
 
@@ -205,6 +236,7 @@ START_TEST(what_is_wrong_is_said_before_anything_is_done) {
     ends(USAGE, WORDS("append", "--history-format", "edn"), WORDS("needs --history"));
     ends(USAGE, WORDS("bank", "--keys", "1"), WORDS("needs 2 accounts"));
     ends(USAGE, WORDS("bank", "--max-txn-length", "2"), WORDS("for the workload append"));
+    ends(USAGE, WORDS("append", "--one-call"), WORDS("for the workload bank"));
     ends(ERROR, WORDS("append", "--history", "/nowhere/run.edn"), WORDS("/nowhere/run.edn"));
 }
 END_TEST
@@ -244,6 +276,35 @@ START_TEST(a_bench_whose_closing_reads_fail_and_whose_keys_stay_does_not_end_as_
                   said);
     scene_has_words(said, WORDS("the closing reads did not commit", "are left", "committed "));
     free(said);
+}
+END_TEST
+
+START_TEST(a_call_for_a_shard_that_is_not_there_was_not_committed_and_is_no_abort) {
+    static struct process process;
+    char path[128];
+    char why[CLUSTER_WHY_BYTES];
+    int status;
+    snprintf(path, sizeof path, "%s", file("away.edn"));
+    start_endless(&process, path, WORDS("bank", "--one-call", "--read-share", "0"));
+    ck_assert_int_eq(cluster_kill(scene_cluster(), CLUSTER_SHARD, 1), 0);
+    int64_t until_ms = clock_monotonic_ms() + PROGRAM_RUN_MAX_MS;
+    for (bool told = false; !told && clock_monotonic_ms() < until_ms;) {
+        char *text = file_text(path);
+        told = strstr(text, "no session with this node") != NULL;
+        free(text);
+        ck_assert(process_running(&process, NULL));
+        rest();
+    }
+    ck_assert_int_eq(cluster_start(scene_cluster(), CLUSTER_SHARD, 1, why), 0);
+    ck_assert_msg(cluster_wait_ready(scene_cluster(), PROGRAM_RUN_MAX_MS, why) == 0, "%s", why);
+    process_signal(&process, SIGINT);
+    ck_assert_int_eq(process_wait(&process, PROGRAM_RUN_MAX_MS, &status), 0);
+    process_release(&process);
+    char *said = file_text(file("log"));
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == DONE, "status %d: %s", status, said);
+    scene_has_words(said, WORDS("committed ", "unreached ", "no node or shard did the work"));
+    free(said);
+    history_file_is(path, 64000, 0, "valid");
 }
 END_TEST
 
@@ -291,6 +352,8 @@ int main(void) {
     const TTest *const tests[] = {
         append_runs_as_many_as_it_is_asked_for_and_its_history_is_valid,
         bank_runs_and_its_history_is_valid,
+        transfers_by_one_call_leave_a_valid_history_beside_reads,
+        a_transfer_by_one_call_that_the_payer_can_not_pay_is_declined_by_the_vote,
         both_formats_can_be_asked_for_whatever_the_file_is_called,
         figures_in_JSON_add_up,
         a_bench_that_is_killed_leaves_a_valid_history,
@@ -299,13 +362,14 @@ int main(void) {
         a_cluster_that_is_not_there_is_exit_status_4,
         a_history_that_can_not_be_written_ends_the_run,
         a_bench_whose_closing_reads_fail_and_whose_keys_stay_does_not_end_as_done,
+        a_call_for_a_shard_that_is_not_there_was_not_committed_and_is_no_abort,
         a_bench_that_still_waits_for_the_cluster_is_ended_by_a_signal,
         NULL,
     };
     int status = scene_suite_run("bench", &(struct scene_options){.nodes = 3, .shards = 2}, tests);
-    static const char *const files[] = {"append.edn", "bank.jsonl", "a",
-                                        "b",          "killed.edn", "ended.edn",
-                                        "log",        "unread.edn", "unbegun.edn"};
+    static const char *const files[] = {"append.edn",  "bank.jsonl", "a",         "b",
+                                        "killed.edn",  "ended.edn",  "log",       "unread.edn",
+                                        "unbegun.edn", "one.edn",    "steps.edn", "away.edn"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         unlink(file(files[i]));
     }

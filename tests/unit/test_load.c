@@ -32,8 +32,8 @@ static void make(enum load_kind kind) {
 }
 
 START_TEST(numbers_out_of_their_range_are_refused_with_the_reason) {
-    struct load_options options[7];
-    for (size_t i = 0; i < 7; i++) {
+    struct load_options options[8];
+    for (size_t i = 0; i < 8; i++) {
         options[i] = options_of(i == 6 ? LOAD_BANK : LOAD_APPEND);
     }
     options[0].clients = 0;
@@ -43,7 +43,8 @@ START_TEST(numbers_out_of_their_range_are_refused_with_the_reason) {
     options[4].length_max = LOAD_LENGTH_MAX + 1;
     options[5].read_percent = 101;
     options[6].keys = 1; /* nobody to send money to */
-    for (size_t i = 0; i < 7; i++) {
+    options[7].one_call = true;
+    for (size_t i = 0; i < 8; i++) {
         why[0] = '\0';
         ck_assert_int_eq(load_new(&load, &options[i], why), TROTH_ERR_INVALID);
         ck_assert(why[0] != '\0');
@@ -107,15 +108,17 @@ START_TEST(where_nobody_is_the_set_up_says_so) {
 }
 END_TEST
 
-START_TEST(transactions_that_reach_nobody_failed_and_are_counted) {
+static void reach_nobody(enum load_kind kind, bool one_call) {
     char path[] = "/tmp/troth-load-XXXXXX";
     struct history *history;
-    struct load_options options = options_of(LOAD_APPEND);
+    struct load_options options = options_of(kind);
     struct load_totals totals;
     int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(history_open(&history, path, HISTORY_EDN, why), 0);
     options.transactions = 3;
+    options.read_percent = one_call ? 0 : 50;
+    options.one_call = one_call;
     options.history = history;
     ck_assert_int_eq(load_new(&load, &options, why), 0);
     ck_assert_int_eq(load_start(load, why), 0);
@@ -141,6 +144,11 @@ START_TEST(transactions_that_reach_nobody_failed_and_are_counted) {
     free(line);
     fclose(file);
     unlink(path);
+}
+
+START_TEST(transactions_that_reach_nobody_failed_and_are_counted) {
+    reach_nobody(LOAD_APPEND, false);
+    reach_nobody(LOAD_BANK, true);
 }
 END_TEST
 
