@@ -5,6 +5,7 @@
 #include "base/troth_err.h"
 #include "coordinator/clients.h"
 #include "proto/wire_items.h"
+#include "shell/logline.h"
 
 static void opened(void *arg, struct rpc_stream *stream) {
     struct clients *clients = arg;
@@ -103,8 +104,9 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
 /* When the node has ended, clients_free frees it. */
 static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
     struct clients *clients = arg;
-    (void)status;
-    (void)text;
+    if (stream != NULL && status == RPC_RESOURCE_EXHAUSTED) {
+        logline_seldom(LOGLINE_WARN, "a client at %s is let go: %s", rpc_stream_peer(stream), text);
+    }
     if (stream != NULL && rpc_stream_data(stream) != NULL) {
         node_post(clients_node(clients), &(struct node_item){.handle = clients_on_closed,
                                                              .object = rpc_stream_data(stream)});

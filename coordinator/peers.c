@@ -162,6 +162,8 @@ void peers_on_link_closed(struct node *node, struct node_item *item) {
     if (!node->ended && text != NULL && item->status == RPC_FAILED_PRECONDITION) {
         membership_refused_by(&node->membership, peer->id, text);
         log_once(peer->tells, text);
+    } else if (!node->ended && text != NULL && item->status == RPC_RESOURCE_EXHAUSTED) {
+        logline_seldom(LOGLINE_WARN, "the stream to node %u is dialled anew: %s", peer->id, text);
     }
     free(text);
 }

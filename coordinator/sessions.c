@@ -160,10 +160,17 @@ void sessions_refuse(struct sessions *sessions, uint64_t id, int error, const ch
 
 void sessions_on_closed(struct node *node, struct node_item *item) {
     struct session *session = find(node->sessions, item->number);
+    char *why = item->data;
+    if (session != NULL && why != NULL) {
+        logline_seldom(LOGLINE_WARN, "participant %s at %s is detached: %s",
+                       session->participant.name, rpc_stream_peer(session->stream), why);
+    } else if (session != NULL) {
+        logline_seldom(LOGLINE_INFO, "participant %s is detached", session->participant.name);
+    }
+    free(why);
     if (session == NULL) {
         return; /* refused */
     }
-    logline_seldom(LOGLINE_INFO, "participant %s is detached", session->participant.name);
     forget(node->sessions, session);
     if (!node->ended) {
         node_step(node, &(struct engine_event){.type = ENGINE_DETACHED, .session = item->number});

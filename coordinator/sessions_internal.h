@@ -7,7 +7,8 @@
 /* Items' functions, for the loop. number: the session. */
 void sessions_on_hello(struct node *node, struct node_item *item); /* object: stream; data */
 void sessions_on_frame(struct node *node, struct node_item *item); /* data: batch */
-void sessions_on_closed(struct node *node, struct node_item *item);
+void sessions_on_closed(struct node *node,
+                        struct node_item *item); /* data: why we did it, or NULL */
 
 struct node *sessions_node(const struct sessions *sessions);
 

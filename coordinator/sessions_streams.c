@@ -100,10 +100,12 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
 static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
     struct node *node = arg;
     struct in_stream *in = stream == NULL ? NULL : rpc_stream_data(stream);
-    (void)status;
-    (void)text;
     if (in != NULL) {
-        node_post(node, &(struct node_item){.handle = sessions_on_closed, .number = in->session});
+        struct node_item item = {.handle = sessions_on_closed, .number = in->session};
+        item.data = status == RPC_RESOURCE_EXHAUSTED ? strdup(text) : NULL;
+        if (!node_post(node, &item)) {
+            free(item.data);
+        }
         rpc_stream_set_data(stream, NULL);
         wire_sets_clear(&in->sets);
         free(in);

@@ -4,8 +4,8 @@
  * calls the tag's function. The tag is armed before each batch and read with acquire, so that
  * all that was written before the batch began is visible to the function.
  *
- * Lock order: link, then stream or call; server and channel locks are never held while another
- * is taken, except standard, then stream. No lock is held while a user's callback runs.
+ * Lock order: link, then watch, then stream or call; server and channel locks are never held while
+ * another is taken, except standard, then stream. No lock is held while a user's callback runs.
  */
 #ifndef RPC_INTERNAL_H
 #define RPC_INTERNAL_H
@@ -54,6 +54,27 @@ void rpc_timer_set(struct rpc_timers *timers, struct rpc_timer *timer, int64_t d
 /* True: it will not fire. False: it has fired, or is just doing so. */
 bool rpc_timer_cancel(struct rpc_timers *timers, struct rpc_timer *timer);
 
+/* ---- watch.c: streams whose other side takes nothing ---------------------------------------- */
+
+/* A stream's part in it. */
+struct rpc_watched {
+    struct rpc_watched *prev, *next;
+    atomic_uint writes; /* begun and ended, both: odd while one is under way */
+    unsigned writes_then;
+    unsigned looks; /* in a row that found the same write under way */
+};
+struct rpc_watch;
+int rpc_watch_new(struct rpc_watch **out, struct rpc *rpc, unsigned stuck_ms);
+/* When all are removed, and no timer fires any more. NULL is let be. */
+void rpc_watch_free(struct rpc_watch *watch);
+struct rpc_watch *rpc_watch_of(struct rpc *rpc);
+/* From now on, until it is removed, rpc_stream_end_stuck may be called, on the timers' thread. */
+void rpc_watch_add(struct rpc_watch *watch, struct rpc_watched *watched);
+void rpc_watch_remove(struct rpc_watch *watch, struct rpc_watched *watched);
+/* Whether somebody has looked for events since the last call, or does now: nothing is known of the
+ * other side while we are away ourselves. One thread. */
+bool rpc_is_polled(struct rpc *rpc);
+
 /* ---- bytes.c: messages as gRPC's buffers --------------------------------------------------- */
 
 /* NULL when there is no memory. */
@@ -100,6 +121,8 @@ struct rpc_stream *rpc_stream_new(grpc_call *call, const struct rpc_stream_optio
 void rpc_stream_start(struct rpc_stream *stream);
 /* Cancels; `closed` still comes. */
 void rpc_stream_cancel(struct rpc_stream *stream);
+/* The stream's other side has taken nothing for so long. */
+void rpc_stream_end_stuck(struct rpc_watched *watched, unsigned ms);
 
 /* ---- queue.c: what waits to be written ----------------------------------------------------- */
 

@@ -22,6 +22,10 @@
 struct rpc {
     grpc_completion_queue *queue;
     struct rpc_timers *timers;
+    struct rpc_watch *watch;
+    atomic_uint polling; /* threads that wait for an event */
+    atomic_uint polls;   /* waits so far */
+    unsigned polls_then; /* at the last look (rpc_is_polled) */
     unsigned threads_n;
     pthread_t *threads;
     void (*idle)(void *arg);
@@ -62,13 +66,22 @@ const char *rpc_status_name(int status) {
 
 /* The kind of event that came. */
 static grpc_completion_type run_next(struct rpc *rpc, gpr_timespec until) {
+    atomic_fetch_add_explicit(&rpc->polls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&rpc->polling, 1, memory_order_relaxed);
     grpc_event event = grpc_completion_queue_next(rpc->queue, until, NULL);
+    atomic_fetch_sub_explicit(&rpc->polling, 1, memory_order_relaxed);
     if (event.type == GRPC_OP_COMPLETE) {
         struct rpc_tag *tag = event.tag;
         rpc_event_fn *fn = atomic_load_explicit(&tag->fn, memory_order_acquire);
         fn(tag, event.success != 0);
     }
     return event.type;
+}
+
+bool rpc_is_polled(struct rpc *rpc) {
+    unsigned before = rpc->polls_then;
+    rpc->polls_then = atomic_load(&rpc->polls);
+    return rpc->polls_then != before || atomic_load(&rpc->polling) > 0;
 }
 
 /* Runs what is there, at most so many; returns how many. */
@@ -199,6 +212,7 @@ int rpc_new(struct rpc **out, const struct rpc_options *options) {
     rpc->idle = options->idle;
     rpc->idle_arg = options->idle_arg;
     int err = rpc_timers_new(&rpc->timers);
+    err = err != 0 ? err : rpc_watch_new(&rpc->watch, rpc, options->stuck_ms);
     if (err == 0 && options->driven) {
         make_wakeable(rpc);
     } else if (err == 0) {
@@ -232,12 +246,17 @@ void rpc_free(struct rpc *rpc) {
     grpc_completion_queue_destroy(rpc->queue);
     /* The blocking kind: plain grpc_shutdown cleans up on a thread that nobody can join. */
     grpc_shutdown_blocking();
+    rpc_watch_free(rpc->watch);
     free(rpc->threads);
     free(rpc);
 }
 
 grpc_completion_queue *rpc_queue(struct rpc *rpc) {
     return rpc->queue;
+}
+
+struct rpc_watch *rpc_watch_of(struct rpc *rpc) {
+    return rpc->watch;
 }
 
 struct rpc_timers *rpc_timers_of(struct rpc *rpc) {

@@ -39,6 +39,10 @@
 /* What may wait behind the write under way on one stream, bytes. */
 #define RPC_STREAM_QUEUE_BYTES_MAX (64u << 20)
 #define RPC_STATUS_TEXT_MAX        512u
+/* A stream whose other side takes nothing for so long, though something is on its way, is ended: it
+ * may answer pings for ever. No network's hiccup is as long, and a frame takes less on a slow one.
+ */
+#define RPC_STUCK_MS 30000u
 
 /* gRPC's status codes, by their standard numbers. */
 enum rpc_status {
@@ -72,6 +76,7 @@ struct rpc_options {
      * happened have run, and may send what they have gathered. May be NULL. */
     void (*idle)(void *arg);
     void *idle_arg;
+    unsigned stuck_ms; /* in place of RPC_STUCK_MS, for tests; 0: that */
 };
 
 struct rpc;
@@ -100,7 +105,8 @@ struct rpc_stream_handler {
     /* One frame came. `bytes` are the callback's until it returns. */
     void (*received)(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n);
     /* The stream's last callback: the other side's status on a client; on a server RPC_OK when
-     * it ended in order, by the client or by rpc_stream_finish, else RPC_CANCELLED. A link calls it
+     * it ended in order, by the client or by rpc_stream_finish, else RPC_CANCELLED; on both
+     * RPC_RESOURCE_EXHAUSTED when the other side took nothing (RPC_STUCK_MS). A link calls it
      * after each attempt, also one that never opened (stream is NULL then), and tries again after a
      * backoff. */
     void (*closed)(void *arg, struct rpc_stream *stream, int status, const char *text);

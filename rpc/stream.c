@@ -39,9 +39,11 @@ struct rpc_stream {
 
     struct rpc_queue queue;
     grpc_byte_buffer *writing; /* the write under way */
-    bool opened;               /* the handler knows of it */
-    int64_t first_ms;          /* when the first frame came; 0: none did */
-    bool finishing;            /* no more frames are queued */
+    struct rpc_watched watched;
+    unsigned stuck_ms; /* it was ended since nothing was taken for so long; 0: it was not */
+    bool opened;       /* the handler knows of it */
+    int64_t first_ms;  /* when the first frame came; 0: none did */
+    bool finishing;    /* no more frames are queued */
     bool finish_sent;
     bool broken; /* no more is written: a write failed, or the call is over */
     int finish_status;
@@ -60,6 +62,7 @@ struct rpc_stream *rpc_stream_new(grpc_call *call, const struct rpc_stream_optio
     stream->call = call;
     atomic_init(&stream->refs, 1);
     atomic_init(&stream->data, NULL);
+    atomic_init(&stream->watched.writes, 0);
     pthread_mutex_init(&stream->mutex, NULL);
     grpc_metadata_array_init(&stream->initial);
     grpc_metadata_array_init(&stream->trailing);
@@ -85,11 +88,15 @@ void rpc_stream_release(struct rpc_stream *stream) {
 static void close_now(struct rpc_stream *stream) {
     char text[RPC_STATUS_TEXT_MAX];
     int status;
+    rpc_watch_remove(rpc_watch_of(stream->options.rpc), &stream->watched);
     pthread_mutex_lock(&stream->mutex);
     grpc_call *call = stream->call;
     stream->call = NULL;
     rpc_queue_clear(&stream->queue);
-    if (stream->options.is_server) {
+    if (stream->stuck_ms > 0) {
+        status = RPC_RESOURCE_EXHAUSTED;
+        snprintf(text, sizeof text, "the other side has taken nothing for %u ms", stream->stuck_ms);
+    } else if (stream->options.is_server) {
         status = stream->cancelled ? RPC_CANCELLED : RPC_OK;
         snprintf(text, sizeof text, "%s", stream->cancelled ? "the client is gone" : "");
     } else {
@@ -168,6 +175,7 @@ static void write_next(struct rpc_stream *stream) {
         grpc_op op = {.op = GRPC_OP_SEND_MESSAGE};
         op.data.send_message.send_message = stream->writing;
         stream->pending++;
+        atomic_fetch_add(&stream->watched.writes, 1);
         rpc_batch(stream->call, &op, 1, &stream->write_tag, on_written);
     } else if (stream->finishing) {
         send_finish(stream);
@@ -179,6 +187,7 @@ static void on_written(struct rpc_tag *tag, bool ok) {
     pthread_mutex_lock(&stream->mutex);
     grpc_byte_buffer_destroy(stream->writing);
     stream->writing = NULL;
+    atomic_fetch_add(&stream->watched.writes, 1);
     if (!ok && !stream->broken) {
         break_off(stream);
         grpc_call_cancel(stream->call, NULL);
@@ -249,6 +258,18 @@ void rpc_stream_finish(struct rpc_stream *stream, int status, const char *text) 
 void rpc_stream_cancel(struct rpc_stream *stream) {
     pthread_mutex_lock(&stream->mutex);
     if (stream->call != NULL) {
+        grpc_call_cancel(stream->call, NULL);
+    }
+    pthread_mutex_unlock(&stream->mutex);
+}
+
+/* What is queued would be in the way of an end in order. */
+void rpc_stream_end_stuck(struct rpc_watched *watched, unsigned ms) {
+    struct rpc_stream *stream = RPC_CONTAINER(watched, struct rpc_stream, watched);
+    pthread_mutex_lock(&stream->mutex);
+    if (stream->call != NULL && !stream->broken) {
+        stream->stuck_ms = ms;
+        break_off(stream);
         grpc_call_cancel(stream->call, NULL);
     }
     pthread_mutex_unlock(&stream->mutex);
@@ -352,6 +373,7 @@ static void start_client(struct rpc_stream *stream) {
 }
 
 void rpc_stream_start(struct rpc_stream *stream) {
+    rpc_watch_add(rpc_watch_of(stream->options.rpc), &stream->watched);
     if (stream->options.is_server) {
         start_server(stream);
     } else {

@@ -7,6 +7,7 @@
 
 #include "participant/shard/kv_frame.h"
 #include "shell/crash_point.h"
+#include "shell/logline.h"
 
 /* What may wait for the loop of one client, in requests or bytes, before its stream is ended: more
  * than a client may have open, since answers may be on their way. */
@@ -353,8 +354,9 @@ static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
 static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
     struct kv_client *client = stream == NULL ? NULL : rpc_stream_data(stream);
     (void)arg;
-    (void)status;
-    (void)text;
+    if (stream != NULL && status == RPC_RESOURCE_EXHAUSTED) {
+        logline_seldom(LOGLINE_WARN, "a client at %s is let go: %s", rpc_stream_peer(stream), text);
+    }
     if (client == NULL) {
         return;
     }

@@ -186,6 +186,23 @@ START_TEST(nodes_that_refuse_each_other_for_weeks_do_not_fill_the_disk_with_it) 
 }
 END_TEST
 
+static void leave_one_that_takes_nothing(void) {
+    char *text = strdup("the other side has taken nothing for 30000 ms");
+    ck_assert_ptr_nonnull(text);
+    peers_on_link_closed(&here, &(struct node_item){.object = &peers.items[2],
+                                                    .data = text,
+                                                    .status = RPC_RESOURCE_EXHAUSTED});
+}
+
+START_TEST(a_node_that_takes_nothing_is_named) {
+    set_up();
+    unsigned lines = lines_of(leave_one_that_takes_nothing);
+    ck_assert_uint_ge(lines, 1);
+    ck_assert_uint_le(lines, LOGLINE_SELDOM_TIMES);
+    tear_down();
+}
+END_TEST
+
 static void send_one(void) {
     send_known(false);
     end_batch();
@@ -207,5 +224,6 @@ int main(void) {
         (const TTest *[]){what_is_finished_waits_for_company, in_a_hurry_nothing_waits_for_company,
                           S4_what_is_held_waits_for_its_batch_and_then_leaves,
                           nodes_that_refuse_each_other_for_weeks_do_not_fill_the_disk_with_it,
+                          a_node_that_takes_nothing_is_named,
                           a_node_that_takes_a_part_of_what_it_is_sent_is_told_of_seldom, NULL});
 }

@@ -55,10 +55,14 @@ static inline struct rpc_server *server_at(struct rpc *rpc, int port) {
 }
 
 /* The server is not started yet, so that the test can add methods. */
-static inline void house_open(struct house *house, unsigned threads) {
-    ck_assert_int_eq(rpc_new(&house->rpc, &(struct rpc_options){.threads = threads}), 0);
+static inline void house_open_with(struct house *house, const struct rpc_options *options) {
+    ck_assert_int_eq(rpc_new(&house->rpc, options), 0);
     house->server = server_at(house->rpc, 0);
     snprintf(house->target, sizeof house->target, "127.0.0.1:%d", rpc_server_port(house->server));
+}
+
+static inline void house_open(struct house *house, unsigned threads) {
+    house_open_with(house, &(struct rpc_options){.threads = threads});
 }
 
 static inline void house_close(struct house *house) {

@@ -1,5 +1,7 @@
 /* rpc, streams: frames arrive in order and packed, each end learns how it ended, and a link
  * comes back. */
+#include <unistd.h>
+
 #include "tests/unit/test_rpc_fixture.h"
 
 /* One end of a stream that notes all that happens to it. */
@@ -113,10 +115,10 @@ struct pair {
     struct end client, server;
 };
 
-static void pair_open(struct pair *pair, unsigned threads) {
+static void pair_open_with(struct pair *pair, const struct rpc_options *options) {
     pair->client = (struct end)END_INIT;
     pair->server = (struct end)END_INIT;
-    house_open(&pair->house, threads);
+    house_open_with(&pair->house, options);
     ck_assert_int_eq(rpc_server_stream(pair->house.server, CHAT, &handler, &pair->server), 0);
     ck_assert_int_eq(rpc_server_start(pair->house.server), 0);
     ck_assert_int_eq(rpc_link_new(&pair->link, pair->house.rpc, pair->house.target, CHAT, &handler,
@@ -124,6 +126,10 @@ static void pair_open(struct pair *pair, unsigned threads) {
                      0);
     GATE_WAIT(&pair->client.gate, pair->client.opened_n == 1);
     GATE_WAIT(&pair->server.gate, pair->server.opened_n == 1);
+}
+
+static void pair_open(struct pair *pair, unsigned threads) {
+    pair_open_with(pair, &(struct rpc_options){.threads = threads});
 }
 
 static void pair_close(struct pair *pair) {
@@ -135,6 +141,15 @@ static void pair_close(struct pair *pair) {
     }
     end_release(&pair->server);
     house_close(&pair->house);
+}
+
+/* Whose server had several streams: callbacks of two may overlap. */
+static void pair_close_of_many(struct pair *pair) {
+    rpc_link_free(pair->link);
+    pair->link = NULL;
+    GATE_WAIT(&pair->server.gate, pair->server.closed_n == pair->server.opened_n);
+    pair->server.overlapped = false;
+    pair_close(pair);
 }
 
 START_TEST(frames_are_echoed_in_order) {
@@ -266,6 +281,100 @@ START_TEST(a_client_that_is_gone_is_CANCELLED_at_the_server) {
 }
 END_TEST
 
+/* Its callback does not return, so it reads no further; its pings are answered by another thread.
+ */
+static void stop_reading(struct end *end) {
+    gate_lock(&end->gate);
+    end->blocks = true;
+    gate_unlock(&end->gate);
+}
+
+static void read_on(struct end *end) {
+    gate_lock(&end->gate);
+    end->blocks = false;
+    gate_unlock(&end->gate);
+}
+
+/* Unless it is ended before. */
+static void fill(struct rpc_stream *stream) {
+    for (uint64_t id = 0; send_item(stream, id, 1000000) == 0; id++) {
+    }
+}
+
+START_TEST(L3_who_takes_nothing_is_let_go_and_who_is_sent_nothing_stays) {
+    struct pair pair;
+    struct end idle = END_INIT;
+    struct rpc_link *other;
+    pair_open_with(&pair, &(struct rpc_options){.threads = 4, .stuck_ms = 120});
+    ck_assert_int_eq(rpc_link_new(&other, pair.house.rpc, pair.house.target, CHAT, &handler, &idle),
+                     0);
+    GATE_WAIT(&idle.gate, idle.opened_n == 1);
+    stop_reading(&pair.client);
+    fill(pair.server.stream);
+    rpc_stream_finish(pair.server.stream, RPC_OK, "would wait behind the queue");
+    GATE_WAIT(&pair.server.gate, pair.server.closed_n == 1);
+    gate_lock(&pair.server.gate);
+    ck_assert_int_eq(pair.server.status, RPC_RESOURCE_EXHAUSTED);
+    ck_assert_ptr_nonnull(strstr(pair.server.text, "taken nothing for 120 ms"));
+    gate_unlock(&pair.server.gate);
+    ck_assert_uint_eq(rpc_stream_queued_bytes(pair.server.stream), 0);
+    gate_lock(&idle.gate);
+    ck_assert_int_eq(idle.closed_n, 0);
+    gate_unlock(&idle.gate);
+    read_on(&pair.client);
+    rpc_link_free(other);
+    end_release(&idle);
+    pair_close_of_many(&pair);
+}
+END_TEST
+
+START_TEST(L3_a_link_leaves_a_server_that_takes_nothing_and_dials_anew) {
+    struct pair pair;
+    pair_open_with(&pair, &(struct rpc_options){.threads = 4, .stuck_ms = 120});
+    stop_reading(&pair.server);
+    fill(pair.client.stream);
+    GATE_WAIT(&pair.client.gate, pair.client.closed_n >= 1);
+    gate_lock(&pair.client.gate);
+    ck_assert_int_eq(pair.client.status, RPC_RESOURCE_EXHAUSTED);
+    gate_unlock(&pair.client.gate);
+    GATE_WAIT(&pair.client.gate, pair.client.opened_n >= 2);
+    read_on(&pair.server);
+    pair_close_of_many(&pair);
+}
+END_TEST
+
+static bool has_items(struct end *end, uint64_t n) {
+    gate_lock(&end->gate);
+    bool has = end->items_n == n;
+    gate_unlock(&end->gate);
+    return has;
+}
+
+/* A loop that waits for its disk sees no write end. */
+START_TEST(L3_while_nobody_polls_the_other_side_is_not_to_blame) {
+    struct pair pair;
+    struct end end = END_INIT;
+    struct rpc *driven;
+    struct rpc_link *link;
+    pair_open(&pair, 2);
+    ck_assert_int_eq(rpc_new(&driven, &(struct rpc_options){.driven = true, .stuck_ms = 60}), 0);
+    ck_assert_int_eq(rpc_link_new(&link, driven, pair.house.target, CHAT, &handler, &end), 0);
+    while (end.opened_n == 0) {
+        rpc_poll(driven, INT64_MAX);
+    }
+    ck_assert_int_eq(send_item(end.stream, 0, 3000000), 0);
+    usleep(600000); /* away, for ten times as long as may be */
+    while (!has_items(&pair.server, 1)) {
+        rpc_poll(driven, 0);
+    }
+    ck_assert_int_eq(end.closed_n, 0);
+    rpc_link_free(link);
+    end_release(&end);
+    rpc_free(driven);
+    pair_close_of_many(&pair);
+}
+END_TEST
+
 START_TEST(a_garbage_frame_is_the_handlers_to_judge) {
     struct pair pair;
     pair_open(&pair, 2);
@@ -361,6 +470,9 @@ int main(void) {
                                        a_servers_status_and_text_reach_the_client_behind_its_frames,
                                        a_client_that_finishes_in_order_is_OK_at_the_server,
                                        a_client_that_is_gone_is_CANCELLED_at_the_server,
+                                       L3_who_takes_nothing_is_let_go_and_who_is_sent_nothing_stays,
+                                       L3_a_link_leaves_a_server_that_takes_nothing_and_dials_anew,
+                                       L3_while_nobody_polls_the_other_side_is_not_to_blame,
                                        a_garbage_frame_is_the_handlers_to_judge,
                                        a_link_comes_back_after_a_restart_on_the_same_port,
                                        a_link_to_nobody_reports_each_attempt_and_can_be_freed,
