@@ -364,12 +364,17 @@ void calls_cancel(struct calls *calls, struct call *call) {
     call_free(call);
 }
 
+/* The client may have set no deadline, and be gone. */
+static bool is_due(const struct call *call, int64_t now_ms) {
+    return call->deadline_ms <= now_ms || (call->rpc != NULL && rpc_call_is_over(call->rpc));
+}
+
 void calls_expire(struct calls *calls) {
     struct call *call;
     struct call *next;
     struct node *node = calls->node;
     HASH_ITER(hh, calls->waiting, call, next) {
-        if (call->deadline_ms > node->now_ms) {
+        if (!is_due(call, node->now_ms)) {
             continue;
         }
         HASH_DELETE(hh, calls->waiting, call);

@@ -199,7 +199,7 @@ int calls_register(struct calls *calls, struct rpc_server *server);
 int calls_reply(struct calls *calls, const struct engine_effect *effect, bool hold);
 /* Sends what may leave; what is held only if it is `stored`. */
 void calls_flush(struct calls *calls, bool stored);
-/* Ends the calls whose deadline has passed. */
+/* Ends the calls whose deadline has passed, or whose client is gone. */
 void calls_expire(struct calls *calls);
 /* Fails all that still wait. */
 void calls_end(struct calls *calls);

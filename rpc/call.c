@@ -162,6 +162,13 @@ void rpc_call_fail(struct rpc_call *call, int status, const char *text) {
     answer(call, status, text, NULL);
 }
 
+bool rpc_call_is_over(struct rpc_call *call) {
+    pthread_mutex_lock(&call->mutex);
+    bool is_over = call->core == NULL;
+    pthread_mutex_unlock(&call->mutex);
+    return is_over;
+}
+
 int64_t rpc_call_remaining_ms(const struct rpc_call *call) {
     gpr_timespec deadline = gpr_convert_clock_type(call->deadline, GPR_CLOCK_MONOTONIC);
     if (gpr_time_cmp(deadline, gpr_inf_future(GPR_CLOCK_MONOTONIC)) == 0) {

@@ -202,5 +202,8 @@ void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *reply);
 void rpc_call_fail(struct rpc_call *call, int status, const char *text);
 /* Milliseconds until the caller's deadline; INT64_MAX when it set none; 0 once it has passed. */
 int64_t rpc_call_remaining_ms(const struct rpc_call *call);
+/* Whether nobody waits for the answer any more: the client is gone, its deadline has passed, or the
+ * server has ended the call. The answer is still to be given. Any thread, until it is. */
+bool rpc_call_is_over(struct rpc_call *call);
 
 #endif

@@ -149,6 +149,35 @@ START_TEST(a_deadline_ends_the_call_and_a_late_answer_does_no_harm) {
 }
 END_TEST
 
+static void on_cancelled(void *arg, int status, const char *text, const uint8_t *bytes, size_t n) {
+    (void)arg;
+    (void)text;
+    (void)bytes;
+    (void)n;
+    ck_assert_int_eq(status, RPC_CANCELLED);
+}
+
+START_TEST(the_server_knows_whether_anybody_waits_for_the_answer) {
+    struct house house;
+    struct desk desk = {.gate = GATE_INIT};
+    struct rpc_channel *channel;
+    open_desk(&house, &desk, 2);
+    ck_assert_int_eq(rpc_channel_new(&channel, house.rpc, house.target), 0);
+    Troth__Test__Item item = TROTH__TEST__ITEM__INIT;
+    item.id = KEEP;
+    ck_assert_int_eq(rpc_call_async(channel, SAY, &item.base, INT64_MAX, true, on_cancelled, NULL),
+                     0);
+    GATE_WAIT(&desk.gate, desk.kept_n == 1);
+    ck_assert(!rpc_call_is_over(desk.kept[0]));
+    rpc_channel_free(channel);
+    while (!rpc_call_is_over(desk.kept[0])) {
+        usleep(1000);
+    }
+    rpc_call_fail(desk.kept[0], RPC_ABORTED, "to nobody");
+    house_close(&house);
+}
+END_TEST
+
 START_TEST(the_server_knows_what_time_is_left) {
     struct house house;
     struct desk desk = {.gate = GATE_INIT};
@@ -435,6 +464,7 @@ int main(void) {
             a_reply_reaches_the_caller, a_failure_reaches_the_caller_with_its_text,
             an_unknown_method_is_unimplemented,
             a_deadline_ends_the_call_and_a_late_answer_does_no_harm,
+            the_server_knows_whether_anybody_waits_for_the_answer,
             the_server_knows_what_time_is_left, what_is_too_large_is_refused_both_ways,
             freeing_a_channel_cancels_its_calls_and_waits_for_their_callbacks,
             stopping_a_server_waits_for_no_answer, a_call_that_ends_within_the_grace_is_answered,
