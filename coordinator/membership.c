@@ -189,6 +189,22 @@ static bool peer_forgot(const struct membership *membership, const struct wire_p
     return false;
 }
 
+/* An older start that lives needs no word here: it is refused as an older copy. */
+static bool is_beside_another(const struct membership *membership,
+                              const struct wire_peer_hello *hello,
+                              struct membership_answer *answer) {
+    const struct membership_node *peer = &membership->peers[hello->node];
+    if (peer->lives == 0 || hello->incarnation <= peer->lives) {
+        return false;
+    }
+    say(answer, MEMBERSHIP_REFUSE,
+        "node %u runs already: its start %llu is heard, and this is start %llu, on a copy of its "
+        "data folder. Stop the one on the copy, and remove the copy, which lacks what was "
+        "promised since; to move a node, stop it before its folder is copied",
+        hello->node, (unsigned long long)peer->lives, (unsigned long long)hello->incarnation);
+    return true;
+}
+
 static void remember(struct membership *membership, uint32_t node, const uint8_t disk[16],
                      uint64_t incarnation, uint64_t boot, struct membership_answer *answer) {
     struct membership_node *peer = &membership->peers[node];
@@ -223,7 +239,7 @@ void membership_greet(struct membership *membership, uint32_t dialled,
     *answer = (struct membership_answer){.verdict = MEMBERSHIP_ADMIT};
     /* Who is not whom we remember is not believed what it says of us. */
     if (!belongs(membership, dialled, hello, answer) || peer_forgot(membership, hello, answer) ||
-        we_forgot(membership, hello, answer)) {
+        we_forgot(membership, hello, answer) || is_beside_another(membership, hello, answer)) {
         return;
     }
     remember(membership, hello->node, hello->disk, hello->incarnation, hello->boot, answer);
@@ -238,6 +254,10 @@ void membership_admitted_by(struct membership *membership, uint32_t node) {
 void membership_refused_by(struct membership *membership, uint32_t node, const char *text) {
     struct membership_node *peer = &membership->peers[node];
     snprintf(peer->refusal, sizeof peer->refusal, "%s", text);
+}
+
+void membership_lives(struct membership *membership, uint32_t node, uint64_t incarnation) {
+    membership->peers[node].lives = incarnation;
 }
 
 static uint32_t admissions_needed(const struct membership *membership) {

@@ -13,6 +13,8 @@
  *     starts are those that we remember of it, or where we remember none: a node of another cluster
  *     with our name, that was given our addresses, must not end this one. Of two that have both
  *     forgotten each refuses the other, and lives on unadmitted until one is heard that has not;
+ *   - a start of a peer that is later than one that lives here is refused: it runs on a copy of
+ * that one's disk, which goes on, and what is promised there is not on the copy;
  *   - a node that took part before takes part again once a majority, itself counted, has admitted
  *     it; a fresh one (an empty disk: a new cluster, or a lost disk) needs *all* nodes.
  *
@@ -38,6 +40,7 @@ struct membership_node {
     uint8_t disk[16];
     uint64_t incarnation;                /* 0: nothing is remembered of it */
     uint64_t boot;                       /* of that incarnation */
+    uint64_t lives;                      /* the incarnation that is heard now; 0: none */
     bool admitted_us;                    /* has greeted us since this start */
     char refusal[MEMBERSHIP_TEXT_BYTES]; /* why not, by the last attempt; "" for not reached */
 };
@@ -81,6 +84,9 @@ void membership_greet(struct membership *membership, uint32_t dialled,
 /* The peer has admitted us, or refused with its words. */
 void membership_admitted_by(struct membership *membership, uint32_t node);
 void membership_refused_by(struct membership *membership, uint32_t node, const char *text);
+
+/* This start of the peer is trusted, and its stream is open; 0: none is, or not any more. */
+void membership_lives(struct membership *membership, uint32_t node, uint64_t incarnation);
 
 /* Enough peers have admitted us. */
 bool membership_is_ready(const struct membership *membership);

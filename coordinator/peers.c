@@ -39,6 +39,12 @@ static int send_hello(struct node *node, struct rpc_stream *stream, bool reply) 
     return err;
 }
 
+/* Whether another start of it may take this one's place. */
+static void tell_whether_it_lives(const struct peer *peer) {
+    membership_lives(&peer->node->membership, peer->id,
+                     peer->trusted && peer->in != NULL ? peer->incarnation : 0);
+}
+
 /* A start of the peer was greeted: the new one, or the same anew. */
 static void note_start(struct peer *peer, uint64_t incarnation) {
     if (peer->incarnation != incarnation) {
@@ -174,6 +180,7 @@ void peers_on_in_closed(struct node *node, struct node_item *item) {
         if (peer->in != NULL && peer->in_id == item->number) {
             rpc_stream_release(peer->in);
             peer->in = NULL;
+            tell_whether_it_lives(peer);
         }
     }
 }
@@ -259,6 +266,7 @@ void peers_distrust(struct peer *peer, const char *why) {
         return;
     }
     peer->trusted = false;
+    tell_whether_it_lives(peer);
     logline(LOGLINE_WARN, "node %u is suspected: %s", peer->id, why);
     node_step(peer->node, &(struct engine_event){.type = ENGINE_NODE_SUSPECTED, .node = peer->id});
 }
@@ -274,6 +282,7 @@ static void look(struct peer *peer) {
         peers_distrust(peer, why);
     } else if (!peer->trusted && alive && peer->in != NULL && peer->out_greeted) {
         peer->trusted = true;
+        tell_whether_it_lives(peer);
         logline(LOGLINE_INFO, "node %u is trusted (its start %llu)", peer->id,
                 (unsigned long long)peer->incarnation);
         node_step(node, &(struct engine_event){.type = ENGINE_NODE_TRUSTED,

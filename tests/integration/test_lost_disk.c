@@ -1,13 +1,17 @@
 /* A node's disk is lost for good: docs/lost-disk.md, step by step, and what happens when a branch
- * is left in doubt on the way. */
+ * is left in doubt on the way; and a copy of a disk is started beside its node. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "base/txid.h"
 #include "harness/folder.h"
+#include "harness/process.h"
+#include "harness/programs.h"
 #include "tests/lib/cluster_fixture.h"
 #include "tests/lib/db_dump.h"
+#include "tests/lib/program_run.h"
 
 #define EXIT_AMNESIA 4
 #define LOST         2 /* the node, and its disk */
@@ -148,8 +152,59 @@ START_TEST(a_branch_of_the_cell_before_is_told_and_ends_when_its_nodes_run_again
 END_TEST
 #endif
 
+/* By both other nodes: one of them and the copy were a majority. */
+static bool copy_is_refused(struct process *copy) {
+    char *log = file_text(copy->log);
+    bool told = strstr(log, "remove the copy") != NULL &&
+                fixture_log_has(&f, CLUSTER_NODE, 0, "node 3 runs already") &&
+                fixture_log_has(&f, CLUSTER_NODE, 1, "node 3 runs already");
+    fixture_must(&f, fixture_runs(&f, CLUSTER_NODE, LOST), "the node ended: %s", log);
+    fixture_must(&f, strstr(log, "is ready") == NULL, "the copy takes part: %s", log);
+    fixture_must(&f, process_running(copy, NULL), "the copy ended: %s", log);
+    free(log);
+    return told;
+}
+
+/* What the node has promised since the copy was made, and promises now, is not on the copy. */
+START_TEST(S4_a_copy_that_is_started_beside_its_node_is_refused_and_the_node_goes_on) {
+    static struct process copy; /* large */
+    struct fixture_tx tx;
+    char here[4400], there[4400], command[9000], nodes[1024], listen[64], why[512];
+    fixture_open(&f, &three_nodes);
+    folder_of(LOST, "", here);
+    folder_of(LOST, ".copy", there);
+    snprintf(command, sizeof command, "cp -r '%s' '%s' && rm '%s/node.db.lock'", here, there,
+             there);
+    ck_assert_int_eq(system(command), 0);
+    fixture_work(&f, &tx, LOST, 0);
+    ck_assert_int_eq(fixture_commit(&f, &tx), TROTH_COMMITTED);
+
+    ck_assert_int_eq(program_find(NULL, PROGRAM_TROTHD, copy.program, why, sizeof why), 0);
+    snprintf(copy.log, sizeof copy.log, "%s.log", there);
+    snprintf(nodes, sizeof nodes, "1=%s,2=%s,3=%s", cluster_address(f.cluster, CLUSTER_NODE, 0),
+             cluster_address(f.cluster, CLUSTER_NODE, 1),
+             cluster_address(f.cluster, CLUSTER_NODE, LOST));
+    snprintf(listen, sizeof listen, "127.0.0.2%s",
+             strchr(cluster_address(f.cluster, CLUSTER_NODE, LOST), ':'));
+    const char *const args[] = {"--node",   "3",    "--nodes", nodes,
+                                "--listen", listen, "--data",  there};
+    for (size_t i = 0; i < sizeof args / sizeof *args; i++) {
+        ck_assert_int_eq(process_add_arg(&copy, args[i]), 0);
+    }
+    ck_assert_int_eq(process_start(&copy), 0);
+    fixture_wait(&f, copy_is_refused(&copy), "the copy is not refused");
+    fixture_work(&f, &tx, LOST, 0);
+    ck_assert_int_eq(fixture_commit(&f, &tx), TROTH_COMMITTED);
+    fixture_settle(&f, &tx, TROTH_COMMITTED);
+    process_release(&copy);
+    fixture_restart(&f, CLUSTER_NODE, LOST, NULL);
+    fixture_close(&f);
+}
+END_TEST
+
 int main(void) {
     const TTest *const tests[] = {
+        S4_a_copy_that_is_started_beside_its_node_is_refused_and_the_node_goes_on,
         a_lost_disk_is_replaced_by_a_cluster_of_another_cell_and_no_data_is_lost,
 #ifdef TROTH_CRASH_POINTS
         a_branch_of_the_cell_before_is_told_and_ends_when_its_nodes_run_again,

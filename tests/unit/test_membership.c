@@ -224,6 +224,25 @@ START_TEST(an_older_copy_that_started_twice_is_refused) {
 }
 END_TEST
 
+START_TEST(a_copy_beside_the_start_that_lives_is_refused_until_that_one_is_gone) {
+    struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
+    form(&a, &b, &c);
+    struct membership copy = c;
+    membership_lives(&a, 3, 1);
+    restart(&copy);
+    struct membership before = a;
+    struct membership_answer at_a = greet(&copy, &a);
+    ck_assert_int_eq(at_a.verdict, MEMBERSHIP_REFUSE);
+    ck_assert(!at_a.tell);
+    ck_assert_ptr_nonnull(strstr(at_a.text, "node 3 runs already: its start 1 is heard"));
+    ck_assert_mem_eq(&a, &before, sizeof a);
+    ck_assert(joins(&c, &a)); /* a new stream of the one that lives */
+    membership_lives(&a, 3, 0);
+    restart(&c);
+    ck_assert(joins(&c, &a));
+}
+END_TEST
+
 START_TEST(starts_that_no_peer_has_seen_are_no_reason_to_refuse) {
     struct membership a = node(1, 1, 1), b = node(2, 2, 1), c = node(3, 3, 1);
     form(&a, &b, &c);
@@ -512,6 +531,7 @@ int main(void) {
         amnesia_an_older_copy_of_the_disk_is_refused_and_its_node_learns_it,
         amnesia_a_copy_that_caught_up_in_starts_is_refused_and_its_node_learns_it,
         an_older_copy_that_started_twice_is_refused,
+        a_copy_beside_the_start_that_lives_is_refused_until_that_one_is_gone,
         starts_that_no_peer_has_seen_are_no_reason_to_refuse,
         an_older_copy_is_told_as_far_back_as_the_boots_reach,
         boots_that_begin_after_the_remembered_start_say_nothing_against_it,
