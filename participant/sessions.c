@@ -1,239 +1,23 @@
-/* The sessions with the nodes: one link each, that is dialled again for ever. gRPC's threads (the
- * loop's own where it is driven, in sessions_poll) greet, decode and queue; the loop sends. */
-#include "participant/sessions.h"
+/* The sessions with the nodes: one link each, that is dialled again for ever. gRPC's threads
+ * (sessions_streams.c) greet, decode and queue; the loop sends. */
+#include "participant/sessions_internal.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/troth_err.h"
-#include "paxos/types.h"
-#include "proto/wire.h"
 #include "shell/clock.h"
-#include "shell/crash_point.h"
 #include "shell/logline.h"
 
 #define METHOD           "/troth.v1.Participants/Attach"
-#define ADDRESS_BYTES    256
 #define FRAME_BYTES_GOOD (1u << 20) /* larger ones are cut here; one message is far smaller */
-
-struct frames {
-    struct wire_buffer buffer;
-    size_t cuts[64]; /* where a frame ends and the next begins */
-    size_t n_cuts;
-};
-
-/* A session that the loop knows: at most one for each node.
- *
- * Sets that repeat leave as numbers, whose definitions may be in any message before. What is free
- * was encoded before all that is held and leaves before; and once something is dropped, all that
- * waits is, and the numbers are forgotten (proto/wire_sets.h): see forget_frames. */
-struct live {
-    uint64_t session; /* 0: none */
-    struct rpc_stream *stream;
-    const char *attaching;   /* the session's address until it is certain that it is not refused */
-    uint64_t session_before; /* the one whose place it took, until that is certain; 0: none */
-    struct rpc_stream *stream_before;
-    struct frames free; /* may leave at once */
-    struct frames held; /* leaves when the batch is on disk */
-    struct wire_sets sets;
-};
-
-struct node_link {
-    struct sessions *sessions;
-    struct rpc_link *link;
-    char address[ADDRESS_BYTES];
-    int last_status;           /* said once, not at every attempt */
-    struct rpc_stream *stream; /* the mutex guards it: that which was greeted and has not ended */
-};
-
-struct sessions {
-    struct sessions_options options;
-    struct rpc *rpc;
-    atomic_uint_fast64_t ids;
-    struct live live[PAXOS_NODES_MAX + 1];
-    struct node_link links[PAXOS_NODES_MAX];
-    uint32_t n_links;
-
-    pthread_mutex_t mutex; /* guards what follows, and the links' streams */
-    pthread_cond_t ended;  /* a stream has */
-    uint32_t n_streams;
-    bool closing;
-};
-
-/* ---- gRPC's threads -------------------------------------------------------------------------- */
-
-/* A stream's data; NULL before its greeting. */
-struct in_stream {
-    uint64_t session;
-    struct wire_sets sets;
-};
-
-static bool is_closing(struct sessions *sessions) {
-    pthread_mutex_lock(&sessions->mutex);
-    bool closing = sessions->closing;
-    pthread_mutex_unlock(&sessions->mutex);
-    return closing;
-}
-
-/* False: no session begins any more. */
-static bool keep_stream(struct node_link *link, struct rpc_stream *stream) {
-    struct sessions *sessions = link->sessions;
-    pthread_mutex_lock(&sessions->mutex);
-    bool keeps = !sessions->closing;
-    if (keeps) {
-        link->stream = stream;
-        sessions->n_streams++;
-    }
-    pthread_mutex_unlock(&sessions->mutex);
-    return keeps;
-}
-
-static void forget_stream(struct node_link *link) {
-    struct sessions *sessions = link->sessions;
-    pthread_mutex_lock(&sessions->mutex);
-    link->stream = NULL;
-    sessions->n_streams--;
-    pthread_cond_signal(&sessions->ended);
-    pthread_mutex_unlock(&sessions->mutex);
-}
-
-static void opened(void *arg, struct rpc_stream *stream) {
-    struct node_link *link = arg;
-    const struct sessions_options *options = &link->sessions->options;
-    struct wire_participant_hello hello = {.incarnation = options->incarnation,
-                                           .version = WIRE_PARTICIPANT_VERSION};
-    snprintf(hello.cluster, sizeof hello.cluster, "%s", options->cluster);
-    snprintf(hello.participant, sizeof hello.participant, "%s", options->name);
-    snprintf(hello.endpoint, sizeof hello.endpoint, "%s", options->endpoint);
-    struct wire_buffer buffer = {0};
-    if (is_closing(link->sessions)) {
-        rpc_stream_finish(stream, RPC_OK, NULL);
-        return;
-    }
-    CRASH_POINT(CRASH_PARTICIPANT, "before.send.", "hello");
-    if (wire_encode_participant_hello(&hello, &buffer) != 0 ||
-        rpc_stream_send_bytes(stream, buffer.bytes, buffer.n) != 0) {
-        rpc_stream_finish(stream, RPC_INTERNAL, "no memory for a greeting");
-    }
-    CRASH_POINT_AT(CRASH_PARTICIPANT, CRASH_SENT, "after.send.", "hello");
-    wire_buffer_release(&buffer);
-}
-
-static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8_t *bytes,
-                  size_t n) {
-    struct sessions *sessions = link->sessions;
-    const struct sessions_options *options = &sessions->options;
-    struct wire_welcome welcome;
-    if (wire_decode_welcome(bytes, n, &welcome) != 0) {
-        logline_seldom(LOGLINE_ERROR, "participant %s: %s does not greet as a node of Troth",
-                       options->name, link->address);
-        rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "the first message must be Welcome");
-        return false;
-    }
-    struct in_stream *in = calloc(1, sizeof *in);
-    if (in == NULL) {
-        rpc_stream_finish(stream, RPC_INTERNAL, "no memory for a session");
-        return false;
-    }
-    in->session = atomic_fetch_add(&sessions->ids, 1) + 1;
-    struct session_up up = {.node = welcome.node,
-                            .session = in->session,
-                            .incarnation = welcome.node_incarnation,
-                            .address = link->address,
-                            .stream = stream};
-    memcpy(up.disk, welcome.disk, sizeof up.disk);
-    if (!keep_stream(link, stream)) {
-        free(in);
-        return false;
-    }
-    rpc_stream_hold(stream);
-    if (options->up(options->arg, &up) != 0) {
-        rpc_stream_release(stream);
-        forget_stream(link);
-        free(in);
-        return false;
-    }
-    rpc_stream_set_data(stream, in);
-    link->last_status = RPC_OK;
-    return true;
-}
-
-/* They have fed the failure detector by coming. */
-static struct message_batch *without_pings(struct message_batch *batch) {
-    size_t n = 0;
-    for (size_t i = 0; batch != NULL && i < batch->n; i++) {
-        if (batch->items[i].type != MESSAGE_PING) {
-            batch->items[n++] = batch->items[i];
-        }
-    }
-    if (n == 0) {
-        free(batch); /* a ping owns nothing */
-        return NULL;
-    }
-    batch->n = n;
-    return batch;
-}
-
-static int receive(const struct sessions_options *options, struct rpc_stream *stream,
-                   const uint8_t *bytes, size_t n) {
-    struct in_stream *in = rpc_stream_data(stream);
-    struct message_batch *batch;
-    int err = wire_decode(WIRE_NODE_TO_PARTICIPANT, bytes, n, &in->sets, &batch);
-    batch = err == 0 ? without_pings(batch) : NULL;
-    if (batch == NULL) {
-        return err;
-    }
-    err = options->messages(options->arg, in->session, batch);
-    if (err != 0) {
-        message_batch_free(batch);
-    }
-    return err;
-}
-
-static void received(void *arg, struct rpc_stream *stream, const uint8_t *bytes, size_t n) {
-    struct node_link *link = arg;
-    const struct sessions_options *options = &link->sessions->options;
-    if (rpc_stream_data(stream) == NULL &&
-        (is_closing(link->sessions) || !greet(link, stream, bytes, n))) {
-        return;
-    }
-    int err = receive(options, stream, bytes, n);
-    if (err != 0 && err != TROTH_ERR_CLOSED) {
-        logline_seldom(LOGLINE_ERROR, "participant %s: a frame from %s can't be taken: %s",
-                       options->name, link->address, troth_err_text(err));
-        rpc_stream_finish(stream, RPC_INVALID_ARGUMENT, "a frame that can't be read");
-    }
-}
-
-static void closed(void *arg, struct rpc_stream *stream, int status, const char *text) {
-    struct node_link *link = arg;
-    const struct sessions_options *options = &link->sessions->options;
-    if (status != link->last_status && status != RPC_CANCELLED && !is_closing(link->sessions)) {
-        logline_seldom(status == RPC_UNAVAILABLE || status == RPC_OK ? LOGLINE_WARN : LOGLINE_ERROR,
-                       "participant %s: no session with %s: %s: %s; dialling on", options->name,
-                       link->address, rpc_status_name(status), text);
-    }
-    link->last_status = status;
-    struct in_stream *in = stream == NULL ? NULL : rpc_stream_data(stream);
-    if (in != NULL) {
-        forget_stream(link);
-        options->down(options->arg, in->session);
-        rpc_stream_set_data(stream, NULL);
-        wire_sets_clear(&in->sets);
-        free(in);
-    }
-}
 
 /* ---- Opening and closing --------------------------------------------------------------------- */
 
 static int add_link(struct sessions *sessions, const char *address, size_t n, char *why,
                     size_t why_bytes) {
-    static const struct rpc_stream_handler handler = {
-        .opened = opened, .received = received, .closed = closed};
     struct node_link *link = &sessions->links[sessions->n_links];
     const char *colon = memrchr(address, ':', n);
     if (n >= sizeof link->address || colon == NULL || colon == address ||
@@ -249,7 +33,7 @@ static int add_link(struct sessions *sessions, const char *address, size_t n, ch
     link->sessions = sessions;
     memcpy(link->address, address, n);
     sessions->n_links++;
-    return rpc_link_new(&link->link, sessions->rpc, link->address, METHOD, &handler, link);
+    return rpc_link_new(&link->link, sessions->rpc, link->address, METHOD, &sessions_handler, link);
 }
 
 static int add_links(struct sessions *sessions, const char *nodes, char *why, size_t why_bytes) {

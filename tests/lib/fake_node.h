@@ -25,9 +25,12 @@ struct fake_node {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct rpc_stream *stream; /* held; the session's, once greeted */
+    struct rpc_stream *before; /* held; that of the one before */
     struct wire_sets sets;     /* the session's */
     struct wire_participant_hello hello;
-    unsigned greeted; /* sessions so far */
+    unsigned opened;      /* streams so far */
+    unsigned greeted;     /* sessions so far */
+    unsigned opened_then; /* when the last one was */
     unsigned ended;
     struct message messages[FAKE_NODE_MESSAGES];
     size_t n, taken;
@@ -42,8 +45,11 @@ static inline int fake_node_keep(void *arg, struct message *message) {
 }
 
 static inline void fake_node_opened(void *arg, struct rpc_stream *stream) {
-    (void)arg;
+    struct fake_node *node = arg;
     (void)stream;
+    pthread_mutex_lock(&node->mutex);
+    node->opened++;
+    pthread_mutex_unlock(&node->mutex);
 }
 
 static inline void fake_node_received(void *arg, struct rpc_stream *stream, const uint8_t *bytes,
@@ -54,9 +60,10 @@ static inline void fake_node_received(void *arg, struct rpc_stream *stream, cons
         ck_assert_int_eq(wire_decode_participant_hello(bytes, n, &node->hello), 0);
         rpc_stream_set_data(stream, node);
         rpc_stream_hold(stream);
-        if (node->stream != NULL) {
-            rpc_stream_release(node->stream);
+        if (node->before != NULL) {
+            rpc_stream_release(node->before);
         }
+        node->before = node->stream;
         node->stream = stream;
         wire_sets_clear(&node->sets);
         struct wire_buffer buffer = {0};
@@ -64,6 +71,7 @@ static inline void fake_node_received(void *arg, struct rpc_stream *stream, cons
         rpc_stream_send_bytes(stream, buffer.bytes, buffer.n);
         wire_buffer_release(&buffer);
         node->greeted++;
+        node->opened_then = node->opened;
     }
     ck_assert_int_eq(wire_decode_each_with(WIRE_PARTICIPANT_TO_NODE, bytes, n, &node->sets,
                                            fake_node_keep, node),
@@ -109,6 +117,9 @@ static inline void fake_node_start(struct fake_node *node, uint32_t id, uint64_t
 /* Forgets all but its port, its id and its disk. */
 static inline void fake_node_stop(struct fake_node *node) {
     rpc_server_stop(node->server, 0);
+    if (node->before != NULL) {
+        rpc_stream_release(node->before);
+    }
     if (node->stream != NULL) {
         rpc_stream_release(node->stream);
     }

@@ -217,11 +217,62 @@ START_TEST(that_a_node_takes_nothing_is_not_logged_with_each_message) {
 }
 END_TEST
 
+static int up_and_let_go(void *arg, const struct session_up *up) {
+    (void)arg;
+    rpc_stream_release(up->stream);
+    return 0;
+}
+
+static void finish_one(struct fake_node *node, bool the_first) {
+    pthread_mutex_lock(&node->mutex);
+    ck_assert_uint_eq(node->greeted, 2);
+    rpc_stream_finish(the_first ? node->before : node->stream, RPC_FAILED_PRECONDITION,
+                      "attached anew in another session");
+    pthread_mutex_unlock(&node->mutex);
+}
+
+START_TEST(of_two_addresses_of_one_node_one_is_used_and_the_other_waits_for_it_to_end) {
+    struct world world = {0};
+    char nodes[64];
+    char why[256];
+    FILE *log = tmpfile();
+    ck_assert_ptr_nonnull(log);
+    int stderr_before = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(fileno(log), STDERR_FILENO), 0);
+    fake_node_start(&world.node, 1, 3);
+    snprintf(nodes, sizeof nodes, "127.0.0.1:%d,127.0.0.1:%d", world.node.port, world.node.port);
+    struct sessions_options options = {.cluster = "troth",
+                                       .name = "stock",
+                                       .endpoint = "",
+                                       .nodes = nodes,
+                                       .incarnation = 7,
+                                       .up = up_and_let_go,
+                                       .down = down,
+                                       .messages = messages};
+    ck_assert_int_eq(sessions_open(&world.sessions, &options, why, sizeof why), 0);
+    fake_node_expect_sessions(&world.node, 2);
+    finish_one(&world.node, true); /* as a node does */
+    while (lines_with(log, "lead to the same node, 1: one of them is used") == 0) {
+        usleep(1000);
+    }
+    finish_one(&world.node, false);
+    fake_node_expect_sessions(&world.node, 3);
+    ck_assert_uint_eq(world.node.opened_then, 3); /* on the stream that waited */
+    close_sessions(&world);
+    fake_node_stop(&world.node);
+    dup2(stderr_before, STDERR_FILENO);
+    close(stderr_before);
+    fclose(log);
+}
+END_TEST
+
 int main(void) {
-    return suite_run(
-        "sessions",
-        (const TTest *[]){L2_what_was_sent_last_arrives_though_the_sessions_are_closed_behind_it,
-                          L3_a_node_that_reads_nothing_holds_up_no_closing_for_good,
-                          only_a_session_that_is_not_refused_is_logged_as_attached,
-                          that_a_node_takes_nothing_is_not_logged_with_each_message, NULL});
+    return suite_run("sessions",
+                     (const TTest *[]){
+                         L2_what_was_sent_last_arrives_though_the_sessions_are_closed_behind_it,
+                         L3_a_node_that_reads_nothing_holds_up_no_closing_for_good,
+                         only_a_session_that_is_not_refused_is_logged_as_attached,
+                         that_a_node_takes_nothing_is_not_logged_with_each_message,
+                         of_two_addresses_of_one_node_one_is_used_and_the_other_waits_for_it_to_end,
+                         NULL});
 }
