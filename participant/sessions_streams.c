@@ -180,6 +180,7 @@ static bool greet(struct node_link *link, struct rpc_stream *stream, const uint8
     }
     rpc_stream_hold(stream);
     if (options->up(options->arg, &up) != 0) {
+        rpc_stream_finish(stream, RPC_INTERNAL, "no memory for a session"); /* it dials anew */
         rpc_stream_release(stream);
         forget_stream(link);
         free(in);

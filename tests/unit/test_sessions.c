@@ -23,6 +23,7 @@ struct world {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     struct session_up up; /* session 0: not yet */
+    bool refused_once;
     bool is_closed;
 };
 
@@ -56,8 +57,7 @@ static void expect_up(struct world *world, uint64_t than) {
     pthread_mutex_unlock(&world->mutex);
 }
 
-/* A session with a node. */
-static void begin(struct world *world) {
+static void begin_with(struct world *world, int (*taker)(void *arg, const struct session_up *up)) {
     char nodes[64];
     char why[256];
     *world = (struct world){0};
@@ -71,10 +71,15 @@ static void begin(struct world *world) {
                                        .nodes = nodes,
                                        .incarnation = 7,
                                        .arg = world,
-                                       .up = up,
+                                       .up = taker,
                                        .down = down,
                                        .messages = messages};
     ck_assert_int_eq(sessions_open(&world->sessions, &options, why, sizeof why), 0);
+}
+
+/* A session with a node. */
+static void begin(struct world *world) {
+    begin_with(world, up);
     expect_up(world, 0);
     sessions_up(world->sessions, &world->up);
 }
@@ -217,6 +222,28 @@ START_TEST(that_a_node_takes_nothing_is_not_logged_with_each_message) {
 }
 END_TEST
 
+/* Has no memory for the first. */
+static int up_the_second_time(void *arg, const struct session_up *up) {
+    struct world *world = arg;
+    pthread_mutex_lock(&world->mutex);
+    bool takes = world->refused_once;
+    world->refused_once = true;
+    pthread_mutex_unlock(&world->mutex);
+    if (takes) {
+        rpc_stream_release(up->stream);
+    }
+    return takes ? 0 : TROTH_ERR_NO_MEMORY;
+}
+
+START_TEST(L2_a_session_that_can_not_be_taken_is_tried_again) {
+    struct world world;
+    begin_with(&world, up_the_second_time);
+    fake_node_expect_sessions(&world.node, 2); /* though the node says nothing more on the first */
+    close_sessions(&world);
+    end(&world);
+}
+END_TEST
+
 static int up_and_let_go(void *arg, const struct session_up *up) {
     (void)arg;
     rpc_stream_release(up->stream);
@@ -273,6 +300,7 @@ int main(void) {
                          L3_a_node_that_reads_nothing_holds_up_no_closing_for_good,
                          only_a_session_that_is_not_refused_is_logged_as_attached,
                          that_a_node_takes_nothing_is_not_logged_with_each_message,
+                         L2_a_session_that_can_not_be_taken_is_tried_again,
                          of_two_addresses_of_one_node_one_is_used_and_the_other_waits_for_it_to_end,
                          NULL});
 }
