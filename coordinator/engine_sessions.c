@@ -125,7 +125,13 @@ void sessions_resend(struct engine *engine) {
 // NOLINTNEXTLINE(readability-function-size): uthash's macro, not ours
 static void begin_session(struct engine *engine, struct rm *rm, const struct engine_event *event) {
     if (rm->session != 0) {
-        refuse(engine, rm->session, TROTH_ERR_CLOSED, "attached anew in another session");
+        bool later = event->participant.incarnation != rm->participant.incarnation;
+        refuse(engine, rm->session, TROTH_ERR_CLOSED,
+               later
+                   ? "a later start of this participant has attached: this process runs on an "
+                     "older disk, and answers what may be old; stop it. If the other one runs on a "
+                     "copy, stop both and start this one again"
+                   : "attached anew in another session");
         end_session(engine, rm);
     }
     rm->session = event->session;

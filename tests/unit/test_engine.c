@@ -445,6 +445,12 @@ START_TEST(a_name_that_another_live_process_holds_is_refused) {
     attach.participant.incarnation = 5;
     ck_assert_int_eq(engine_step(w.node[1].engine, &attach, &effects), 0);
     ck_assert_uint_eq(effects.items[0].session, w.participant[1].session[1]);
+    /* He must know that it is not his own second session. */
+    ck_assert_ptr_nonnull(strstr(effects.items[0].detail, "stop both and start this one again"));
+    attach.session = 1002;
+    ck_assert_int_eq(engine_step(w.node[1].engine, &attach, &effects), 0);
+    ck_assert_uint_eq(effects.items[0].session, 1001);
+    ck_assert_str_eq(effects.items[0].detail, "attached anew in another session");
     engine_effects_release(&effects);
     world_release(&w);
 }
