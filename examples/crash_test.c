@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "troth.h"
 #include "troth_test.h"
 
-#define PIECES     100000
-#define ORDERS_MAX 2000 /* for a point: it must be reached by then */
+#define PIECES     1000000
+#define PATIENCE_S 60 /* for a point: it must be reached by then */
 
 /* ---- The service ----------------------------------------------------------------------------- */
 
@@ -95,6 +96,17 @@ static void check(struct service *s, int orders) {
     }
 }
 
+static void open_service(struct service *s, const struct troth_test *t) {
+    must(troth_open(&s->troth, &(struct troth_options){.nodes = troth_test_nodes(t)}));
+    must(troth_kv_open(&s->kv, s->troth,
+                       &(struct troth_kv_options){.shards = troth_test_shards(t)}));
+}
+
+static void close_service(struct service *s) {
+    troth_kv_close(s->kv);
+    troth_close(s->troth);
+}
+
 int main(void) {
     static const char *const points[] = {"before.send.prepare", "after.send.prepare",
                                          "before.reply.committed", "before.send.decision",
@@ -103,13 +115,17 @@ int main(void) {
     struct service s;
     int orders = 0;
     must(troth_test_start(&t, &(struct troth_test_options){.nodes = 3, .shards = 2}, why));
-    must(troth_open(&s.troth, &(struct troth_options){.nodes = troth_test_nodes(t)}));
-    must(troth_kv_open(&s.kv, s.troth, &(struct troth_kv_options){.shards = troth_test_shards(t)}));
-    must(troth_kv_put(s.kv, NULL, "stock", 5, "100000", 6, why)); /* PIECES */
+    open_service(&s, t);
+    must(troth_kv_put(s.kv, NULL, "stock", 5, "1000000", 7, why)); /* PIECES */
+    close_service(&s);
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
         must(troth_test_arm(t, "node-1", points[i], why));
-        /* Each node coordinates every third order; one that is back is dialled anew first. */
-        for (int more = 0; more < ORDERS_MAX && troth_test_crashed(t, "node-1", why) == 0; more++) {
+        /* A client begins at one node for up to a second, then at the next one, so it takes a while
+         * until it is node-1's turn. One that has seen it die passes over it for 5 s more: so each
+         * point has a service of its own. */
+        open_service(&s, t);
+        time_t until = time(NULL) + PATIENCE_S;
+        while (troth_test_crashed(t, "node-1", why) == 0 && time(NULL) < until) {
             place_order(&s, orders++);
         }
         must(troth_test_wait_crashed(t, "node-1", 0, why));
@@ -117,10 +133,9 @@ int main(void) {
         must(troth_test_restart(t, "node-1", why));
         must(troth_test_wait_recovered(t, 60000, why));
         check(&s, orders);
+        close_service(&s);
         printf("killed at %s: all %d orders are there\n", points[i], orders);
     }
-    troth_kv_close(s.kv);
-    troth_close(s.troth);
     must(troth_test_stop(t, why));
     return 0;
 }
