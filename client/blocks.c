@@ -50,6 +50,11 @@ struct blocks {
     struct turn turns[SESSION_NODES_MAX];
 };
 
+uint32_t blocks_stay_ms(uint32_t n_nodes) {
+    uint32_t share_ms = BLOCKS_ROUND_MS / n_nodes;
+    return share_ms < BLOCKS_STAY_MS ? share_ms : BLOCKS_STAY_MS;
+}
+
 int blocks_new(struct blocks **out, struct troth *t) {
     struct blocks *blocks = calloc(1, sizeof *blocks);
     if (blocks == NULL) {
@@ -109,11 +114,17 @@ static void end_turn(struct blocks *blocks, int64_t now_ms) {
     blocks->since_ms = now_ms;
 }
 
-static struct turn *take_turn(struct blocks *blocks, int64_t now_ms) {
+static bool is_over(const struct blocks *blocks, const struct turn *turn, int64_t now_ms) {
     const struct troth *t = blocks->troth;
+    bool has_begun_few = turn->size < BLOCKS_SIZE_MAX;
+    bool is_used_up = !turn->asking && !is_fresh(turn, now_ms);
+    return blocks->begun >= t->block_stay || now_ms - blocks->since_ms >= t->block_stay_ms ||
+           (blocks->begun > 0 && has_begun_few && is_used_up);
+}
+
+static struct turn *take_turn(struct blocks *blocks, int64_t now_ms) {
     const struct turn *turn = &blocks->turns[blocks->turn];
-    bool is_long = blocks->begun >= t->block_stay || now_ms - blocks->since_ms >= t->block_stay_ms;
-    if ((is_long && !is_fresh(turn, now_ms)) || is_passed_over(turn, now_ms)) {
+    if (is_over(blocks, turn, now_ms) || is_passed_over(turn, now_ms)) {
         end_turn(blocks, now_ms);
     }
     blocks->begun++;
@@ -144,8 +155,9 @@ static struct request_what ask_for(struct turn *turn, uint32_t timeout_ms, int64
     turn->asked_timeout_ms = timeout_ms;
     uint32_t known_ms = timeout_ms == 0 ? blocks->default_ms : timeout_ms;
     uint32_t count = turn->size;
-    if (known_ms == 0 || known_ms > BLOCKS_TIMEOUT_MAX_MS || blocks->closed) {
-        count = 1;
+    if (known_ms == 0 || known_ms > BLOCKS_TIMEOUT_MAX_MS || blocks->closed ||
+        turn->trouble_ms != 0) {
+        count = 1; /* also of a node that is only tried */
     }
     return (struct request_what){
         .request = SESSION_BEGIN,
@@ -210,8 +222,9 @@ static void start(struct turn *turn, const struct request_what *what) {
     request_start(turn->blocks->troth, what, &(struct request_end){.fn = on_block, .arg = turn});
 }
 
-/* Takes the block in and gives it to those who wait; *old: what nobody used of the one before,
- * or will use of this one; *again: more wait. */
+/* Gives the block to those who wait, and keeps the rest for the turn of the node that began it,
+ * which may be another than the one that was asked; *old: what nobody used of that one's block
+ * before, or will use of this one; *again: more wait. */
 static struct waiter *accept(struct turn *turn, const struct request_answer *answer,
                              struct block *given, struct block *old, struct request_what *more,
                              bool *again) {
@@ -229,14 +242,15 @@ static struct waiter *accept(struct turn *turn, const struct request_answer *ans
         blocks->default_ms = answer->timeout_ms;
     }
     struct waiter *waiters = take_waiters(turn, count);
-    *old = turn->block;
-    turn->block = *given;
+    struct block rest = *given;
     for (const struct waiter *w = waiters; w != NULL; w = w->next) {
-        take(&turn->block);
+        take(&rest);
     }
     if (blocks->closed) {
-        *old = turn->block;
-        turn->block.left = 0;
+        *old = rest;
+    } else if (rest.left > 0) {
+        *old = blocks->turns[answer->node].block;
+        blocks->turns[answer->node].block = rest;
     }
     *again = turn->n_waiters > 0;
     turn->asking = *again;
@@ -314,17 +328,15 @@ void blocks_begin(struct blocks *blocks, uint32_t timeout_ms, const struct reque
 void blocks_drop(struct blocks *blocks, uint32_t node) {
     int64_t now_ms = clock_monotonic_ms();
     pthread_mutex_lock(&blocks->mutex);
-    blocks->turns[node].trouble_ms = now_ms;
+    struct turn *turn = &blocks->turns[node];
+    turn->trouble_ms = now_ms;
     if (blocks->turn == node) {
         end_turn(blocks, now_ms);
     }
-    for (uint32_t i = 0; i < blocks->troth->n_nodes; i++) {
-        struct turn *turn = &blocks->turns[i];
-        if (turn->block.node == node && turn->block.left > 0) {
-            turn->block.left = 0;
-            turn->size = 1; /* it was not used up: that says nothing of the rate */
-            turn->asked_ms = turn->asking ? turn->asked_ms : 0;
-        }
+    if (turn->block.left > 0) {
+        turn->block.left = 0;
+        turn->size = 1; /* it was not used up: that says nothing of the rate */
+        turn->asked_ms = turn->asking ? turn->asked_ms : 0;
     }
     pthread_mutex_unlock(&blocks->mutex);
 }

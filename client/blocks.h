@@ -2,12 +2,16 @@
  *
  * The nodes take turns, and a turn is long: what one node coordinates has the same few acceptors,
  * and travels in the same frames and is stored in the same batches, which are the fuller for it.
- * Spread over all nodes at any moment, the same transactions cost up to twice the CPU and three
- * times the syncs. A turn ends with the block in hand, once BLOCKS_STAY transactions were begun in
- * it or BLOCKS_STAY_MS have passed: so over a second all nodes have their share, and of very many
- * in flight at any moment. A node that can't be reached or does not answer loses its turn, and is
- * passed over for BLOCKS_AVOID_MS while there is another; then one begin tries it, and the others
- * do not wait for that.
+ * Spread over all nodes at any moment, the same transactions cost up to three times the CPU and the
+ * syncs. A turn ends when BLOCKS_STAY transactions were begun in it, or BLOCKS_STAY_MS have passed
+ * (less in a cluster of many nodes, so that a round takes BLOCKS_ROUND_MS at most): so over a
+ * second all nodes have their share, and of very many in flight at any moment. While a client
+ * begins few, so that no block is of full size, each block is a turn: there is nothing to keep
+ * together, and who tests a service with a dozen transactions meets every node.
+ *
+ * A node that can't be reached or does not answer loses its turn, and is passed over for
+ * BLOCKS_AVOID_MS while there is another; then one begin tries it, and the others do not wait for
+ * that.
  *
  * Each node's turn has a block of its own: transactions with consecutive txids that one Begin
  * began. Who finds it empty asks for a new one; who comes while that is under way waits for the
@@ -36,8 +40,12 @@
 #define BLOCKS_FAST_MS  1000u
 #define BLOCKS_SIZE_MAX 256u
 #define BLOCKS_STAY     4096u
-#define BLOCKS_STAY_MS  1000u
-#define BLOCKS_AVOID_MS 5000u
+#define BLOCKS_STAY_MS  200u
+#define BLOCKS_ROUND_MS 600u
+#define BLOCKS_AVOID_MS 1000u
+
+/* How long a turn takes at most, in a cluster of so many nodes. */
+uint32_t blocks_stay_ms(uint32_t n_nodes);
 
 struct blocks;
 int blocks_new(struct blocks **out, struct troth *t);

@@ -39,7 +39,7 @@ struct troth {
     uint32_t timeout_ms;
     uint32_t block_age_ms;   /* BLOCKS_AGE_MS */
     uint32_t block_stay;     /* BLOCKS_STAY */
-    uint32_t block_stay_ms;  /* BLOCKS_STAY_MS */
+    uint32_t block_stay_ms;  /* blocks_stay_ms */
     uint32_t block_avoid_ms; /* BLOCKS_AVOID_MS */
 };
 

@@ -50,7 +50,6 @@ int client_open_on(struct troth **out, const struct troth_options *options, stru
     }
     t->block_age_ms = BLOCKS_AGE_MS;
     t->block_stay = BLOCKS_STAY;
-    t->block_stay_ms = BLOCKS_STAY_MS;
     t->block_avoid_ms = BLOCKS_AVOID_MS;
     t->attempt_ms = options->attempt_ms == 0 ? TROTH_ATTEMPT_MS : options->attempt_ms;
     t->timeout_ms = options->timeout_ms == 0 ? TROTH_TIMEOUT_MS : options->timeout_ms;
@@ -72,6 +71,7 @@ int client_open_on(struct troth **out, const struct troth_options *options, stru
             goto fail;
         }
     }
+    t->block_stay_ms = blocks_stay_ms(t->n_nodes);
     err = blocks_new(&t->blocks, t);
     err = err != 0 ? err : links_new(&t->links, t);
     err = err != 0 ? err : requests_new(&t->requests, t);

@@ -90,11 +90,11 @@ int troth_open(struct troth **out, const struct troth_options *options);
  * callback. NULL is let be. */
 void troth_close(struct troth *t);
 
-/* Begins at one of the nodes: they take turns, each for some thousands of transactions or a second,
- * and one that fails is passed over. `timeout_ms`: how long
- * the transaction may stay open; 0: the node's default; it may be up to 5 s more, since a program
- * that begins many gets them from the nodes in blocks, ahead of need. `result` may be NULL; on an
- * error its detail says why. TROTH_ERR_UNAVAILABLE, _INVALID. */
+/* Begins at one of the nodes: they take turns, and one that fails is passed over. Of a program that
+ * begins many a turn is up to 4,096 transactions or 0.2 s. `timeout_ms`: how long the transaction
+ * may stay open; 0: the node's default; it may be up to 5 s more, since a program that begins many
+ * gets them from the nodes in blocks, ahead of need. `result` may be NULL; on an error its detail
+ * says why. TROTH_ERR_UNAVAILABLE, _INVALID. */
 int troth_begin(struct troth *t, uint32_t timeout_ms, struct troth_txid *txid,
                 struct troth_result *result);
 /* Binds a branch for a participant that does not do so itself. TROTH_ERR_STATE, _ABORTED,

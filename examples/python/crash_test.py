@@ -67,7 +67,7 @@ def main():
         orders = 0
         for point in POINTS:
             cluster.arm("node-1", point)
-            # Each node coordinates every third order or so.
+            # The nodes take turns; one that was away is tried again after a second.
             for _ in range(ORDERS_MAX):
                 if cluster.crashed("node-1"):
                     break

@@ -41,11 +41,12 @@ static void take_begun(void *arg, int err, struct troth_txid txid,
     LOCKED(*(struct troth_txid *)arg = txid);
 }
 
-/* All at one node, in one turn: 1, 2 and 4 are begun there, 3 of which are left. */
+/* At the node that is returned 1, 2 and 4 were begun, 3 of which are left, and its turn is not
+ * over; at the others 1 and 2, and none is left. */
 static struct node *begin_some(struct troth *t) {
     struct troth_txid last = {0};
     t->block_stay_ms = UINT32_MAX;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3 * NODES + 1; i++) {
         last = begin(t, 7000);
     }
     struct node *node = &nodes[troth_txid_node(last) - 1];
@@ -97,7 +98,6 @@ END_TEST
 
 START_TEST(the_first_begin_at_each_node_begins_one) {
     struct troth *t = set_up_granting();
-    t->block_stay = 0;
     for (int i = 0; i < NODES; i++) {
         begin(t, 0);
     }
@@ -110,22 +110,44 @@ START_TEST(the_first_begin_at_each_node_begins_one) {
 }
 END_TEST
 
-START_TEST(a_turn_is_so_many_transactions_and_ends_with_a_block) {
+START_TEST(of_few_each_block_is_a_turn) {
     struct troth *t = set_up_granting();
-    t->block_stay = 8;
     t->block_stay_ms = UINT32_MAX;
-    for (unsigned turn = 0; turn < 2 * NODES; turn++) {
-        /* Blocks of 1, 2, 4 and 8, then of 16. */
-        unsigned length = turn < NODES ? 15 : 16;
-        unsigned before = all_begun();
-        uint16_t node = troth_txid_node(begin(t, 7000));
-        for (unsigned i = 1; i < length; i++) {
-            ck_assert_uint_eq(troth_txid_node(begin(t, 7000)), node);
+    for (unsigned size = 1; size <= 64; size *= 2) {
+        uint16_t last = 0;
+        for (int i = 0; i < NODES; i++) {
+            uint16_t node = troth_txid_node(begin(t, 7000));
+            ck_assert_uint_ne(node, last);
+            for (unsigned more = 1; more < size; more++) {
+                ck_assert_uint_eq(troth_txid_node(begin(t, 7000)), node);
+            }
+            last = node;
         }
-        ck_assert_uint_eq(all_begun(), before + (turn < NODES ? 4 : 1));
     }
     for (int i = 0; i < NODES; i++) {
-        LOCKED(ck_assert_uint_eq(nodes[i].granted, 15 + 16));
+        LOCKED(ck_assert_uint_eq(nodes[i].granted, 127));
+    }
+    tear_down(t);
+}
+END_TEST
+
+#define LONG 600 /* more than two blocks */
+
+START_TEST(of_many_a_turn_is_so_many_transactions) {
+    struct troth *t = set_up_granting();
+    t->block_stay_ms = UINT32_MAX;
+    t->block_stay = LONG;
+    for (unsigned i = 0; i < NODES * (BLOCKS_SIZE_MAX - 1); i++) {
+        begin(t, 7000); /* the next block of each is of full size */
+    }
+    uint16_t last = 0;
+    for (unsigned turn = 0; turn < 2 * NODES; turn++) {
+        uint16_t node = troth_txid_node(begin(t, 7000));
+        ck_assert_uint_ne(node, last);
+        for (unsigned i = 1; i < LONG; i++) {
+            ck_assert_uint_eq(troth_txid_node(begin(t, 7000)), node);
+        }
+        last = node;
     }
     tear_down(t);
 }
@@ -141,6 +163,18 @@ START_TEST(a_turn_ends_after_its_time) {
         LOCKED(ck_assert_uint_eq(nodes[i].granted, 3));
     }
     tear_down(t);
+}
+END_TEST
+
+/* So that a block that is left at the end of a turn is fresh at the next. */
+START_TEST(all_turns_together_take_less_than_a_block_lives) {
+    ck_assert_uint_eq(blocks_stay_ms(1), BLOCKS_STAY_MS);
+    ck_assert_uint_eq(blocks_stay_ms(3), BLOCKS_STAY_MS);
+    for (uint32_t n = 1; n <= SESSION_NODES_MAX; n++) {
+        ck_assert_uint_gt(blocks_stay_ms(n), 0);
+        ck_assert_uint_le(n * blocks_stay_ms(n), BLOCKS_ROUND_MS);
+    }
+    ck_assert_uint_lt(BLOCKS_ROUND_MS, BLOCKS_FAST_MS);
 }
 END_TEST
 
@@ -162,6 +196,33 @@ START_TEST(a_node_in_trouble_loses_its_turn_and_is_passed_over) {
     before = all_begun();
     begin(t, 7000);
     ck_assert_uint_eq(all_begun(), before + 1);
+    tear_down(t);
+}
+END_TEST
+
+/* What is begun in its place is the other's: it is not used in the turn of the first, which would
+ * put the trial off; and a trial is for one, or each would throw a block of the other's away. */
+START_TEST(what_another_node_began_is_for_that_ones_turn) {
+    struct troth *t = set_up_granting();
+    struct node *bad = &nodes[0];
+    unsigned before, granted = 0;
+    t->block_stay_ms = UINT32_MAX;
+    for (unsigned i = 0; i < NODES * (BLOCKS_SIZE_MAX - 1); i++) {
+        begin(t, 7000); /* the next block of each is of full size */
+    }
+    LOCKED(before = bad->begun);
+    LOCKED(bad->say = SAY_STATUS; bad->status = RPC_UNAVAILABLE);
+    t->block_avoid_ms = 0;
+    t->block_stay = 0; /* each begin is a turn */
+    for (int i = 0; i < 60 * NODES; i++) {
+        begin(t, 7000);
+    }
+    LOCKED(ck_assert_uint_ge(bad->begun, before + 50));
+    for (int i = 1; i < NODES; i++) {
+        LOCKED(granted += nodes[i].granted);
+    }
+    ck_assert_uint_le(granted,
+                      (NODES - 1) * (BLOCKS_SIZE_MAX - 1) + 3 * BLOCKS_SIZE_MAX + 60 * NODES);
     tear_down(t);
 }
 END_TEST
@@ -349,8 +410,9 @@ START_TEST(a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited
     struct troth *t = set_up_granting();
     struct troth_txid begun = {0};
     const struct node *asked = NULL;
-    t->block_stay_ms = UINT32_MAX;
-    begin(t, 7000);
+    for (int i = 0; i < NODES; i++) {
+        begin(t, 7000);
+    }
     for (int i = 0; i < NODES; i++) {
         LOCKED(nodes[i].holds_begins = true);
     }
@@ -379,15 +441,16 @@ END_TEST
 START_TEST(what_has_grown_old_is_aborted_when_the_next_block_comes) {
     struct troth *t = set_up_granting();
     t->block_age_ms = 0;
-    t->block_stay_ms = UINT32_MAX;
-    uint16_t node = 0;
-    for (int i = 0; i < 4; i++) {
-        node =
-            troth_txid_node(begin(t, 7000)); /* of 1, 2, 4 and 8 transactions the first is used */
+    for (int i = 0; i < 4 * NODES; i++) {
+        begin(t, 7000); /* of 1, 2, 4 and 8 transactions the first is used */
     }
-    LOCKED(nodes[node - 1].say = SAY_ABORTED);
+    for (int i = 0; i < NODES; i++) {
+        LOCKED(nodes[i].say = SAY_ABORTED);
+    }
     troth_close(t);
-    LOCKED(ck_assert_uint_eq(nodes[node - 1].asked, 1 + 3 + 7));
+    for (uint32_t i = 0; i < NODES; i++) {
+        LOCKED(ck_assert_uint_eq(nodes[i].asked, 1 + 3 + 7));
+    }
     stop_nodes();
 }
 END_TEST
@@ -406,19 +469,24 @@ END_TEST
 int main(void) {
     return suite_run(
         "client_blocks",
-        (const TTest *[]){
-            many_threads_never_get_one_txid_twice_and_seldom_ask,
-            the_first_begin_at_each_node_begins_one,
-            a_turn_is_so_many_transactions_and_ends_with_a_block, a_turn_ends_after_its_time,
-            a_node_in_trouble_loses_its_turn_and_is_passed_over,
-            one_begin_tries_a_node_that_was_in_trouble, a_block_is_for_all_who_wait_for_it,
-            what_waits_in_a_block_has_the_callers_time_left,
-            another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is,
-            a_block_of_a_node_that_is_gone_is_not_used,
-            a_block_of_a_node_that_is_silent_is_not_used,
-            a_block_of_a_node_that_answers_others_is_used_on,
-            close_aborts_what_was_begun_and_not_used,
-            a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited_for,
-            what_has_grown_old_is_aborted_when_the_next_block_comes,
-            a_node_that_knows_of_no_blocks_gives_one, NULL});
+        (const TTest *[]){many_threads_never_get_one_txid_twice_and_seldom_ask,
+                          the_first_begin_at_each_node_begins_one,
+                          of_few_each_block_is_a_turn,
+                          of_many_a_turn_is_so_many_transactions,
+                          all_turns_together_take_less_than_a_block_lives,
+                          a_turn_ends_after_its_time,
+                          a_node_in_trouble_loses_its_turn_and_is_passed_over,
+                          what_another_node_began_is_for_that_ones_turn,
+                          one_begin_tries_a_node_that_was_in_trouble,
+                          a_block_is_for_all_who_wait_for_it,
+                          what_waits_in_a_block_has_the_callers_time_left,
+                          another_timeout_is_a_begin_of_its_own_and_leaves_the_block_as_it_is,
+                          a_block_of_a_node_that_is_gone_is_not_used,
+                          a_block_of_a_node_that_is_silent_is_not_used,
+                          a_block_of_a_node_that_answers_others_is_used_on,
+                          close_aborts_what_was_begun_and_not_used,
+                          a_block_that_comes_after_the_close_is_aborted_but_for_what_was_waited_for,
+                          what_has_grown_old_is_aborted_when_the_next_block_comes,
+                          a_node_that_knows_of_no_blocks_gives_one,
+                          NULL});
 }
