@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coordinator/node.h"
 #include "harness/programs.h"
 #include "shell/crash_points.h"
 #include "tests/lib/program_run.h"
@@ -68,7 +69,7 @@ START_TEST(a_point_of_another_program_may_be_set_and_does_nothing) {
     struct program_run run;
     ck_assert_int_eq(setenv(CRASH_POINT_VARIABLE, "before.ask.commit", 1), 0);
     program_run(&run, path_of(PROGRAM_TROTHD), (const char *[]){"--data", "/nonexistent/x", NULL});
-    ck_assert_int_eq(run.status, 1);
+    ck_assert_int_eq(run.status, NODE_EXIT_STORAGE);
     ck_assert_msg(strstr(run.output, "cannot make the data folder") != NULL, "%s", run.output);
     program_run_release(&run);
 }
